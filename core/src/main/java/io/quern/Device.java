@@ -1,0 +1,167 @@
+package io.quern;
+
+import io.quern.backend.Backend;
+import io.quern.backend.DeviceContext;
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.ServiceLoader;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
+
+/**
+ * A place where tensors live and ops run, such as {@code cpu} or {@code cuda:1}. Backends on the
+ * class or module path are found by themselves. Thread-safe.
+ */
+public final class Device {
+  private static final System.Logger LOG = System.getLogger("io.quern");
+  private static final Map<String, Backend> BACKENDS = findBackends();
+  private static final Map<String, Device> OPEN = new ConcurrentHashMap<>();
+
+  private final String name;
+  private final DeviceContext context;
+  private final Dispatch dispatch;
+
+  private Device(String name, DeviceContext context) {
+    this.name = name;
+    this.context = context;
+    this.dispatch = new Dispatch(this);
+  }
+
+  private static final class Default {
+    static final Device INSTANCE = choose();
+
+    private static Device choose() {
+      if (BACKENDS.containsKey("cpu")) {
+        return of("cpu");
+      }
+      LOG.log(
+          Level.WARNING,
+          "no CPU kernels on the class path, the slow reference backend is used; add the"
+              + " dependency io.quern:quern-kernels-cpu");
+      return reference();
+    }
+  }
+
+  /** The CPU with its SIMD kernels, or the reference backend when kernels-cpu is absent. */
+  public static Device cpu() {
+    return Default.INSTANCE;
+  }
+
+  /** The slow, obviously correct backend that others are checked against. */
+  public static Device reference() {
+    return of("reference");
+  }
+
+  /**
+   * The device called {@code name}: a backend, and after a colon the number of the device.
+   *
+   * @throws IllegalArgumentException if there is no such device; the message lists what there is
+   */
+  public static Device of(String name) {
+    int colon = name.indexOf(':');
+    String backendName = colon < 0 ? name : name.substring(0, colon);
+    Backend backend = BACKENDS.get(backendName);
+    if (backend == null) {
+      throw new IllegalArgumentException(
+          "device: no backend named "
+              + backendName
+              + ", found "
+              + BACKENDS.keySet()
+              + "; is its module on the class path?");
+    }
+    int index = colon < 0 ? 0 : index(name, colon);
+    return OPEN.computeIfAbsent(
+        index == 0 ? backendName : backendName + ":" + index,
+        key -> {
+          Backend.Probe probe = backend.probe();
+          if (index >= probe.devices()) {
+            throw new IllegalArgumentException(
+                "device: " + name + " is not available, " + backendName + " has "
+                    + probe.devices() + " devices: " + probe.reason());
+          }
+          DeviceContext context = backend.open(index);
+          LOG.log(Level.INFO, () -> "Quern device " + key + ": " + context.describe());
+          return new Device(key, context);
+        });
+  }
+
+  private static int index(String name, int colon) {
+    try {
+      return Integer.parseUnsignedInt(name.substring(colon + 1));
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          "device: expected a number after the colon, found " + name, e);
+    }
+  }
+
+  /** Names of all devices that can be opened now. */
+  public static List<String> available() {
+    List<String> names = new ArrayList<>();
+    for (Backend backend : BACKENDS.values()) {
+      for (int i = 0; i < backend.probe().devices(); i++) {
+        names.add(i == 0 ? backend.name() : backend.name() + ":" + i);
+      }
+    }
+    return names;
+  }
+
+  /** What each backend on the class path said when it was probed. */
+  public static Map<String, String> probes() {
+    return BACKENDS.values().stream()
+        .collect(Collectors.toMap(Backend::name, backend -> backend.probe().reason()));
+  }
+
+  public String name() {
+    return name;
+  }
+
+  /** One line about the hardware and how it is used. */
+  public String describe() {
+    return context.describe();
+  }
+
+  /** What would make this device faster, with the remedy. */
+  public List<String> advice() {
+    return context.advice();
+  }
+
+  /** The backend's side of this device, for tools and tests. */
+  public DeviceContext context() {
+    return context;
+  }
+
+  Dispatch dispatch() {
+    return dispatch;
+  }
+
+  /** Ops that ran without a kernel of this device so far, and what ran instead. */
+  public Map<String, String> fallbacks() {
+    return dispatch.fallbacks();
+  }
+
+  @Override
+  public String toString() {
+    return name;
+  }
+
+  private static Map<String, Backend> findBackends() {
+    Map<String, Backend> found = new java.util.TreeMap<>();
+    for (ServiceLoader.Provider<Backend> provider :
+        ServiceLoader.load(Backend.class, Backend.class.getClassLoader()).stream().toList()) {
+      load(provider).ifPresent(backend -> found.put(backend.name(), backend));
+    }
+    return found;
+  }
+
+  private static Optional<Backend> load(ServiceLoader.Provider<Backend> provider) {
+    try {
+      return Optional.of(provider.get());
+    } catch (java.util.ServiceConfigurationError | LinkageError e) {
+      LOG.log(Level.WARNING, "backend " + provider.type().getName() + " does not load", e);
+      return Optional.empty();
+    }
+  }
+}

@@ -1,0 +1,35 @@
+package io.quern.backend;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** One opened device. Thread-safe. */
+public interface DeviceContext {
+  /** One line about the hardware and how it is used. */
+  String describe();
+
+  /** What would make it faster, a sentence with the remedy each; empty when nothing is known. */
+  default List<String> advice() {
+    return List.of();
+  }
+
+  /** A buffer of at least {@code bytes} bytes with undefined content. */
+  Buffer allocate(long bytes);
+
+  /** The kernel for {@code key}, if this device has one. */
+  Optional<Kernel> kernel(KernelKey key);
+
+  /** Copies host memory into a buffer. */
+  void upload(MemorySegment from, Buffer to, long byteOffset);
+
+  /** Copies from a buffer to host memory. */
+  void download(Buffer from, long byteOffset, MemorySegment to);
+
+  /** Whether buffers are host memory, so that the reference kernels can run on them. */
+  boolean isHostMemory();
+
+  /** Names of the kernels by op, in order of preference. */
+  Map<String, List<String>> kernels();
+}

@@ -1,0 +1,5 @@
+/** Reverse-mode automatic differentiation. */
+@NullMarked
+package io.quern.grad;
+
+import org.jspecify.annotations.NullMarked;

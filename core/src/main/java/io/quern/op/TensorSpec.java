@@ -1,0 +1,27 @@
+package io.quern.op;
+
+import io.quern.DType;
+import io.quern.Shape;
+
+/** What is known of a tensor before it has a value: element type and shape. */
+public record TensorSpec(DType dtype, Shape shape) {
+  /** Bytes of a contiguous tensor of this kind. */
+  public long byteSize() {
+    return dtype.byteSize(shape.size());
+  }
+
+  /** This spec with another shape. */
+  public TensorSpec with(Shape newShape) {
+    return new TensorSpec(dtype, newShape);
+  }
+
+  /** This spec with another element type. */
+  public TensorSpec with(DType newDtype) {
+    return new TensorSpec(newDtype, shape);
+  }
+
+  @Override
+  public String toString() {
+    return dtype + shape.toString();
+  }
+}

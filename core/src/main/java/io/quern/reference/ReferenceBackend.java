@@ -1,0 +1,67 @@
+package io.quern.reference;
+
+import io.quern.backend.Backend;
+import io.quern.backend.Buffer;
+import io.quern.backend.DeviceContext;
+import io.quern.backend.HostBuffer;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** The slow, obviously correct backend: the oracle of the tests and the last resort of others. */
+public final class ReferenceBackend implements Backend {
+  @Override
+  public String name() {
+    return "reference";
+  }
+
+  @Override
+  public Probe probe() {
+    return new Probe(1, "always available");
+  }
+
+  @Override
+  public DeviceContext open(int index) {
+    return new Context();
+  }
+
+  private static final class Context implements DeviceContext {
+    @Override
+    public String describe() {
+      return "scalar loops with double accumulators, for checking others";
+    }
+
+    @Override
+    public Buffer allocate(long bytes) {
+      return HostBuffer.allocate(bytes);
+    }
+
+    @Override
+    public Optional<Kernel> kernel(KernelKey key) {
+      return ReferenceKernels.find(key);
+    }
+
+    @Override
+    public void upload(MemorySegment from, Buffer to, long byteOffset) {
+      HostBuffer.upload(from, to, byteOffset);
+    }
+
+    @Override
+    public void download(Buffer from, long byteOffset, MemorySegment to) {
+      HostBuffer.download(from, byteOffset, to);
+    }
+
+    @Override
+    public boolean isHostMemory() {
+      return true;
+    }
+
+    @Override
+    public Map<String, List<String>> kernels() {
+      return Map.of("every primitive op", List.of("reference"));
+    }
+  }
+}

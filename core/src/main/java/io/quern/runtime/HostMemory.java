@@ -1,0 +1,240 @@
+package io.quern.runtime;
+
+import java.lang.System.Logger.Level;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.Locale;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The process' pool of 64-byte aligned native memory. Freed blocks are kept by size class and used
+ * again; when the budget is reached, unused slabs are given back to the system, then the garbage
+ * collector is asked for forgotten tensors, and only then an allocation fails. Thread-safe.
+ *
+ * <p>Blocks up to {@value #LARGE} bytes are cut from slabs that stay mapped. Larger ones have a
+ * mapping of their own.
+ */
+public final class HostMemory {
+  private static final Knob LIMIT =
+      Knob.of(
+          "quern.memory.limit",
+          "",
+          "native memory for tensors, such as 2g (default: the JVM's direct memory limit)");
+  private static final System.Logger LOG = System.getLogger("io.quern");
+
+  /** Alignment of every block in bytes. */
+  public static final int ALIGNMENT = 64;
+
+  private static final int SLAB = 1 << 20;
+  private static final int LARGE = SLAB / 4;
+
+  private static final HostMemory SHARED = new HostMemory(defaultLimit());
+
+  private final long limit;
+  private final TreeMap<Long, ArrayDeque<Block>> unused = new TreeMap<>();
+  private Block slab = new Block(0, 0, null);
+  private long mappedBytes;
+  private long liveBytes;
+  private long liveBytesAfterGc;
+  private long peakLiveBytes;
+
+  /** A pool of its own, for tests. */
+  HostMemory(long limit) {
+    this.limit = limit;
+  }
+
+  /** The pool that all tensors of the process share. */
+  public static HostMemory shared() {
+    return SHARED;
+  }
+
+  /** A piece of native memory. */
+  public static final class Block {
+    private final long address;
+    private final long bytes;
+    private final @Nullable Arena mapping;
+    private boolean free;
+
+    private Block(long address, long bytes, @Nullable Arena mapping) {
+      this.address = address;
+      this.bytes = bytes;
+      this.mapping = mapping;
+    }
+
+    public long address() {
+      return address;
+    }
+
+    /** Usable bytes: what was asked for, rounded up to the size class. */
+    public long bytes() {
+      return bytes;
+    }
+  }
+
+  /** Counters of a pool, in bytes. */
+  public record Usage(long live, long peakLive, long mapped, long limit) {}
+
+  /**
+   * At least {@code bytes} bytes of memory with undefined content.
+   *
+   * @throws OutOfMemoryError if the budget does not allow it; the message has the figures
+   */
+  public Block allocate(long bytes) {
+    long rounded = sizeClass(bytes);
+    Block block = tryAllocate(rounded);
+    for (int attempt = 0; block == null && attempt < 5; attempt++) {
+      collectForgotten(attempt);
+      block = tryAllocate(rounded);
+    }
+    if (block == null) {
+      Usage usage = usage();
+      throw new OutOfMemoryError(
+          String.format(
+              Locale.ROOT,
+              "tensor memory: %,d bytes do not fit, %,d of %,d bytes are in use; close tensors,"
+                  + " use a TensorScope, or raise -Dquern.memory.limit and"
+                  + " -XX:MaxDirectMemorySize",
+              bytes,
+              usage.live(),
+              usage.limit()));
+    }
+    return block;
+  }
+
+  /** Gives a block back; a second call for the same block is an error. */
+  public synchronized void free(Block block) {
+    if (block.free) {
+      throw new IllegalStateException("tensor memory: block freed twice");
+    }
+    block.free = true;
+    liveBytes -= block.bytes;
+    unused.computeIfAbsent(block.bytes, size -> new ArrayDeque<>()).push(block);
+  }
+
+  public synchronized Usage usage() {
+    return new Usage(liveBytes, peakLiveBytes, mappedBytes, limit);
+  }
+
+  private @Nullable Block tryAllocate(long rounded) {
+    boolean suggestGc;
+    Block block;
+    synchronized (this) {
+      // Many live bytes may be forgotten tensors, whose small Java objects never trigger a
+      // collection by themselves.
+      suggestGc = liveBytes + rounded - liveBytesAfterGc > limit / 2 && liveBytes > limit / 2;
+      block = suggestGc ? null : take(rounded);
+    }
+    if (suggestGc) {
+      collectForgotten(0);
+      synchronized (this) {
+        block = take(rounded);
+      }
+    }
+    return block;
+  }
+
+  private @Nullable Block take(long rounded) {
+    ArrayDeque<Block> same = unused.get(rounded);
+    Block block = same == null ? null : same.poll();
+    if (block == null) {
+      block = rounded <= LARGE ? cut(rounded) : map(rounded);
+    }
+    if (block != null) {
+      block.free = false;
+      liveBytes += rounded;
+      peakLiveBytes = Math.max(peakLiveBytes, liveBytes);
+    }
+    return block;
+  }
+
+  private @Nullable Block cut(long bytes) {
+    if (slab.bytes < bytes) {
+      Block fresh = map(SLAB);
+      if (fresh == null) {
+        return null;
+      }
+      slab = fresh;
+    }
+    Block block = new Block(slab.address, bytes, null);
+    slab = new Block(slab.address + bytes, slab.bytes - bytes, null);
+    return block;
+  }
+
+  private @Nullable Block map(long bytes) {
+    if (bytes > limit - mappedBytes) {
+      unmapUnused(bytes - (limit - mappedBytes));
+    }
+    if (bytes > limit - mappedBytes) {
+      return null;
+    }
+    Arena arena = Arena.ofShared();
+    try {
+      MemorySegment segment = arena.allocate(bytes, ALIGNMENT);
+      mappedBytes += bytes;
+      return new Block(segment.address(), bytes, arena);
+    } catch (OutOfMemoryError e) {
+      arena.close();
+      unmapUnused(Long.MAX_VALUE);
+      return null;
+    }
+  }
+
+  /** Unmaps unused large blocks, largest first, until {@code wanted} bytes are gained. */
+  private void unmapUnused(long wanted) {
+    long gained = 0;
+    var classes = unused.descendingMap().headMap((long) LARGE, false).values().iterator();
+    while (gained < wanted && classes.hasNext()) {
+      ArrayDeque<Block> blocks = classes.next();
+      while (gained < wanted && !blocks.isEmpty()) {
+        Block block = blocks.pop();
+        if (block.mapping != null) {
+          block.mapping.close();
+          gained += block.bytes;
+          mappedBytes -= block.bytes;
+        }
+      }
+    }
+  }
+
+  private void collectForgotten(int attempt) {
+    LOG.log(Level.DEBUG, "tensor memory: budget reached, asking the garbage collector");
+    System.gc();
+    try {
+      Thread.sleep(2L << attempt); // the Cleaner's thread needs a moment
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    synchronized (this) {
+      liveBytesAfterGc = liveBytes;
+    }
+  }
+
+  /** Rounds up to 64 bytes times a power of two, in quarter steps, so that at most 1/4 is lost. */
+  static long sizeClass(long bytes) {
+    if (bytes <= 4 * ALIGNMENT) {
+      return Math.max(1, (bytes + ALIGNMENT - 1) / ALIGNMENT) * ALIGNMENT;
+    }
+    if (bytes > Long.MAX_VALUE / 2) {
+      return bytes; // more than any machine has; rounding it up would overflow
+    }
+    long step = Long.highestOneBit(bytes - 1) / 4;
+    return (bytes + step - 1) / step * step;
+  }
+
+  private static long defaultLimit() {
+    return LIMIT.value().isEmpty() ? directMemoryLimit() : LIMIT.longValue();
+  }
+
+  private static long directMemoryLimit() {
+    for (String argument :
+        java.lang.management.ManagementFactory.getRuntimeMXBean().getInputArguments()) {
+      if (argument.startsWith("-XX:MaxDirectMemorySize=")) {
+        int equals = argument.indexOf('=');
+        return Knob.parse(argument.substring(0, equals), argument.substring(equals + 1));
+      }
+    }
+    return Runtime.getRuntime().maxMemory();
+  }
+}

@@ -1,0 +1,18 @@
+/** Tensors, automatic differentiation and training in pure Java. */
+module io.quern {
+  requires tools.jackson.core;
+  requires java.management;
+  requires static transitive org.jspecify;
+
+  exports io.quern;
+  exports io.quern.op;
+  exports io.quern.backend;
+  exports io.quern.grad;
+  exports io.quern.io;
+  exports io.quern.runtime;
+
+  uses io.quern.backend.Backend;
+
+  provides io.quern.backend.Backend with
+      io.quern.reference.ReferenceBackend;
+}

@@ -1,0 +1,4 @@
+/** Out-of-core datasets and input pipelines. */
+module io.quern.loader {
+  requires transitive io.quern;
+}
