@@ -1,0 +1,25 @@
+package io.quern.cpu;
+
+import io.quern.backend.Backend;
+import io.quern.backend.DeviceContext;
+
+/** The CPU as a device. */
+public final class CpuBackend implements Backend {
+  @Override
+  public String name() {
+    return "cpu";
+  }
+
+  @Override
+  public Probe probe() {
+    VectorTier tier = VectorTier.chosen();
+    return new Probe(
+        1,
+        (tier.isVector() ? tier.bits() + "-bit vectors: " : "scalar kernels: ") + tier.reason());
+  }
+
+  @Override
+  public DeviceContext open(int index) {
+    return new CpuContext();
+  }
+}

@@ -1,0 +1,65 @@
+package io.quern.cpu;
+
+import io.quern.backend.Buffer;
+import io.quern.backend.DeviceContext;
+import io.quern.backend.HostBuffer;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.KernelTable;
+import io.quern.runtime.Workers;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** The CPU: kernels from {@link CpuKernels}, memory from the process' pool. */
+final class CpuContext implements DeviceContext {
+  private final KernelTable table = CpuKernels.table();
+
+  @Override
+  public String describe() {
+    VectorTier tier = VectorTier.chosen();
+    return Workers.shared().threads()
+        + " threads, "
+        + (tier.isVector() ? tier.bits() + "-bit vectors" : "scalar kernels")
+        + " ("
+        + tier.reason()
+        + ")"
+        + tier.remedy().map(remedy -> "; faster: " + remedy).orElse("");
+  }
+
+  @Override
+  public List<String> advice() {
+    return VectorTier.chosen().remedy().stream().toList();
+  }
+
+  @Override
+  public Buffer allocate(long bytes) {
+    return HostBuffer.allocate(bytes);
+  }
+
+  @Override
+  public Optional<Kernel> kernel(KernelKey key) {
+    return table.find(key);
+  }
+
+  @Override
+  public void upload(MemorySegment from, Buffer to, long byteOffset) {
+    HostBuffer.upload(from, to, byteOffset);
+  }
+
+  @Override
+  public void download(Buffer from, long byteOffset, MemorySegment to) {
+    HostBuffer.download(from, byteOffset, to);
+  }
+
+  @Override
+  public boolean isHostMemory() {
+    return true;
+  }
+
+  @Override
+  public Map<String, List<String>> kernels() {
+    return table.listing();
+  }
+}

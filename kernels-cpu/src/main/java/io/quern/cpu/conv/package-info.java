@@ -1,0 +1,5 @@
+/** Convolutions and their gradients. */
+@NullMarked
+package io.quern.cpu.conv;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,124 @@
+package io.quern.cpu.gemm;
+
+import static io.quern.cpu.gemm.MicroKernel.ROWS;
+
+import io.quern.runtime.Raw;
+
+/** Copies parts of matrices into the order in which the micro-kernel reads them. */
+public final class Packing {
+  private Packing() {}
+
+  /**
+   * Packs rows of A into panels of {@value MicroKernel#ROWS}: element (i, t) of a panel lies at
+   * {@code to + (t * ROWS + i) * 4}. Missing rows of the last panel are zero.
+   *
+   * @param row bytes from a row of A to the next
+   * @param step bytes from an element to the next of its row
+   */
+  public static void packA(long from, long row, long step, long rows, long k, long to) {
+    for (long i = 0; i < rows; i += ROWS) {
+      int present = (int) Math.min(ROWS, rows - i);
+      long panel = to + 4 * i * k;
+      if (present == ROWS) {
+        packPanelA(from + i * row, row, step, k, panel);
+      } else {
+        Raw.zero(panel, 4 * ROWS * k);
+        for (int r = 0; r < present; r++) {
+          packRowA(from + (i + r) * row, step, k, panel + 4L * r);
+        }
+      }
+    }
+  }
+
+  private static void packPanelA(long from, long row, long step, long k, long to) {
+    for (long t = 0; t < k; t++) {
+      float x0 = Raw.getFloat(from);
+      float x1 = Raw.getFloat(from + row);
+      float x2 = Raw.getFloat(from + 2 * row);
+      float x3 = Raw.getFloat(from + 3 * row);
+      float x4 = Raw.getFloat(from + 4 * row);
+      float x5 = Raw.getFloat(from + 5 * row);
+      Raw.putFloat(to, x0);
+      Raw.putFloat(to + 4, x1);
+      Raw.putFloat(to + 8, x2);
+      Raw.putFloat(to + 12, x3);
+      Raw.putFloat(to + 16, x4);
+      Raw.putFloat(to + 20, x5);
+      from += step;
+      to += 4 * ROWS;
+    }
+  }
+
+  private static void packRowA(long from, long step, long k, long to) {
+    for (long t = 0; t < k; t++) {
+      Raw.putFloat(to + 4 * ROWS * t, Raw.getFloat(from + step * t));
+    }
+  }
+
+  /**
+   * Packs {@code count} columns of B into one panel of the micro-kernel's width: element (t, j) lies
+   * at {@code to + (t * width + j) * 4}. Missing columns are zero.
+   *
+   * @param row bytes from a row of B to the next
+   * @param step bytes from an element to the next of its row
+   */
+  public static void packB(
+      MicroKernel micro, long from, long row, long step, long count, long k, long to) {
+    int width = micro.columns();
+    if (count == width && step == 4) {
+      micro.packRows(from, row, k, to);
+      return;
+    }
+    if (count < width) {
+      Raw.zero(to, 4 * width * k);
+    }
+    long j = 0;
+    if (step != 4) {
+      for (; j + 8 <= count; j += 8) {
+        packColumns(from + j * step, row, step, k, to + 4 * j, 4L * width);
+      }
+    }
+    for (; j < count; j++) {
+      long source = from + j * step;
+      long target = to + 4 * j;
+      for (long t = 0; t < k; t++) {
+        Raw.putFloat(target, Raw.getFloat(source));
+        source += row;
+        target += 4L * width;
+      }
+    }
+  }
+
+  /** Eight columns at once: few enough streams for the hardware's prefetchers. */
+  private static void packColumns(long from, long row, long step, long k, long to, long toRow) {
+    long from4 = from + 4 * step;
+    for (long t = 0; t < k; t++) {
+      float x0 = Raw.getFloat(from);
+      float x1 = Raw.getFloat(from + step);
+      float x2 = Raw.getFloat(from + 2 * step);
+      float x3 = Raw.getFloat(from + 3 * step);
+      float x4 = Raw.getFloat(from4);
+      float x5 = Raw.getFloat(from4 + step);
+      float x6 = Raw.getFloat(from4 + 2 * step);
+      float x7 = Raw.getFloat(from4 + 3 * step);
+      Raw.putFloat(to, x0);
+      Raw.putFloat(to + 4, x1);
+      Raw.putFloat(to + 8, x2);
+      Raw.putFloat(to + 12, x3);
+      Raw.putFloat(to + 16, x4);
+      Raw.putFloat(to + 20, x5);
+      Raw.putFloat(to + 24, x6);
+      Raw.putFloat(to + 28, x7);
+      from += row;
+      from4 += row;
+      to += toRow;
+    }
+  }
+
+  /** Fills a table of {@code k} byte offsets, {@code row} bytes apart. */
+  public static void rowOffsets(long table, long k, long row) {
+    for (long t = 0; t < k; t++) {
+      Raw.putInt(table + 4 * t, Math.toIntExact(t * row));
+    }
+  }
+}

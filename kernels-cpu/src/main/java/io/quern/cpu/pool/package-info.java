@@ -1,0 +1,5 @@
+/** Pooling. */
+@NullMarked
+package io.quern.cpu.pool;
+
+import org.jspecify.annotations.NullMarked;

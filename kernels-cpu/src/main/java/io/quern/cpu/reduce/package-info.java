@@ -1,0 +1,5 @@
+/** Reductions. */
+@NullMarked
+package io.quern.cpu.reduce;
+
+import org.jspecify.annotations.NullMarked;
