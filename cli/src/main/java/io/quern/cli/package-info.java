@@ -1,0 +1,5 @@
+/** The {@code quern} command. */
+@NullMarked
+package io.quern.cli;
+
+import org.jspecify.annotations.NullMarked;
