@@ -1,0 +1,5 @@
+/** Model and tensor files: safetensors, written atomically and read with every claim checked. */
+@NullMarked
+package io.quern.io;
+
+import org.jspecify.annotations.NullMarked;
