@@ -9,6 +9,7 @@ module io.quern {
   exports io.quern.backend;
   exports io.quern.grad;
   exports io.quern.io;
+  exports io.quern.nn;
   exports io.quern.runtime;
 
   uses io.quern.backend.Backend;

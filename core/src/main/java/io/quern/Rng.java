@@ -10,8 +10,8 @@ import java.util.concurrent.atomic.AtomicLong;
  * it gives depend on nothing else: neither on the device nor on the number of threads. Each draw
  * moves the counter on by one per four elements (Philox4x32-10, see {@link Random}).
  *
- * <p>Thread-safe; when several threads draw from one source, which thread gets which numbers depends
- * on their order, so give each its own {@link #fork}.
+ * <p>Thread-safe; when several threads draw from one source, which thread gets which numbers
+ * depends on their order, so give each its own {@link #fork}.
  */
 public final class Rng {
   /** Upper counter words that keep the streams for tensors, forks and splits apart. */
