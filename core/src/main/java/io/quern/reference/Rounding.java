@@ -1,0 +1,44 @@
+package io.quern.reference;
+
+/**
+ * Conversion to narrow floats with a single rounding, to nearest and ties to even. Going through a
+ * type in between would round twice; it is harmless only when that step rounds to odd (Boldo,
+ * Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
+ */
+final class Rounding {
+  private Rounding() {}
+
+  /** Bits of the IEEE binary16 nearest to {@code value}. */
+  static short toF16(double value) {
+    return Float.floatToFloat16(toOddFloat(value));
+  }
+
+  /** Bits of the bfloat16 nearest to {@code value}; NaN stays NaN. */
+  static short toBF16(double value) {
+    int bits = Float.floatToRawIntBits(toOddFloat(value));
+    if (Double.isNaN(value)) {
+      return (short) (bits >>> 16 | 0x40);
+    }
+    int lastKept = (bits >>> 16) & 1;
+    return (short) ((bits + 0x7FFF + lastKept) >>> 16);
+  }
+
+  /** The float next to {@code value} whose last bit is odd, or {@code value} if it is a float. */
+  private static float toOddFloat(double value) {
+    float nearest = (float) value;
+    int bits = Float.floatToRawIntBits(nearest);
+    if (nearest == value || Double.isNaN(value) || (bits & 1) != 0) {
+      return nearest;
+    }
+    return Float.intBitsToFloat(Math.abs(nearest) < Math.abs(value) ? bits + 1 : bits - 1);
+  }
+
+  /** The double next to {@code value} whose last bit is odd, or {@code value} if it is a double. */
+  static double toOddDouble(long value) {
+    if (Math.abs(value) <= 1L << 53 && value != Long.MIN_VALUE) {
+      return value;
+    }
+    long sticky = (value & 0x7FF) != 0 ? 1 : 0;
+    return (value >> 11 | sticky) * 0x1p11;
+  }
+}
