@@ -24,7 +24,7 @@ final class Erf {
     if (x < 2.5) {
       return 1 - erf(x);
     }
-    if (x != x) {
+    if (Double.isNaN(x)) {
       return x;
     }
     // Continued fraction, Abramowitz and Stegun 7.1.14, from the inside out.

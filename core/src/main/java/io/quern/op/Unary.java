@@ -12,7 +12,7 @@ public record Unary(Fn fn) implements Op {
     ABS(Domain.NUMERIC, Math::abs),
     SIGN(Domain.NUMERIC, Math::signum),
     SQUARE(Domain.NUMERIC, x -> x * x),
-    RELU(Domain.NUMERIC, x -> x > 0 || x != x ? x : 0),
+    RELU(Domain.NUMERIC, x -> x > 0 || Double.isNaN(x) ? x : 0),
     SQRT(Domain.FLOAT, Math::sqrt),
     RSQRT(Domain.FLOAT, x -> 1 / Math.sqrt(x)),
     RECIPROCAL(Domain.FLOAT, x -> 1 / x),
@@ -34,7 +34,7 @@ public record Unary(Fn fn) implements Op {
     /** To the nearest integer, halves to the even one. */
     ROUND(Domain.FLOAT, Math::rint),
     /** 1 where the element is NaN, else 0. */
-    NAN_MASK(Domain.FLOAT, x -> x != x ? 1 : 0);
+    NAN_MASK(Domain.FLOAT, x -> Double.isNaN(x) ? 1 : 0);
 
     private enum Domain {
       NUMERIC,
