@@ -1,0 +1,103 @@
+package io.quern.conformance;
+
+import io.quern.DType;
+import io.quern.Shape;
+import io.quern.op.Conv2d;
+import io.quern.op.Conv2dInputGrad;
+import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.TensorSpec;
+import io.quern.op.Window;
+import java.util.List;
+
+/** Cases for {@link Conv2d}, {@link Conv2dInputGrad} and {@link Conv2dWeightGrad}. */
+final class ConvCases {
+  private record Setting(String name, Shape image, long filters, Window window, int groups) {
+    Shape weight() {
+      return Shape.of(filters, image.dim(1) / groups, window.kernelH(), window.kernelW());
+    }
+  }
+
+  private static final Window ASYMMETRIC = new Window(3, 2, 2, 1, 1, 0, 2, 3, 1, 2);
+
+  private static final List<Setting> SETTINGS =
+      List.of(
+          new Setting("1x1", Shape.of(2, 5, 6, 7), 9, Window.of(1), 1),
+          new Setting("1x1 stride 2", Shape.of(2, 5, 7, 7), 9, Window.of(1).stride(2), 1),
+          new Setting("3x3", Shape.of(2, 3, 8, 9), 4, Window.of(3), 1),
+          new Setting("3x3 same", Shape.of(1, 4, 9, 9), 6, Window.of(3).padding(1), 1),
+          new Setting("3x3 stride 2", Shape.of(2, 3, 9, 8), 5, w(3, 2, 1, 1), 1),
+          new Setting("3x3 stride 3", Shape.of(1, 2, 11, 13), 3, w(3, 3, 0, 1), 1),
+          new Setting("3x3 dilated", Shape.of(2, 3, 10, 11), 4, w(3, 1, 2, 2), 1),
+          new Setting("3x3 strided, dilated", Shape.of(1, 2, 12, 11), 3, w(3, 2, 1, 3), 1),
+          new Setting("5x5 wide", Shape.of(1, 3, 12, 40), 33, Window.of(5).padding(2), 1),
+          new Setting("7x7 stem", Shape.of(1, 3, 21, 21), 8, w(7, 2, 3, 1), 1),
+          new Setting("1x7", Shape.of(1, 3, 5, 16), 4, Window.of(1, 7), 1),
+          new Setting("whole image", Shape.of(3, 4, 5, 6), 7, Window.of(5, 6), 1),
+          new Setting("padding over kernel", Shape.of(1, 2, 3, 3), 2, w(2, 1, 4, 1), 1),
+          new Setting("asymmetric", Shape.of(2, 4, 9, 8), 3, ASYMMETRIC, 1),
+          new Setting("groups", Shape.of(2, 6, 7, 8), 4, Window.of(3).padding(1), 2),
+          new Setting("depthwise", Shape.of(2, 8, 9, 10), 8, Window.of(3).padding(1), 8),
+          new Setting("depthwise doubled", Shape.of(1, 5, 9, 17), 10, w(3, 2, 1, 1), 5),
+          new Setting("one pixel", Shape.of(1, 1, 1, 1), 1, Window.of(1), 1),
+          new Setting("as in the quickstart", Shape.of(2, 8, 14, 14), 16, w(3, 1, 1, 1), 1),
+          new Setting("no images", Shape.of(0, 3, 6, 6), 4, Window.of(3), 1),
+          new Setting("no filters", Shape.of(2, 3, 6, 6), 0, Window.of(3), 1),
+          new Setting("no channels", Shape.of(2, 0, 6, 6), 3, Window.of(3), 1));
+
+  private ConvCases() {}
+
+  private static Window w(int kernel, int stride, int padding, int dilation) {
+    return Window.of(kernel).stride(stride).padding(padding).dilation(dilation);
+  }
+
+  static void addTo(List<OpCase> cases) {
+    for (Setting setting : SETTINGS) {
+      add(setting, DType.F32, Input.Form.PLAIN, setting.name, cases);
+    }
+    Setting small = new Setting("", Shape.of(2, 4, 7, 8), 6, w(3, 2, 1, 1), 2);
+    for (DType dtype : new DType[] {DType.F64, DType.F16, DType.BF16}) {
+      add(small, dtype, Input.Form.PLAIN, "", cases);
+    }
+    for (Input.Form form : Input.Form.values()) {
+      add(small, DType.F32, form, form.name(), cases);
+    }
+  }
+
+  private static void add(
+      Setting setting, DType dtype, Input.Form form, String remark, List<OpCase> cases) {
+    Window window = setting.window;
+    Shape weightShape = setting.weight();
+    Input image = Input.of(dtype, setting.image, Values.signed(), form);
+    Input weight = Input.of(dtype, weightShape, Values.signed(), form);
+    Input bias = Input.of(dtype, Shape.of(setting.filters), Values.signed());
+    Conv2d conv = new Conv2d(window, setting.groups);
+    TensorSpec output = conv.infer(List.of(image.spec(), weight.spec())).getFirst();
+    Input gradient = Input.of(dtype, output.shape(), Values.signed(), form);
+    long filter = weightShape.dim(1) * weightShape.dim(2) * weightShape.dim(3);
+    cases.add(checked(OpCase.of(conv, Tolerance.dot(filter), remark, image, weight)));
+    cases.add(checked(OpCase.of(conv, Tolerance.dot(filter + 1), remark, image, weight, bias)));
+    long perPixel = setting.filters * window.kernelH() * window.kernelW();
+    cases.add(
+        checked(
+            OpCase.of(
+                new Conv2dInputGrad(window, setting.groups, setting.image),
+                Tolerance.dot(perPixel),
+                remark,
+                weight,
+                gradient)));
+    long perWeight = output.shape().dim(0) * output.shape().dim(2) * output.shape().dim(3);
+    cases.add(
+        checked(
+            OpCase.of(
+                new Conv2dWeightGrad(window, setting.groups),
+                Tolerance.dot(perWeight),
+                remark,
+                image,
+                gradient)));
+  }
+
+  /** Differences take two runs for each element that is moved, so only small cases are checked. */
+  private static OpCase checked(OpCase opCase) {
+    return opCase.flops() < 50_000 ? opCase.differentiable() : opCase;
+  }
+}

@@ -1,0 +1,118 @@
+package io.quern.conformance;
+
+import io.quern.DType;
+import io.quern.Shape;
+import io.quern.op.MatMul;
+import java.util.List;
+
+/** Cases for {@link MatMul}. */
+final class MatMulCases {
+  /** Rows, inner dimension, columns. */
+  private static final int[][] SIZES = {
+    {1, 1, 1},
+    {1, 7, 1},
+    {1, 64, 1},
+    {1, 1000, 1},
+    {5, 1, 7},
+    {1, 33, 17},
+    {17, 33, 1},
+    {2, 3, 4},
+    {5, 5, 5},
+    {6, 8, 32},
+    {6, 1, 32},
+    {7, 9, 33},
+    {12, 16, 64},
+    {13, 17, 65},
+    {5, 31, 31},
+    {11, 2, 63},
+    {24, 100, 96},
+    {25, 101, 97},
+    {31, 127, 15},
+    {64, 64, 64},
+    {65, 65, 65},
+    {1, 128, 256},
+    {100, 300, 10},
+    {3, 513, 35},
+    {130, 40, 140},
+  };
+
+  private static final int[][] EMPTY = {{0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {0, 0, 0}};
+
+  private static final Shape[][] BATCHES = {
+    {Shape.of(3, 5, 7), Shape.of(3, 7, 9)},
+    {Shape.of(3, 5, 7), Shape.of(7, 9)},
+    {Shape.of(5, 7), Shape.of(3, 7, 9)},
+    {Shape.of(2, 1, 5, 7), Shape.of(3, 7, 9)},
+    {Shape.of(1, 5, 7), Shape.of(4, 7, 9)},
+    {Shape.of(2, 2, 6, 8), Shape.of(2, 2, 8, 33)},
+    {Shape.of(0, 5, 7), Shape.of(7, 9)},
+    {Shape.of(4, 5, 0), Shape.of(4, 0, 9)},
+  };
+
+  private MatMulCases() {}
+
+  static void addTo(List<OpCase> cases) {
+    for (int[] size : SIZES) {
+      OpCase opCase = of(DType.F32, size, "");
+      cases.add(size[0] * size[1] * size[2] < 1000 ? opCase.differentiable() : opCase);
+    }
+    for (int[] size : EMPTY) {
+      cases.add(of(DType.F32, size, ""));
+    }
+    for (Shape[] shapes : BATCHES) {
+      cases.add(
+          of(
+                  Input.of(DType.F32, shapes[0], Values.signed()),
+                  Input.of(DType.F32, shapes[1], Values.signed()),
+                  "")
+              .differentiable());
+    }
+    forms(cases);
+    for (DType dtype : DType.values()) {
+      if (dtype != DType.BOOL && dtype != DType.F32) {
+        cases.add(of(dtype, new int[] {13, 70, 37}, ""));
+        cases.add(of(dtype, new int[] {1, 33, 9}, ""));
+      }
+    }
+    Values rare = Values.of(1, 2, -3, Double.NaN, 0.5, 4, -1, 2, Double.POSITIVE_INFINITY, 0, 7);
+    cases.add(
+        of(
+            Input.of(DType.F32, Shape.of(9, 5), rare),
+            Input.of(DType.F32, Shape.of(5, 40), Values.awayFromZero()),
+            "with NaN and infinity"));
+  }
+
+  private static void forms(List<OpCase> cases) {
+    for (Input.Form left : Input.Form.values()) {
+      for (Input.Form right : Input.Form.values()) {
+        OpCase opCase =
+            of(
+                Input.of(DType.F32, Shape.of(7, 19), Values.signed(), left),
+                Input.of(DType.F32, Shape.of(19, 33), Values.signed(), right),
+                left + " x " + right);
+        boolean both = left != Input.Form.PLAIN && left == right;
+        cases.add(both ? opCase.differentiable() : opCase);
+      }
+      cases.add(
+          of(
+              Input.of(DType.F32, Shape.of(3, 20, 65), Values.signed(), left),
+              Input.of(DType.F32, Shape.of(3, 65, 34), Values.signed(), left),
+              "batched " + left));
+    }
+  }
+
+  private static OpCase of(DType dtype, int[] size, String remark) {
+    return of(
+        Input.of(dtype, Shape.of(size[0], size[1]), Values.signed()),
+        Input.of(dtype, Shape.of(size[1], size[2]), Values.signed()),
+        remark);
+  }
+
+  private static OpCase of(Input left, Input right, String remark) {
+    Tolerance tolerance =
+        left.base().dtype().isFloat()
+            ? Tolerance.dot(left.spec().shape().dim(-1))
+            : Tolerance.exact();
+    return OpCase.of(new MatMul(), tolerance, remark, left, right);
+  }
+}
