@@ -1,0 +1,13 @@
+package io.quern.nn;
+
+import io.quern.Tensor;
+
+/**
+ * How far a model's output is from what was expected. {@link Losses} has the usual ones, as methods
+ * that fit: {@code Losses::crossEntropy}.
+ */
+@FunctionalInterface
+public interface Loss {
+  /** The mean loss over the batch, a scalar that follows from the prediction by tracked ops. */
+  Tensor of(Tensor prediction, Tensor target);
+}
