@@ -10,7 +10,9 @@ module io.quern {
   exports io.quern.grad;
   exports io.quern.io;
   exports io.quern.nn;
+  exports io.quern.optim;
   exports io.quern.runtime;
+  exports io.quern.train;
 
   uses io.quern.backend.Backend;
 
