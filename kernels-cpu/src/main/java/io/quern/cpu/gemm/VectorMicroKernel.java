@@ -46,46 +46,23 @@ final class VectorMicroKernel extends MicroKernel {
     long c3 = c2 + cRow;
     long c4 = c3 + cRow;
     long c5 = c4 + cRow;
-    FloatVector s00;
-    FloatVector s01;
-    FloatVector s10;
-    FloatVector s11;
-    FloatVector s20;
-    FloatVector s21;
-    FloatVector s30;
-    FloatVector s31;
-    FloatVector s40;
-    FloatVector s41;
-    FloatVector s50;
-    FloatVector s51;
-    if (accumulate) {
-      s00 = load(c);
-      s01 = load(c + BYTES);
-      s10 = load(c1);
-      s11 = load(c1 + BYTES);
-      s20 = load(c2);
-      s21 = load(c2 + BYTES);
-      s30 = load(c3);
-      s31 = load(c3 + BYTES);
-      s40 = load(c4);
-      s41 = load(c4 + BYTES);
-      s50 = load(c5);
-      s51 = load(c5 + BYTES);
-    } else {
-      FloatVector zero = FloatVector.zero(F32);
-      s00 = zero;
-      s01 = zero;
-      s10 = zero;
-      s11 = zero;
-      s20 = zero;
-      s21 = zero;
-      s30 = zero;
-      s31 = zero;
-      s40 = zero;
-      s41 = zero;
-      s50 = zero;
-      s51 = zero;
+    // Both ways of starting meet in memory: where vectors of two branches meet in a variable, the
+    // compiler sometimes keeps them as objects.
+    if (!accumulate) {
+      clear(c, cRow);
     }
+    FloatVector s00 = load(c);
+    FloatVector s01 = load(c + BYTES);
+    FloatVector s10 = load(c1);
+    FloatVector s11 = load(c1 + BYTES);
+    FloatVector s20 = load(c2);
+    FloatVector s21 = load(c2 + BYTES);
+    FloatVector s30 = load(c3);
+    FloatVector s31 = load(c3 + BYTES);
+    FloatVector s40 = load(c4);
+    FloatVector s41 = load(c4 + BYTES);
+    FloatVector s50 = load(c5);
+    FloatVector s51 = load(c5 + BYTES);
     long at = 0;
     for (long t = 0; t < k; t++) {
       long row = b + Raw.getInt(offsets + 4 * t);
@@ -123,6 +100,15 @@ final class VectorMicroKernel extends MicroKernel {
     store(s41, c4 + BYTES);
     store(s50, c5);
     store(s51, c5 + BYTES);
+  }
+
+  private static void clear(long c, long cRow) {
+    FloatVector zero = FloatVector.zero(F32);
+    for (int i = 0; i < ROWS; i++) {
+      store(zero, c);
+      store(zero, c + BYTES);
+      c += cRow;
+    }
   }
 
   @Override

@@ -1,0 +1,90 @@
+package io.quern.cpu.conv;
+
+import io.quern.Shape;
+import io.quern.op.Window;
+
+/**
+ * Sizes of a convolution from images [n, groups * c, h, w] with weights [groups * oc, c, kh, kw] to
+ * [n, groups * oc, oh, ow]; c and oc count the channels of one group.
+ */
+record ConvShape(Window window, int n, int groups, int c, int h, int w, int oc, int oh, int ow) {
+  static ConvShape of(Window window, int groups, Shape image, Shape weight, Shape output) {
+    return new ConvShape(
+        window,
+        image.intDim(0),
+        groups,
+        weight.intDim(1),
+        image.intDim(2),
+        image.intDim(3),
+        weight.intDim(0) / groups,
+        output.intDim(2),
+        output.intDim(3));
+  }
+
+  /** Weights per output channel: the length of the dot products. */
+  int depth() {
+    return c * window.kernelH() * window.kernelW();
+  }
+
+  /** Pixels of one output channel. */
+  int outputPixels() {
+    return oh * ow;
+  }
+
+  /** Pixels of one input channel. */
+  int inputPixels() {
+    return h * w;
+  }
+
+  /** Whether neighbouring outputs use neighbouring inputs, so that images are read in place. */
+  boolean isDense() {
+    return window.strideH() == 1 && window.strideW() == 1;
+  }
+
+  /** Bytes of one group of one image. */
+  long imageBytes() {
+    return 4L * c * h * w;
+  }
+
+  /** Bytes of one group of one output. */
+  long outputBytes() {
+    return 4L * oc * oh * ow;
+  }
+
+  /** Bytes of one group's weights. */
+  long weightBytes() {
+    return 4L * oc * depth();
+  }
+
+  /**
+   * The convolution that computes the gradient of a dense one's images from the gradient of its
+   * output: the same window turned around, over the output padded by what the kernel reaches
+   * beyond. Negative padding means that no such convolution exists.
+   */
+  ConvShape transposed() {
+    int reachH = (window.kernelH() - 1) * window.dilationH();
+    int reachW = (window.kernelW() - 1) * window.dilationW();
+    Window turned =
+        new Window(
+            window.kernelH(),
+            window.kernelW(),
+            1,
+            1,
+            reachH - window.padTop(),
+            reachW - window.padLeft(),
+            reachH - window.padBottom(),
+            reachW - window.padRight(),
+            window.dilationH(),
+            window.dilationW());
+    return new ConvShape(turned, n, groups, oc, oh, ow, c, h, w);
+  }
+
+  /** Whether {@link #transposed} exists. */
+  boolean hasTransposed() {
+    return isDense()
+        && (window.kernelH() - 1) * window.dilationH()
+            >= Math.max(window.padTop(), window.padBottom())
+        && (window.kernelW() - 1) * window.dilationW()
+            >= Math.max(window.padLeft(), window.padRight());
+  }
+}

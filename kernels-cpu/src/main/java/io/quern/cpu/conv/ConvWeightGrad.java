@@ -1,0 +1,183 @@
+package io.quern.cpu.conv;
+
+import static io.quern.cpu.gemm.MicroKernel.ROWS;
+
+import io.quern.DType;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.Operands;
+import io.quern.cpu.gemm.MicroKernel;
+import io.quern.cpu.gemm.Packing;
+import io.quern.op.Conv2dWeightGrad;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.Raw;
+import io.quern.runtime.Workers;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Conv2dWeightGrad of contiguous floats: for each image, the plane (rows of the micro-kernel's A,
+ * read in place) times the transposed gradient of the output.
+ *
+ * <p>The batch is split into parts by its shape alone; each part sums its images in order, and the
+ * parts are summed in order, so the number of threads does not matter.
+ */
+public final class ConvWeightGrad implements Kernel {
+  private static final int MOST_PARTS = 16;
+  private static final long PARTIAL_BYTES = 1 << 24;
+
+  private final MicroKernel micro = MicroKernel.chosen();
+  private final int width = micro.columns();
+  private final ConvShape shape;
+  private final Plane plane;
+  private final int parts;
+  private final int paddedOc;
+  private final int paddedDepth;
+
+  private ConvWeightGrad(KernelKey key, Conv2dWeightGrad grad) {
+    this.shape =
+        ConvShape.of(
+            grad.window(), grad.groups(), key.shape(0), key.output().shape(), key.shape(1));
+    this.plane = Plane.forward(shape);
+    this.paddedOc = (shape.oc() + width - 1) / width * width;
+    this.paddedDepth = (shape.depth() + ROWS - 1) / ROWS * ROWS;
+    long room = PARTIAL_BYTES / Math.max(1, partialBytes());
+    this.parts = Math.clamp(room, 1, Math.max(1, Math.min(MOST_PARTS, shape.n())));
+  }
+
+  /** The kernel for {@code key}, or null when it is not all contiguous F32. */
+  public static @Nullable Kernel create(KernelKey key) {
+    return key.all(DType.F32) && key.isContiguous() && key.op() instanceof Conv2dWeightGrad grad
+        ? new ConvWeightGrad(key, grad)
+        : null;
+  }
+
+  /** Bytes of the sum over some images of one group, [depth, oc] with both padded to tiles. */
+  private long partialBytes() {
+    return 4L * paddedDepth * paddedOc;
+  }
+
+  @Override
+  public void run(Operands operands) {
+    HostMemory memory = HostMemory.shared();
+    int tasks = parts * shape.groups();
+    HostMemory.Block partials = memory.allocate(tasks * partialBytes());
+    try {
+      Call call =
+          new Call(
+              this,
+              operands.address(0),
+              operands.address(1),
+              partials.address(),
+              operands.address(2));
+      Workers.shared().run(ConvWeightGrad::sumImages, call, tasks);
+      Workers.shared().run(ConvWeightGrad::sumParts, call, shape.groups() * shape.oc());
+    } finally {
+      memory.free(partials);
+    }
+  }
+
+  private record Call(
+      ConvWeightGrad kernel, long images, long gradients, long partials, long weights) {}
+
+  private static void sumImages(Call call, int chunk) {
+    call.kernel.sumImages(call, chunk / call.kernel.parts, chunk % call.kernel.parts);
+  }
+
+  private void sumImages(Call call, int group, int part) {
+    HostMemory memory = HostMemory.shared();
+    int positions = plane.positions();
+    HostMemory.Block filled = memory.allocate(plane.bytes());
+    HostMemory.Block turned = memory.allocate(4L * positions * paddedOc);
+    HostMemory.Block rows = memory.allocate(4L * positions);
+    Packing.rowOffsets(rows.address(), positions, 4L * width);
+    Raw.zero(turned.address(), 4L * positions * paddedOc);
+    long partial = call.partials + (long) (group * parts + part) * partialBytes();
+    int from = shape.n() * part / parts;
+    int to = shape.n() * (part + 1) / parts;
+    if (from == to) {
+      Raw.zero(partial, partialBytes());
+    }
+    for (int image = from; image < to; image++) {
+      long index = (long) image * shape.groups() + group;
+      long pixels = call.images + index * shape.imageBytes();
+      if (plane.needsFill()) {
+        plane.fill(pixels, filled.address());
+        pixels = filled.address();
+      }
+      turn(call.gradients + index * shape.outputBytes(), turned.address());
+      multiply(pixels, turned.address(), rows.address(), partial, image > from);
+    }
+    memory.free(rows);
+    memory.free(turned);
+    memory.free(filled);
+  }
+
+  /** Transposes the gradient to [position, oc], one block of tile width after another. */
+  private void turn(long gradient, long to) {
+    long block = 4L * plane.positions() * width;
+    for (int oc = 0; oc < shape.oc(); oc += width) {
+      int count = Math.min(width, shape.oc() - oc);
+      for (int row = 0; row < plane.rows(); row++) {
+        Packing.packB(
+            micro,
+            gradient + 4L * (oc * plane.rows() + row) * plane.columns(),
+            4,
+            4L * plane.rows() * plane.columns(),
+            count,
+            plane.columns(),
+            to + 4L * row * plane.pitch() * width);
+      }
+      to += block;
+    }
+  }
+
+  private void multiply(long pixels, long turned, long rows, long partial, boolean accumulate) {
+    long positions = plane.positions();
+    for (int oc = 0; oc < paddedOc; oc += width) {
+      long block = turned + 4 * positions * oc;
+      for (int t = 0; t < shape.depth(); t += ROWS) {
+        micro.tile(
+            pixels + offset(t),
+            pixels + offset(t + 1),
+            pixels + offset(t + 2),
+            pixels + offset(t + 3),
+            pixels + offset(t + 4),
+            pixels + offset(t + 5),
+            4,
+            block,
+            rows,
+            positions,
+            partial + 4L * (t * paddedOc + oc),
+            4L * paddedOc,
+            accumulate);
+      }
+    }
+  }
+
+  /** Offset of a row of the plane; rows beyond the last repeat it and are not used. */
+  private long offset(int t) {
+    return Raw.getInt(plane.offsets() + 4L * Math.min(t, plane.depth() - 1));
+  }
+
+  private static void sumParts(Call call, int channel) {
+    ConvWeightGrad kernel = call.kernel;
+    ConvShape shape = kernel.shape;
+    int group = channel / shape.oc();
+    int oc = channel % shape.oc();
+    long base = call.partials + (long) group * kernel.parts * kernel.partialBytes() + 4L * oc;
+    long to = call.weights + 4L * channel * shape.depth();
+    for (int t = 0; t < shape.depth(); t++) {
+      long from = base + 4L * t * kernel.paddedOc;
+      float sum = 0;
+      for (int part = 0; part < kernel.parts; part++) {
+        sum += Raw.getFloat(from + part * kernel.partialBytes());
+      }
+      Raw.putFloat(to + 4L * t, sum);
+    }
+  }
+
+  @Override
+  public String name() {
+    return "conv2d_weight_grad_" + micro.name();
+  }
+}

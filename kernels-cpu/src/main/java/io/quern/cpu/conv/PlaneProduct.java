@@ -1,0 +1,155 @@
+package io.quern.cpu.conv;
+
+import static io.quern.cpu.gemm.MicroKernel.ROWS;
+
+import io.quern.cpu.gemm.MicroKernel;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.Raw;
+import io.quern.runtime.Workers;
+
+/**
+ * Packed weights times the planes of all images of a batch: the forward pass of a convolution, and
+ * the gradient of its images. Immutable and thread-safe.
+ *
+ * <p>Positions are taken in strips that stay in the first-level cache with the image rows they
+ * read, and all output channels are computed for a strip before the next.
+ */
+final class PlaneProduct {
+  /** Tiles of a strip. */
+  private static final int STRIP = 8;
+
+  private final MicroKernel micro = MicroKernel.chosen();
+  private final int width = micro.columns();
+  private final Plane plane;
+  private final int images;
+  private final int groups;
+  private final int channels;
+  private final long imageBytes;
+  private final long outputBytes;
+  private final int strips;
+
+  /** Products of {@code images * groups} planes; channels and bytes are those of one group. */
+  PlaneProduct(
+      Plane plane, int images, int groups, int channels, long imageBytes, long outputBytes) {
+    this.plane = plane;
+    this.images = images;
+    this.groups = groups;
+    this.channels = channels;
+    this.imageBytes = imageBytes;
+    this.outputBytes = outputBytes;
+    this.strips = (plane.positions() + STRIP * width - 1) / (STRIP * width);
+  }
+
+  /** Bytes of the packed weights of one group. */
+  long packedBytes() {
+    return 4L * plane.depth() * ((channels + ROWS - 1) / ROWS * ROWS);
+  }
+
+  /**
+   * Computes the outputs of all images.
+   *
+   * @param weights address of the packed weights, group after group
+   * @param bias address of one float per channel, or 0
+   */
+  void run(long images, long weights, long bias, long outputs) {
+    int planes = this.images * groups;
+    // Few planes are cut into strips as well; each strip's task then pads the image for itself.
+    int parts = planes >= 8 || plane.needsFill() && strips < 8 ? 1 : Math.min(strips, 8);
+    Workers.shared()
+        .run(
+            PlaneProduct::task,
+            new Call(this, images, weights, bias, outputs, parts),
+            planes * parts);
+  }
+
+  private record Call(
+      PlaneProduct product, long images, long weights, long bias, long outputs, int parts) {}
+
+  private static void task(Call call, int chunk) {
+    call.product.compute(call, chunk / call.parts, chunk % call.parts);
+  }
+
+  private void compute(Call call, int index, int part) {
+    int group = index % groups;
+    HostMemory memory = HostMemory.shared();
+    HostMemory.Block filled = memory.allocate(plane.bytes());
+    HostMemory.Block aside = memory.allocate(ROWS * asideRow());
+    long image = call.images + index * imageBytes;
+    if (plane.needsFill()) {
+      plane.fill(image, filled.address());
+      image = filled.address();
+    }
+    long weights = call.weights + group * packedBytes();
+    long bias = call.bias == 0 ? 0 : call.bias + 4L * group * channels;
+    long output = call.outputs + index * outputBytes;
+    int from = strips * part / call.parts;
+    int to = strips * (part + 1) / call.parts;
+    for (int strip = from; strip < to; strip++) {
+      strip(image, weights, bias, output, strip * STRIP * width, aside.address());
+    }
+    memory.free(aside);
+    memory.free(filled);
+  }
+
+  private long asideRow() {
+    return 4L * (STRIP + 1) * width;
+  }
+
+  private void strip(
+      long image, long weights, long bias, long output, int first, long aside) {
+    int count = Math.min(STRIP * width, plane.positions() - first);
+    // The last tile moves back so that it reads nothing beyond the image; what it then computes
+    // again lies before the strip's first position.
+    int last = Math.max(0, plane.positions() - width) - first;
+    long asideRow = asideRow();
+    long strip = aside + 4L * width;
+    for (int channel = 0; channel < channels; channel += ROWS) {
+      long packed = weights + 4L * channel * plane.depth();
+      for (int next = 0; next < count; next += width) {
+        int at = Math.min(next, last);
+        micro.tile(
+            packed,
+            packed + 4,
+            packed + 8,
+            packed + 12,
+            packed + 16,
+            packed + 20,
+            4 * ROWS,
+            image + 4L * (first + at),
+            plane.offsets(),
+            plane.depth(),
+            strip + 4L * at,
+            asideRow,
+            false);
+      }
+      int present = Math.min(ROWS, channels - channel);
+      for (int i = 0; i < present; i++) {
+        float add = bias == 0 ? 0 : Raw.getFloat(bias + 4L * (channel + i));
+        long target = output + 4L * (channel + i) * plane.rows() * plane.columns();
+        copyOut(strip + i * asideRow, first, count, target, add);
+      }
+    }
+  }
+
+  /** Copies the positions that are outputs to their places. */
+  private void copyOut(long aside, int first, int count, long target, float add) {
+    int pitch = plane.pitch();
+    int columns = plane.columns();
+    if (pitch == columns) {
+      micro.copyRow(aside, target + 4L * first, count, add);
+      return;
+    }
+    int row = first / pitch;
+    int column = first - row * pitch;
+    for (int at = 0; at < count; ) {
+      int wanted = Math.min(columns - column, count - at);
+      if (wanted > 0) {
+        micro.copyRow(
+            aside + 4L * at, target + 4L * (row * columns + column), wanted, add);
+      }
+      at += pitch - column;
+      row++;
+      column = 0;
+    }
+  }
+}
