@@ -3,8 +3,10 @@ package io.quern.serve;
 import io.quern.DType;
 import io.quern.Shape;
 import io.quern.Tensor;
+import io.quern.nn.ModelFile;
 import io.quern.op.TensorSpec;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.concurrent.CompletableFuture;
@@ -33,7 +35,7 @@ import org.agrona.concurrent.AgentRunner;
  * tensors from one call to the next.
  *
  * {@snippet :
- * try (ModelHandle handle = ModelHandle.of(model::forward, DType.F32, 1, 28, 28)) {
+ * try (ModelHandle handle = ModelHandle.load(Path.of("model.safetensors"))) {
  *   float[] logits = handle.predict(pixels);
  *   CompletableFuture<float[]> later = handle.submit(pixels);
  *   System.out.println(handle.metrics().toTable());
@@ -90,13 +92,41 @@ public final class ModelHandle implements AutoCloseable {
     }
   }
 
+  /**
+   * A handle with the defaults for a model that {@link ModelFile} has saved together with the spec
+   * of its input.
+   *
+   * @throws io.quern.io.FormatException if the file is corrupt or no model
+   * @throws java.io.UncheckedIOException if the file cannot be read
+   * @throws IllegalArgumentException if the file does not tell what an example is
+   */
+  public static ModelHandle load(Path file) {
+    return builder(file).build();
+  }
+
+  /** Builds a handle for a saved model; throws as {@link #load}. */
+  public static Builder builder(Path file) {
+    ModelFile saved = ModelFile.load(file);
+    TensorSpec example =
+        saved
+            .input()
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        file
+                            + ": does not tell what an example is; save it with"
+                            + " ModelFile.save(model, path, spec), or give a function and a"
+                            + " shape"));
+    return new Builder(saved.module()::forward, example);
+  }
+
   /** A handle with the defaults for a function on batches, see {@link #builder}. */
   public static ModelHandle of(UnaryOperator<Tensor> model, DType dtype, long... exampleShape) {
     return builder(model, dtype, exampleShape).build();
   }
 
   /**
-   * Builds a handle for a function on batches.
+   * Builds a handle for a function on batches, such as {@code module::forward}.
    *
    * @param model gets [n, ...example shape...] and gives a tensor whose first dimension is n
    * @param dtype element type of an example
