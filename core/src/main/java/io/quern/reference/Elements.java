@@ -102,7 +102,7 @@ final class Elements {
   void put(long address, long value) {
     switch (dtype) {
       case F64 -> Raw.putDouble(address, (double) value);
-      case F32, F16, BF16 -> put(address, Rounding.toOddDouble(value));
+      case F32, F16, BF16 -> put(address, Rounding.toSticky(value));
       case I64 -> Raw.putLong(address, value);
       case I32 -> Raw.putInt(address, (int) value);
       case I8, U8 -> Raw.putByte(address, (byte) value);

@@ -61,14 +61,14 @@ public final class ReferenceKernels {
           case Unary unary -> ReferenceElementwise.unary(key, unary.fn());
           case Binary binary -> ReferenceElementwise.binary(key, binary.fn());
           case Compare compare -> ReferenceElementwise.compare(key, compare.fn());
-          case Where where -> ReferenceElementwise.where(key);
-          case Cast cast -> ReferenceElementwise.cast(key);
+          case Where _ -> ReferenceElementwise.where(key);
+          case Cast _ -> ReferenceElementwise.cast(key);
           case Fill fill -> ReferenceElementwise.fill(key, 0, fill.value());
-          case Iota iota -> ReferenceElementwise.iota(key);
+          case Iota _ -> ReferenceElementwise.iota(key);
           case Random random -> ReferenceRandom.random(key, random.distribution());
           case Reduce reduce -> ReferenceReduce.reduce(key, reduce);
           case ArgReduce argReduce -> ReferenceReduce.argReduce(key, argReduce);
-          case MatMul matMul -> ReferenceMatMul.matMul(key);
+          case MatMul _ -> ReferenceMatMul.matMul(key);
           case Conv2d conv -> new ReferenceConv(conv.window(), conv.groups()).forward(key);
           case Conv2dInputGrad conv ->
               new ReferenceConv(conv.window(), conv.groups()).inputGrad(key);

@@ -33,10 +33,13 @@ final class Rounding {
     return Float.intBitsToFloat(Math.abs(nearest) < Math.abs(value) ? bits + 1 : bits - 1);
   }
 
-  /** The double next to {@code value} whose last bit is odd, or {@code value} if it is a double. */
-  static double toOddDouble(long value) {
+  /**
+   * A double that narrower floats round as they would round {@code value}: its lowest bit is set
+   * where bits of {@code value} were cut off.
+   */
+  static double toSticky(long value) {
     if (Math.abs(value) <= 1L << 53 && value != Long.MIN_VALUE) {
-      return value;
+      return (double) value;
     }
     long sticky = (value & 0x7FF) != 0 ? 1 : 0;
     return (value >> 11 | sticky) * 0x1p11;
