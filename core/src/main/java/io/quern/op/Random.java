@@ -13,7 +13,10 @@ import java.util.Locale;
 public record Random(Distribution distribution, TensorSpec spec) implements Op {
   /** What is drawn. */
   public enum Distribution {
-    /** Multiples of 2^-24 in [0, 1). */
+    /**
+     * The leading 24 bits of the word as multiples of 2^-24 in [0, 1). F16 takes 11 bits and BF16
+     * 8, since rounding could give 1.
+     */
     UNIFORM,
     /** Mean 0, variance 1, by Box and Muller from two words of one block. */
     NORMAL

@@ -13,6 +13,12 @@ final class ReferenceRandom {
   static Consumer<Operands> random(KernelKey key, Distribution distribution) {
     Elements keys = Elements.of(key, 0);
     Elements out = Elements.of(key, 1);
+    int bits =
+        switch (out.dtype()) {
+          case F16 -> 11;
+          case BF16 -> 8;
+          default -> 24;
+        };
     return memory -> {
       long seed = keys.getLong(memory.address(0));
       long counter = keys.getLong(memory.address(0) + keys.stride(0));
@@ -25,7 +31,7 @@ final class ReferenceRandom {
         }
         double value =
             switch (distribution) {
-              case UNIFORM -> uniform(words[lane]);
+              case UNIFORM -> uniform(words[lane], bits);
               case NORMAL -> normal(words[lane & 2], words[lane | 1], (lane & 1) == 0);
             };
         out.put(walk.address(0), value);
@@ -34,14 +40,14 @@ final class ReferenceRandom {
     };
   }
 
-  private static double uniform(int word) {
-    return (word >>> 8) * 0x1p-24;
+  private static double uniform(int word, int bits) {
+    return Math.scalb((double) (word >>> (32 - bits)), -bits);
   }
 
   /** Box and Muller 1958: two uniform words give two independent normal numbers. */
   private static double normal(int even, int odd, boolean first) {
     double radius = Math.sqrt(-2 * Math.log(((even >>> 8) + 1) * 0x1p-24));
-    double angle = 2 * Math.PI * uniform(odd);
+    double angle = 2 * Math.PI * uniform(odd, 24);
     return radius * (first ? Math.cos(angle) : Math.sin(angle));
   }
 }

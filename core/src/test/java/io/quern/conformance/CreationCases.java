@@ -34,6 +34,10 @@ final class CreationCases {
       random(new TensorSpec(dtype, Shape.of(3, 67)), Values.of(-1, 1L << 40), "", cases);
     }
     TensorSpec matrix = new TensorSpec(DType.F32, Shape.of(33, 31));
+    for (DType dtype : new DType[] {DType.F16, DType.BF16}) {
+      // Among so many words some would be rounded up to 1.
+      random(new TensorSpec(dtype, Shape.of(5000)), Values.of(9, 9), "", cases);
+    }
     // Block counters that carry into their high word on the way.
     random(matrix, Values.of(0x1_0000_0001L, (1L << 32) - 7), "across 2^32", cases);
     random(matrix, Values.of(5, -3), "across zero", cases);

@@ -39,7 +39,8 @@ public final class Oracle implements OpBuilder<HostArray> {
       case Fill fill when fill.spec().dtype().isFloat() ->
           new Fill(fill.spec().with(DType.F64), HostArray.round(fill.spec().dtype(), fill.value()));
       case Iota iota when iota.dtype().isFloat() -> new Iota(DType.F64, iota.count());
-      case Random random -> new Random(random.distribution(), random.spec().with(DType.F64));
+      case Random random when random.distribution() == Random.Distribution.NORMAL ->
+          new Random(random.distribution(), random.spec().with(DType.F64));
       default -> op;
     };
   }

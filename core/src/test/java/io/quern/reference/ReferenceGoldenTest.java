@@ -212,6 +212,13 @@ class ReferenceGoldenTest {
         .startsWith(0x6627e8 * 0x1p-24, 0xe169c5 * 0x1p-24, 0xbc57ac * 0x1p-24, 0x9b00db * 0x1p-24);
     assertThat(run(new Random(Random.Distribution.UNIFORM, five), vector(I64, 0, 1))[0])
         .isEqualTo(uniform[4]);
+    TensorSpec halves = new TensorSpec(F16, Shape.of(1));
+    assertThat(run(new Random(Random.Distribution.UNIFORM, halves), vector(I64, 0, 0)))
+        .containsExactly((0x6627e8 >> 13) * 0x1p-11);
+    TensorSpec many = new TensorSpec(BF16, Shape.of(10_000));
+    assertThat(run(new Random(Random.Distribution.UNIFORM, many), vector(I64, 0, 0)))
+        .contains(0, 255 / 256.0)
+        .doesNotContain(1);
     TensorSpec doubles = new TensorSpec(F64, Shape.of(3));
     double radius = Math.sqrt(-2 * Math.log(0x6627e9 * 0x1p-24));
     double angle = 2 * Math.PI * 0xe169c5 * 0x1p-24;
