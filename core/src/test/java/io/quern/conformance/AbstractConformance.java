@@ -3,6 +3,7 @@ package io.quern.conformance;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import io.quern.Device;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
@@ -17,6 +18,11 @@ public abstract class AbstractConformance {
   /** The device under test. */
   protected abstract Device device();
 
+  /** How tensors are computed. */
+  protected List<Mode> modes() {
+    return List.of(Mode.EAGER_BACKEND);
+  }
+
   @TestFactory
   Stream<DynamicTest> kernels() {
     return OpCases.all().stream()
@@ -29,11 +35,12 @@ public abstract class AbstractConformance {
 
   @TestFactory
   Stream<DynamicTest> tensors() {
-    return OpCases.all().stream()
-        .map(
-            opCase ->
-                dynamicTest(
-                    opCase.name(), () -> TensorCheck.run(opCase, Mode.EAGER_BACKEND, device())));
+    return modes().stream()
+        .flatMap(mode -> OpCases.all().stream().map(opCase -> tensors(opCase, mode)));
+  }
+
+  private DynamicTest tensors(OpCase opCase, Mode mode) {
+    return dynamicTest(mode + " " + opCase.name(), () -> TensorCheck.run(opCase, mode, device()));
   }
 
   @TestFactory

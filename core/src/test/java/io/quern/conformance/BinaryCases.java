@@ -67,6 +67,11 @@ final class BinaryCases {
           of(op, Input.of(DType.F32, shape, left), Input.of(DType.F32, shape, right), "");
       cases.add(differentiable && size == 17 ? opCase.differentiable() : opCase);
     }
+    Shape large = Shape.of(OpCases.LARGE);
+    cases.add(of(op, Input.of(DType.F32, large, left), Input.of(DType.F32, large, right), ""));
+    Shape rows = Shape.of(301, 257);
+    Shape row = Shape.of(257);
+    cases.add(of(op, Input.of(DType.F32, rows, left), Input.of(DType.F32, row, right), ""));
     for (Shape[] shapes : BROADCASTS) {
       OpCase opCase =
           of(op, Input.of(DType.F32, shapes[0], left), Input.of(DType.F32, shapes[1], right), "");

@@ -40,6 +40,8 @@ final class CompositeCases {
         cases.add(softmax(log, 1, dtype, Shape.of(7, 5), infinite, "with infinity"));
       }
       cases.add(softmax(log, 1, DType.F32, Shape.of(0, 4), Values.signed(), ""));
+      cases.add(softmax(log, 1, DType.F32, Shape.of(301, 257), Values.signed(), ""));
+      cases.add(softmax(log, 1, DType.F32, Shape.of(9, 130, 61), Values.signed(), ""));
       cases.add(softmax(log, 0, DType.F32, Shape.of(7), Values.signed(), ""));
     }
     layerNorms(cases);
@@ -101,6 +103,7 @@ final class CompositeCases {
       cases.add(layerNorm(1, 1e-5, dtype, Shape.of(5, 65), Input.Form.PLAIN));
     }
     cases.add(layerNorm(1, 1e-5, DType.F32, Shape.of(0, 7), Input.Form.PLAIN));
+    cases.add(layerNorm(1, 1e-5, DType.F32, Shape.of(301, 257), Input.Form.PLAIN));
   }
 
   private static OpCase layerNorm(

@@ -40,6 +40,7 @@ final class ConvCases {
           new Setting("depthwise doubled", Shape.of(1, 5, 9, 17), 10, w(3, 2, 1, 1), 5),
           new Setting("one pixel", Shape.of(1, 1, 1, 1), 1, Window.of(1), 1),
           new Setting("as in the quickstart", Shape.of(2, 8, 14, 14), 16, w(3, 1, 1, 1), 1),
+          new Setting("large", Shape.of(3, 8, 30, 31), 16, Window.of(3).padding(1), 1),
           new Setting("no images", Shape.of(0, 3, 6, 6), 4, Window.of(3), 1),
           new Setting("no filters", Shape.of(2, 3, 6, 6), 0, Window.of(3), 1),
           new Setting("no channels", Shape.of(2, 0, 6, 6), 3, Window.of(3), 1));

@@ -42,6 +42,7 @@ final class IndexingCases {
     }
     gather(DType.F32, DType.I64, Shape.of(100, 64), Shape.of(130), 0, Input.Form.PLAIN, cases);
     gather(DType.F32, DType.I64, Shape.of(1000), Shape.of(65), 0, Input.Form.PLAIN, cases);
+    gather(DType.F32, DType.I64, Shape.of(50, 64), Shape.of(1201), 0, Input.Form.PLAIN, cases);
   }
 
   private static void gather(

@@ -9,6 +9,9 @@ public final class OpCases {
   /** Sizes around vector widths, unrolled loops and tiles. */
   static final int[] SIZES = {0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 65, 100, 127, 1000};
 
+  /** A size that backends split among threads, into parts of different length. */
+  static final int LARGE = 70_001;
+
   private static final List<OpCase> ALL = collect();
 
   private OpCases() {}

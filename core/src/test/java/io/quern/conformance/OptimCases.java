@@ -32,6 +32,8 @@ final class OptimCases {
         }
       }
     }
+    cases.add(sgd(0.9, false, 0.01, DType.F32, Shape.of(OpCases.LARGE)));
+    cases.add(adam(0.01, true, DType.F32, Shape.of(OpCases.LARGE)));
     for (DType dtype : FLOATS) {
       cases.add(sgd(0.9, true, 0.01, dtype, Shape.of(5, 3, 9)));
       cases.add(adam(0.01, true, dtype, Shape.of(5, 3, 9)));

@@ -24,6 +24,7 @@ final class PoolCases {
           new Setting("whole image", Shape.of(3, 5, 7, 6), Window.of(7, 6)),
           new Setting("gaps", Shape.of(1, 2, 11, 11), Window.of(2).stride(3)),
           new Setting("padding over image", Shape.of(1, 1, 1, 2), w(3, 1, 2)),
+          new Setting("large", Shape.of(3, 17, 36, 38), Window.of(2).stride(2)),
           new Setting("no images", Shape.of(0, 2, 6, 6), Window.of(2)));
 
   private PoolCases() {}

@@ -33,6 +33,10 @@ final class ReduceCases {
       }
     }
     cases.add(of(fn, List.of(0), false, Shape.of(100, 130), Input.Form.PLAIN));
+    cases.add(of(fn, List.of(0), false, Shape.of(OpCases.LARGE), Input.Form.PLAIN));
+    for (int axis = 0; axis < 3; axis++) {
+      cases.add(of(fn, List.of(axis), false, Shape.of(33, 70, 35), Input.Form.PLAIN));
+    }
     cases.add(of(fn, List.of(-1), false, Shape.of(3, 4099), Input.Form.PLAIN));
     if (!isExtreme) {
       cases.add(of(fn, List.of(1), false, Shape.of(4, 0), Input.Form.PLAIN));
@@ -127,6 +131,8 @@ final class ReduceCases {
         cases.add(arg(fn, 1, true, DType.F32, Shape.of(3, size), Values.distinct(), ""));
       }
     }
+    cases.add(arg(fn, 0, false, DType.F32, Shape.of(OpCases.LARGE), Values.distinct(), ""));
+    cases.add(arg(fn, 1, false, DType.F32, Shape.of(301, 257), Values.distinct(), ""));
     for (int axis : new int[] {0, 1, 2, -1}) {
       for (Input.Form form : Input.Form.values()) {
         Input input = Input.of(DType.F32, Shape.of(4, 3, 5), Values.integers(-2, 3), form);

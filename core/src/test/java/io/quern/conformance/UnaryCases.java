@@ -29,6 +29,7 @@ final class UnaryCases {
       OpCase opCase = of(fn, Input.of(DType.F32, Shape.of(size), values(fn)), "");
       cases.add(size == 33 ? opCase.differentiable() : opCase);
     }
+    cases.add(of(fn, Input.of(DType.F32, Shape.of(OpCases.LARGE), values(fn)), ""));
     for (DType dtype : new DType[] {DType.F64, DType.F16, DType.BF16}) {
       cases.add(of(fn, Input.of(dtype, Shape.of(65), values(fn)), ""));
     }

@@ -7,8 +7,10 @@ import io.quern.Device;
 import io.quern.conformance.AbstractConformance;
 import io.quern.conformance.GradientCheck;
 import io.quern.conformance.KernelCheck;
+import io.quern.conformance.Mode;
 import io.quern.conformance.OpCase;
 import io.quern.conformance.OpCases;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -19,6 +21,11 @@ class ReferenceConformanceTest extends AbstractConformance {
   @Override
   protected Device device() {
     return Device.reference();
+  }
+
+  @Override
+  protected List<Mode> modes() {
+    return List.of(Mode.EAGER_REFERENCE);
   }
 
   @Test
