@@ -61,7 +61,7 @@ public final class Rng {
   private Rng derive(long low, long high) {
     int[] words = new int[4];
     Philox.block(seed, low, high, words);
-    return new Rng((long) words[1] << 32 | words[0] & 0xFFFFFFFFL, 0);
+    return new Rng((long) words[1] << 32 | (words[0] & 0xFFFFFFFFL), 0);
   }
 
   /** Uniform numbers in [0, 1) of dtype F32 on the CPU, multiples of 2^-24. */
