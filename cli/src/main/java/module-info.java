@@ -1,9 +1,11 @@
 /** The {@code quern} command. */
+@SuppressWarnings("requires-automatic")
 module io.quern.cli {
   requires info.picocli;
   requires io.quern;
   requires io.quern.loader;
   requires io.quern.serve;
+  requires java.logging;
   requires me.tongfei.progressbar;
   requires static org.jspecify;
 

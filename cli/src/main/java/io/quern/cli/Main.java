@@ -2,10 +2,14 @@ package io.quern.cli;
 
 import java.lang.module.ModuleDescriptor;
 import java.util.Optional;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 
 /** The {@code quern} command. Without a subcommand it prints its usage. */
@@ -13,19 +17,61 @@ import picocli.CommandLine.Spec;
     name = "quern",
     description = "Tensors, training, data loading and serving in pure Java.",
     mixinStandardHelpOptions = true,
-    versionProvider = Main.Version.class)
+    versionProvider = Main.Version.class,
+    synopsisSubcommandLabel = "COMMAND",
+    subcommands = {QuickstartCommand.class, InfoCommand.class},
+    footer = {
+      "",
+      "Exit codes: 0 done, 1 failed, 2 wrong usage.",
+      "'quern COMMAND --help' tells more. To begin with: quern quickstart"
+    })
 public final class Main implements Runnable {
+  /** Held here because the logging system itself would forget it and its level. */
+  private static final Logger LOG = Logger.getLogger("io.quern");
+
   @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--debug",
+      scope = ScopeType.INHERIT,
+      description = "Show stack traces and all log lines; so does QUERN_DEBUG=on.")
+  private boolean debug;
 
   private Main() {}
 
   /** Runs the command named by {@code args} and exits: 0 done, 1 failed, 2 wrong usage. */
   public static void main(String[] args) {
-    System.exit(commandLine().execute(args));
+    if (System.getProperty("java.util.logging.SimpleFormatter.format") == null) {
+      System.setProperty("java.util.logging.SimpleFormatter.format", "%4$s: %5$s%6$s%n");
+    }
+    int code;
+    try {
+      code = commandLine().execute(args);
+    } catch (OutOfMemoryError e) {
+      System.err.println("quern: " + e.getMessage());
+      code = CommandLine.ExitCode.SOFTWARE;
+    }
+    System.exit(code);
   }
 
   static CommandLine commandLine() {
-    return new CommandLine(new Main());
+    Failures failures = new Failures();
+    return new CommandLine(new Main())
+        .setExecutionExceptionHandler(failures)
+        .setParameterExceptionHandler(failures)
+        .setExecutionStrategy(Main::execute)
+        .setUsageHelpAutoWidth(true);
+  }
+
+  /** What devices log when they open is part of what the commands print themselves. */
+  private static int execute(CommandLine.ParseResult parsed) {
+    LOG.setLevel(isDebug(parsed.commandSpec().commandLine()) ? Level.INFO : Level.WARNING);
+    return new CommandLine.RunLast().execute(parsed);
+  }
+
+  static boolean isDebug(CommandLine command) {
+    Object main = command.getCommandSpec().root().userObject();
+    return ((Main) main).debug || Failures.isDebug();
   }
 
   @Override
@@ -34,13 +80,15 @@ public final class Main implements Runnable {
   }
 
   static final class Version implements IVersionProvider {
+    static String quern() {
+      return Optional.ofNullable(Main.class.getModule().getDescriptor())
+          .flatMap(ModuleDescriptor::rawVersion)
+          .orElse("(version unknown on the class path)");
+    }
+
     @Override
     public String[] getVersion() {
-      String version =
-          Optional.ofNullable(Main.class.getModule().getDescriptor())
-              .flatMap(ModuleDescriptor::rawVersion)
-              .orElse("(version unknown on the class path)");
-      return new String[] {"quern " + version, "Java " + Runtime.version()};
+      return new String[] {"quern " + quern(), "Java " + Runtime.version()};
     }
   }
 }

@@ -1,0 +1,66 @@
+package io.quern.cli;
+
+import io.quern.io.FormatException;
+import io.quern.loader.DataFormatException;
+import io.quern.runtime.Knob;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.util.Set;
+import picocli.CommandLine;
+import picocli.CommandLine.IExecutionExceptionHandler;
+import picocli.CommandLine.IParameterExceptionHandler;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+
+/** Turns exceptions into messages and exit codes. */
+final class Failures implements IExecutionExceptionHandler, IParameterExceptionHandler {
+  private static final Knob DEBUG =
+      Knob.of("quern.debug", "off", "on: the quern command shows stack traces and all log lines");
+
+  /** Failures whose messages name the file or argument and the remedy. */
+  private static final Set<Class<? extends Exception>> EXPLAINED =
+      Set.of(
+          UserException.class,
+          FormatException.class,
+          DataFormatException.class,
+          UncheckedIOException.class);
+
+  /** Whether {@link #DEBUG} is on, whatever it is set to. */
+  static boolean isDebug() {
+    String value = DEBUG.value().strip();
+    return !(value.isEmpty() || value.equals("0") || value.equalsIgnoreCase("off"));
+  }
+
+  @Override
+  public int handleExecutionException(Exception failure, CommandLine command, ParseResult result) {
+    PrintWriter err = command.getErr();
+    if (EXPLAINED.contains(failure.getClass())) {
+      err.println("quern: " + failure.getMessage());
+    } else {
+      err.println("quern: unexpected failure: " + failure);
+      if (!Main.isDebug(command)) {
+        err.println("This should not happen; --debug shows where it did.");
+      }
+    }
+    if (Main.isDebug(command)) {
+      failure.printStackTrace(err);
+    }
+    err.flush();
+    return CommandLine.ExitCode.SOFTWARE;
+  }
+
+  @Override
+  public int handleParseException(ParameterException failure, String[] args) {
+    CommandLine command = failure.getCommandLine();
+    PrintWriter err = command.getErr();
+    String name = command.getCommandSpec().qualifiedName();
+    err.println("quern: " + failure.getMessage());
+    CommandLine.UnmatchedArgumentException.printSuggestions(failure, err);
+    err.println("Try '" + name + " --help'.");
+    if (isDebug()) {
+      failure.printStackTrace(err);
+    }
+    err.flush();
+    return CommandLine.ExitCode.USAGE;
+  }
+}
