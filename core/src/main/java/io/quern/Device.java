@@ -4,10 +4,12 @@ import io.quern.backend.Backend;
 import io.quern.backend.DeviceContext;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 
@@ -79,8 +81,14 @@ public final class Device {
           Backend.Probe probe = backend.probe();
           if (index >= probe.devices()) {
             throw new IllegalArgumentException(
-                "device: " + name + " is not available, " + backendName + " has "
-                    + probe.devices() + " devices: " + probe.reason());
+                "device: "
+                    + name
+                    + " is not available, "
+                    + backendName
+                    + " has "
+                    + probe.devices()
+                    + " devices: "
+                    + probe.reason());
           }
           DeviceContext context = backend.open(index);
           LOG.log(Level.INFO, () -> "Quern device " + key + ": " + context.describe());
@@ -148,20 +156,19 @@ public final class Device {
   }
 
   private static Map<String, Backend> findBackends() {
-    Map<String, Backend> found = new java.util.TreeMap<>();
-    for (ServiceLoader.Provider<Backend> provider :
-        ServiceLoader.load(Backend.class, Backend.class.getClassLoader()).stream().toList()) {
-      load(provider).ifPresent(backend -> found.put(backend.name(), backend));
-    }
-    return found;
-  }
-
-  private static Optional<Backend> load(ServiceLoader.Provider<Backend> provider) {
-    try {
-      return Optional.of(provider.get());
-    } catch (java.util.ServiceConfigurationError | LinkageError e) {
-      LOG.log(Level.WARNING, "backend " + provider.type().getName() + " does not load", e);
-      return Optional.empty();
+    Map<String, Backend> found = new TreeMap<>();
+    Iterator<Backend> backends =
+        ServiceLoader.load(Backend.class, Backend.class.getClassLoader()).iterator();
+    while (true) {
+      try {
+        if (!backends.hasNext()) {
+          return found;
+        }
+        Backend backend = backends.next();
+        found.put(backend.name(), backend);
+      } catch (ServiceConfigurationError | LinkageError e) {
+        LOG.log(Level.WARNING, "a backend does not load and is left out", e);
+      }
     }
   }
 }

@@ -6,7 +6,6 @@ import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.grad.GradNode;
 import io.quern.grad.Tape;
-import io.quern.op.Cast;
 import io.quern.op.Composite;
 import io.quern.op.Layout;
 import io.quern.op.Op;
@@ -76,8 +75,14 @@ final class Dispatch {
     for (int i = 0; i < outputs.length; i++) {
       if (!specs.get(i).equals(outputs[i].spec()) || !outputs[i].layout().isContiguous()) {
         throw new IllegalArgumentException(
-            op.name() + ": output " + i + " must be contiguous " + specs.get(i) + ", found "
-                + outputs[i].spec() + (outputs[i].layout().isContiguous() ? "" : " as a view"));
+            op.name()
+                + ": output "
+                + i
+                + " must be contiguous "
+                + specs.get(i)
+                + ", found "
+                + outputs[i].spec()
+                + (outputs[i].layout().isContiguous() ? "" : " as a view"));
       }
     }
     Device device = deviceOf(op, inputs);
@@ -93,7 +98,11 @@ final class Dispatch {
     for (Tensor input : inputs) {
       if (input.device() != device) {
         throw new IllegalArgumentException(
-            op.name() + ": inputs are on " + device + " and " + input.device()
+            op.name()
+                + ": inputs are on "
+                + device
+                + " and "
+                + input.device()
                 + "; move one side with to(Device)");
       }
     }
@@ -112,8 +121,9 @@ final class Dispatch {
     if (view instanceof View.Reshape(Shape shape)) {
       Optional<Layout> layout = input.layout().reshape(shape);
       if (layout.isEmpty()) {
-        Tensor copy = run(new Cast(input.dtype()), input)[0];
-        return copy.alias(copy.layout().reshape(shape).orElseThrow());
+        try (Tensor copy = Tape.withoutRecording(input::contiguous)) {
+          return copy.alias(copy.layout().reshape(shape).orElseThrow());
+        }
       }
       return input.alias(layout.get());
     }
@@ -122,6 +132,9 @@ final class Dispatch {
 
   private Tensor[] compute(
       Op op, Tensor[] inputs, List<TensorSpec> specs, Tensor @Nullable [] into) {
+    if (into == null && specs.stream().allMatch(spec -> spec.shape().size() == 0)) {
+      return specs.stream().map(spec -> Tensor.allocate(device, spec)).toArray(Tensor[]::new);
+    }
     KernelKey key = key(op, inputs, specs);
     Resolution resolution = resolutions.get(key);
     if (resolution == null) {
@@ -221,16 +234,12 @@ final class Dispatch {
       for (; held < inputs.length; held++) {
         inputs[held].hold(kernel.name());
       }
-      boolean empty = true;
-      for (int i = 0; i < outputs.length; i++) {
-        if (into == null) {
+      if (into == null) {
+        for (int i = 0; i < outputs.length; i++) {
           outputs[i] = Tensor.allocate(device, specs.get(i));
         }
-        empty &= specs.get(i).shape().size() == 0;
       }
-      if (!empty) {
-        kernel.run(operands(inputs, outputs));
-      }
+      kernel.run(operands(inputs, outputs));
       done = true;
       return outputs;
     } finally {

@@ -36,8 +36,8 @@ import org.jspecify.annotations.Nullable;
  * An n-dimensional array of one element type on one device.
  *
  * <p>Ops give new tensors; {@link #reshape}, {@link #permute}, {@link #expand}, {@link #slice} and
- * {@link #flip} give views that share memory. Binary ops broadcast as in NumPy and take sides of the
- * same dtype. Axes may be negative, counted from the end. Bad arguments throw {@link
+ * {@link #flip} give views that share memory. Binary ops broadcast as in NumPy and take sides of
+ * the same dtype. Axes may be negative, counted from the end. Bad arguments throw {@link
  * IllegalArgumentException} with a message that starts with the op.
  *
  * <p>Closing is for promptness: a tensor that is forgotten gives its memory back after garbage
@@ -57,8 +57,13 @@ public final class Tensor implements AutoCloseable {
         && (layout.lowest() < 0
             || dtype.byteSize(layout.highest() + 1) > storage.buffer().byteSize())) {
       throw new IllegalStateException(
-          "tensor: layout " + layout + " of " + dtype + " leaves its buffer of "
-              + storage.buffer().byteSize() + " bytes");
+          "tensor: layout "
+              + layout
+              + " of "
+              + dtype
+              + " leaves its buffer of "
+              + storage.buffer().byteSize()
+              + " bytes");
     }
     this.storage = storage;
     this.dtype = dtype;
@@ -97,9 +102,9 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * Releases this tensor's hold on its memory, which is used again once no other view and no running
-   * op needs it. Any later use throws and names the caller of this method. A second call does
-   * nothing.
+   * Releases this tensor's hold on its memory, which is used again once no other view and no
+   * running op needs it. Any later use throws and names the caller of this method. A second call
+   * does nothing.
    */
   @Override
   public void close() {
@@ -175,7 +180,11 @@ public final class Tensor implements AutoCloseable {
     TensorSpec spec = new TensorSpec(dtype, shape);
     if (data.byteSize() != spec.byteSize()) {
       throw new IllegalArgumentException(
-          "tensor: shape " + shape + " needs " + shape.size() + " elements, found "
+          "tensor: shape "
+              + shape
+              + " needs "
+              + shape.size()
+              + " elements, found "
               + data.byteSize() / dtype.bytes());
     }
     Device device = Device.cpu();
@@ -282,7 +291,11 @@ public final class Tensor implements AutoCloseable {
   public void copyTo(MemorySegment target) {
     if (target.byteSize() != spec().byteSize()) {
       throw new IllegalArgumentException(
-          "copyTo: " + spec() + " has " + spec().byteSize() + " bytes, the target "
+          "copyTo: "
+              + spec()
+              + " has "
+              + spec().byteSize()
+              + " bytes, the target "
               + target.byteSize());
     }
     download(dtype, target);
@@ -300,8 +313,7 @@ public final class Tensor implements AutoCloseable {
   /** One element, converted to double. */
   public double get(long... index) {
     if (index.length != rank()) {
-      throw new IllegalArgumentException(
-          "get: " + index.length + " indices for shape " + shape());
+      throw new IllegalArgumentException("get: " + index.length + " indices for shape " + shape());
     }
     Tensor element = this;
     for (int d = rank() - 1; d >= 0; d--) {
@@ -336,8 +348,7 @@ public final class Tensor implements AutoCloseable {
 
   /** Replaces the elements by those of {@code source}, which has the same spec. */
   public void copyFrom(Tensor source) {
-    Dispatch.runInto(
-        new Cast(dtype), new Tensor[] {source.to(device())}, new Tensor[] {this});
+    Dispatch.runInto(new Cast(dtype), new Tensor[] {source.to(device())}, new Tensor[] {this});
   }
 
   // ---- running ops ------------------------------------------------------------------------
@@ -476,7 +487,8 @@ public final class Tensor implements AutoCloseable {
 
   /** Elements {@code from, from + step, ...} before {@code to} of an axis; step 1 or more. */
   public Tensor slice(int axis, long from, long to, long step) {
-    return apply(new View.Slice(axis, from, (to - from + step - 1) / step, step), this);
+    long count = step < 1 ? 0 : (to - from + step - 1) / step;
+    return apply(new View.Slice(axis, from, count, step), this);
   }
 
   /** One position of an axis, which is removed. */

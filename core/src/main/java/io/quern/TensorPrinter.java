@@ -18,7 +18,7 @@ final class TensorPrinter {
 
   static String print(Tensor tensor) {
     TensorPrinter printer = new TensorPrinter(tensor);
-    try (TensorScope scope = TensorScope.open()) {
+    try (var _ = TensorScope.open("printing")) {
       printer.print(tensor, 0);
     }
     return printer.text.toString();

@@ -3,7 +3,6 @@ package io.quern;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,7 +25,7 @@ public final class TensorScope implements AutoCloseable {
   private final @Nullable TensorScope parent;
   private final @Nullable String label;
   private final List<Tensor> tensors = new ArrayList<>();
-  private final Map<Tensor, Boolean> kept = new IdentityHashMap<>();
+  private final IdentityHashMap<Tensor, Boolean> kept = new IdentityHashMap<>();
   private boolean closed;
 
   private TensorScope(@Nullable TensorScope parent, @Nullable String label) {
@@ -66,8 +65,11 @@ public final class TensorScope implements AutoCloseable {
   private void check(String what) {
     if (closed || Thread.currentThread() != owner) {
       throw new IllegalStateException(
-          "tensor scope: " + what + (closed ? " after close" : " from another thread than "
-              + owner.getName() + ", which opened it"));
+          "tensor scope: "
+              + what
+              + (closed
+                  ? " after close"
+                  : " from another thread than " + owner.getName() + ", which opened it"));
     }
   }
 

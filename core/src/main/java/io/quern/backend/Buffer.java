@@ -5,6 +5,9 @@ package io.quern.backend;
  * must not be called while a kernel uses it.
  */
 public abstract class Buffer {
+  /** For backends. */
+  protected Buffer() {}
+
   /** Usable size in bytes. */
   public abstract long byteSize();
 

@@ -14,6 +14,9 @@ import java.util.Optional;
 public final class KernelTable {
   private final Map<Class<? extends Op>, List<Entry>> entries = new LinkedHashMap<>();
 
+  /** An empty table. */
+  public KernelTable() {}
+
   private record Entry(String name, KernelFactory factory) {}
 
   /** Registers an algorithm for an op. */
@@ -37,8 +40,7 @@ public final class KernelTable {
   public Map<String, List<String>> listing() {
     Map<String, List<String>> listing = new LinkedHashMap<>();
     entries.forEach(
-        (op, list) ->
-            listing.put(op.getSimpleName(), list.stream().map(Entry::name).toList()));
+        (op, list) -> listing.put(op.getSimpleName(), list.stream().map(Entry::name).toList()));
     return listing;
   }
 }

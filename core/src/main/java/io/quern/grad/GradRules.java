@@ -79,8 +79,7 @@ final class GradRules {
               () -> Tensor.apply(new Conv2d(window, groups), g(), x(0)));
       case Conv2dWeightGrad(var window, int groups) ->
           pair(
-              () ->
-                  Tensor.apply(new Conv2dInputGrad(window, groups, x(0).shape()), g(), x(1)),
+              () -> Tensor.apply(new Conv2dInputGrad(window, groups, x(0).shape()), g(), x(1)),
               () -> Tensor.apply(new Conv2d(window, groups), x(0), g()));
       case Pool2d pool -> list(Tensor.apply(new Pool2dGrad(pool), x(0), g()));
       case Gather(int axis) ->
@@ -135,10 +134,7 @@ final class GradRules {
     int lead = gradient.rank() - target.rank();
     int[] axes =
         IntStream.range(0, gradient.rank())
-            .filter(
-                d ->
-                    d < lead
-                        || (target.dim(d - lead) == 1 && gradient.dim(d) != 1))
+            .filter(d -> d < lead || (target.dim(d - lead) == 1 && gradient.dim(d) != 1))
             .toArray();
     return (axes.length == 0 ? gradient : gradient.sumKeep(axes)).reshape(target);
   }
@@ -213,8 +209,7 @@ final class GradRules {
       case ADD -> pair(() -> sumTo(g(), a), () -> sumTo(g(), b));
       case SUB -> pair(() -> sumTo(g(), a), () -> sumTo(g(), b).neg());
       case MUL -> pair(() -> sumTo(g().mul(b), a), () -> sumTo(g().mul(a), b));
-      case DIV ->
-          pair(() -> sumTo(g().div(b), a), () -> sumTo(g().mul(y()).div(b), b).neg());
+      case DIV -> pair(() -> sumTo(g().div(b), a), () -> sumTo(g().mul(y()).div(b), b).neg());
       case POW ->
           pair(
               () -> sumTo(g().mul(b).mul(a.pow(b.sub(1))), a),
@@ -265,8 +260,7 @@ final class GradRules {
         Tensor zero = x.compare(Compare.Fn.EQ, 0);
         Tensor zeros = zero.to(x.dtype()).sumKeep(axes);
         Tensor nonZero = Tensor.where(zero, x.fullLike(1), x);
-        Tensor product =
-            Tensor.apply(new Reduce(Reduce.Fn.PROD, reduce.axes(), true), nonZero);
+        Tensor product = Tensor.apply(new Reduce(Reduce.Fn.PROD, reduce.axes(), true), nonZero);
         Tensor others =
             Tensor.where(
                 zero,

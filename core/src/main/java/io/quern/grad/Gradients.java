@@ -3,12 +3,11 @@ package io.quern.grad;
 import io.quern.Tensor;
 import java.util.Collection;
 import java.util.IdentityHashMap;
-import java.util.Map;
 import java.util.Optional;
 
 /** The gradients that one backward pass has found, by the tensor they belong to. */
 public final class Gradients implements AutoCloseable {
-  private final Map<Tensor, Tensor> byTensor;
+  private final IdentityHashMap<Tensor, Tensor> byTensor;
 
   Gradients(IdentityHashMap<Tensor, Tensor> byTensor) {
     this.byTensor = byTensor;
@@ -44,7 +43,8 @@ public final class Gradients implements AutoCloseable {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "gradients: none for tensor " + tensor.spec()
+                    "gradients: none for tensor "
+                        + tensor.spec()
                         + "; was requireGrad() called, and does the result depend on it?"));
   }
 

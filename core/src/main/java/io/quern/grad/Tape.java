@@ -57,7 +57,8 @@ public final class Tape {
   public static Gradients backward(Tensor result) {
     if (result.size() != 1) {
       throw new IllegalArgumentException(
-          "backward: needs a tensor with one element, found shape " + result.shape()
+          "backward: needs a tensor with one element, found shape "
+              + result.shape()
               + "; reduce it, or give the gradient of the result");
     }
     return backward(result, withoutRecording(() -> result.fullLike(1)));

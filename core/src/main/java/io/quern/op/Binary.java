@@ -71,7 +71,6 @@ public record Binary(Fn fn) implements Op {
       OpCheck.require(
           fn == Fn.MIN || fn == Fn.MAX, name(), "needs a numeric dtype, found %s", left);
     }
-    return List.of(
-        left.with(ShapeRules.broadcast(name(), left.shape(), inputs.get(1).shape())));
+    return List.of(left.with(ShapeRules.broadcast(name(), left.shape(), inputs.get(1).shape())));
   }
 }

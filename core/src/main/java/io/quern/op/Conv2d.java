@@ -39,7 +39,6 @@ public record Conv2d(Window window, int groups) implements Op {
     if (inputs.size() == 3) {
       OpCheck.shape(name(), "the bias", inputs.get(2).shape(), Shape.of(outChannels));
     }
-    return List.of(
-        image.with(window.slide(name(), image.shape()).with(1, outChannels)));
+    return List.of(image.with(window.slide(name(), image.shape()).with(1, outChannels)));
   }
 }

@@ -50,8 +50,7 @@ public record LayerNorm(int dims, double epsilon) implements Composite {
     T variance = builder.apply(mul, builder.apply(sum, squares), perElement);
     T scale =
         builder.apply(
-            new Unary(Unary.Fn.RSQRT),
-            builder.apply(add, variance, builder.constant(x, epsilon)));
+            new Unary(Unary.Fn.RSQRT), builder.apply(add, variance, builder.constant(x, epsilon)));
     T normalised = builder.apply(mul, centred, scale);
     return builder.apply(add, builder.apply(mul, normalised, inputs.get(1)), inputs.get(2));
   }

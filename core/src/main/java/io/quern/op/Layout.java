@@ -150,8 +150,7 @@ public final class Layout {
         } while (shape.dim(axis) == 1);
         left = shape.dim(axis);
         stride = strides[axis];
-        while (axis > 0
-            && (shape.dim(axis - 1) == 1 || strides[axis - 1] == stride * left)) {
+        while (axis > 0 && (shape.dim(axis - 1) == 1 || strides[axis - 1] == stride * left)) {
           axis--;
           left *= shape.dim(axis);
         }

@@ -35,7 +35,6 @@ public record MatMul() implements Op {
     Shape batch =
         ShapeRules.broadcast(
             name(), left.slice(0, left.rank() - 2), right.slice(0, right.rank() - 2));
-    return List.of(
-        inputs.getFirst().with(batch.concat(Shape.of(left.dim(-2), right.dim(-1)))));
+    return List.of(inputs.getFirst().with(batch.concat(Shape.of(left.dim(-2), right.dim(-1)))));
   }
 }

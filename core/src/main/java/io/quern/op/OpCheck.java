@@ -74,8 +74,7 @@ public final class OpCheck {
   }
 
   static void shape(String op, String role, Shape found, Shape expected) {
-    require(
-        found.equals(expected), op, "%s must have shape %s, found %s", role, expected, found);
+    require(found.equals(expected), op, "%s must have shape %s, found %s", role, expected, found);
   }
 
   static int axis(String op, Shape shape, int axis) {

@@ -36,7 +36,8 @@ public record Pool2d(Fn fn, Window window, boolean countPadding) implements Op {
     OpCheck.require(
         Math.max(window.padTop(), window.padBottom()) < window.kernelH()
             && Math.max(window.padLeft(), window.padRight()) < window.kernelW()
-            && (window.dilationH() == 1 && window.dilationW() == 1 || window.padding(0).equals(window)),
+            && ((window.dilationH() == 1 && window.dilationW() == 1)
+                || window.padding(0).equals(window)),
         name(),
         "padding must be less than the kernel, and 0 with dilation, found %s",
         window);

@@ -22,8 +22,7 @@ public record Softmax(int axis) implements Composite {
     T x = inputs.getFirst();
     T max = builder.apply(new Reduce(Reduce.Fn.MAX, List.of(axis), true), x);
     T exp =
-        builder.apply(
-            new Unary(Unary.Fn.EXP), builder.apply(new Binary(Binary.Fn.SUB), x, max));
+        builder.apply(new Unary(Unary.Fn.EXP), builder.apply(new Binary(Binary.Fn.SUB), x, max));
     T sum = builder.apply(new Reduce(Reduce.Fn.SUM, List.of(axis), true), exp);
     return builder.apply(new Binary(Binary.Fn.DIV), exp, sum);
   }

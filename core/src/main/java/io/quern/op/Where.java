@@ -4,7 +4,9 @@ import io.quern.DType;
 import io.quern.Shape;
 import java.util.List;
 
-/** Inputs: condition (BOOL), a, b, broadcast together. Takes a where the condition holds, else b. */
+/**
+ * Inputs: condition (BOOL), a, b, broadcast together. Takes a where the condition holds, else b.
+ */
 public record Where() implements Op {
   @Override
   public String name() {

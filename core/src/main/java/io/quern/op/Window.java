@@ -19,12 +19,25 @@ public record Window(
     int dilationW) {
 
   public Window {
-    if (kernelH < 1 || kernelW < 1 || strideH < 1 || strideW < 1 || dilationH < 1
+    if (kernelH < 1
+        || kernelW < 1
+        || strideH < 1
+        || strideW < 1
+        || dilationH < 1
         || dilationW < 1) {
       throw new IllegalArgumentException(
           "window: kernel, stride and dilation must be 1 or more, found kernel "
-              + kernelH + "x" + kernelW + " stride " + strideH + "x" + strideW
-              + " dilation " + dilationH + "x" + dilationW);
+              + kernelH
+              + "x"
+              + kernelW
+              + " stride "
+              + strideH
+              + "x"
+              + strideW
+              + " dilation "
+              + dilationH
+              + "x"
+              + dilationW);
     }
     if (padTop < 0 || padLeft < 0 || padBottom < 0 || padRight < 0) {
       throw new IllegalArgumentException("window: padding must not be negative");

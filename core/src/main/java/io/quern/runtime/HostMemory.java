@@ -141,12 +141,26 @@ public final class HostMemory {
     if (block == null) {
       block = rounded <= LARGE ? cut(rounded) : map(rounded);
     }
+    if (block == null) {
+      block = takeLarger(rounded);
+    }
     if (block != null) {
       block.free = false;
-      liveBytes += rounded;
+      liveBytes += block.bytes;
       peakLiveBytes = Math.max(peakLiveBytes, liveBytes);
     }
     return block;
+  }
+
+  /** The smallest unused block that is large enough, for when nothing can be mapped any more. */
+  private @Nullable Block takeLarger(long bytes) {
+    for (ArrayDeque<Block> blocks : unused.tailMap(bytes).values()) {
+      Block block = blocks.poll();
+      if (block != null) {
+        return block;
+      }
+    }
+    return null;
   }
 
   private @Nullable Block cut(long bytes) {
@@ -162,6 +176,7 @@ public final class HostMemory {
     return block;
   }
 
+  @SuppressWarnings("MustBeClosedChecker") // the block owns the arena
   private @Nullable Block map(long bytes) {
     if (bytes > limit - mappedBytes) {
       unmapUnused(bytes - (limit - mappedBytes));

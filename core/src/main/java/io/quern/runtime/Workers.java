@@ -24,6 +24,9 @@ public final class Workers {
   /** Chunk number that stands for a task whose chunks cannot be claimed. */
   private static final int CLOSED = Integer.MAX_VALUE;
 
+  /** How often a caller looks for the end of a task before it offers its core to others. */
+  private static final int SPINS = 10_000;
+
   private static volatile Workers shared = new Workers(defaultThreads());
 
   private final Helper[] helpers;
@@ -115,14 +118,27 @@ public final class Workers {
       helpers[i].wake();
     }
     takePart(ticket);
-    while (done.get() < count) {
-      Thread.onSpinWait();
+    for (int spins = 0; done.get() < count; spins++) {
+      if (spins < SPINS) {
+        Thread.onSpinWait();
+      } else {
+        Thread.yield(); // a helper in the middle of a chunk may not have a core
+      }
     }
     task = null;
     argument = null;
-    Throwable thrown = failure;
+    rethrow(failure);
+  }
+
+  private static void rethrow(@Nullable Throwable thrown) {
+    if (thrown instanceof Error error) {
+      throw error;
+    }
+    if (thrown instanceof RuntimeException exception) {
+      throw exception;
+    }
     if (thrown != null) {
-      throw Workers.<RuntimeException>unchecked(thrown);
+      throw new IllegalStateException("workers: a task failed", thrown);
     }
   }
 
@@ -162,11 +178,6 @@ public final class Workers {
     for (Helper helper : helpers) {
       LockSupport.unpark(helper.thread);
     }
-  }
-
-  @SuppressWarnings("unchecked")
-  private static <E extends Throwable> E unchecked(Throwable thrown) throws E {
-    throw (E) thrown;
   }
 
   private static int defaultThreads() {
