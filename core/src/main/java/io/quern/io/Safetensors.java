@@ -67,6 +67,7 @@ public final class Safetensors implements AutoCloseable {
    * @throws FormatException if the file does not hold what the format demands
    * @throws UncheckedIOException if the file cannot be read
    */
+  @SuppressWarnings("MustBeClosedChecker") // owned by the result
   public static Safetensors open(Path path) {
     requireLittleEndian();
     Arena arena = Arena.ofShared();

@@ -41,7 +41,7 @@ abstract class Init {
    * sqrt(fanIn).
    */
   final Tensor kaiming(String name, long fanIn, long... shape) {
-    return uniform(name, 1 / Math.sqrt(Math.max(1, fanIn)), shape);
+    return uniform(name, 1 / Math.sqrt((double) Math.max(1, fanIn)), shape);
   }
 
   private static final class Random extends Init {

@@ -15,11 +15,15 @@ public final class Linear extends Module {
   private final Weight weight;
   private final @Nullable Weight bias;
 
-  private Linear(long in, long out, boolean biased, Init init) {
+  private Linear(long in, long out, boolean biased, boolean zeroBias, Init init) {
     this.in = Check.positive("linear", "in", in);
     this.out = Check.positive("linear", "out", out);
     this.weight = parameter("weight", init.kaiming("weight", in, out, in));
-    this.bias = biased ? parameter("bias", init.kaiming("bias", in, out)) : null;
+    this.bias = biased ? parameter("bias", bias(zeroBias, init)) : null;
+  }
+
+  private Tensor bias(boolean zero, Init init) {
+    return zero ? init.constant("bias", 0, out) : init.kaiming("bias", in, out);
   }
 
   /** A layer with bias. */
@@ -29,15 +33,17 @@ public final class Linear extends Module {
 
   /** A layer with or without bias. */
   public static Linear of(long in, long out, boolean bias, Rng rng) {
-    return of(in, out, bias, Init.random(rng));
+    return new Linear(in, out, bias, false, Init.random(rng));
   }
 
-  static Linear of(long in, long out, boolean bias, Init init) {
-    return new Linear(in, out, bias, init);
+  /** A layer whose bias starts at 0. */
+  static Linear withZeroBias(long in, long out, boolean bias, Init init) {
+    return new Linear(in, out, bias, true, init);
   }
 
   static Linear from(Arguments arguments, Init init) {
-    return new Linear(arguments.whole("in"), arguments.whole("out"), arguments.bool("bias"), init);
+    return new Linear(
+        arguments.whole("in"), arguments.whole("out"), arguments.bool("bias"), false, init);
   }
 
   @Override

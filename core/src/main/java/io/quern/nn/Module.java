@@ -88,6 +88,7 @@ public abstract class Module {
   }
 
   /** Registers an inner module; its weights get names that begin with {@code name.}. */
+  @SuppressWarnings("ReferenceEquality") // a module is equal to itself only
   protected final <M extends Module> M child(String name, M module) {
     checkName(name);
     if (module == this) {

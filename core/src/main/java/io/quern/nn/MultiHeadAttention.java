@@ -31,7 +31,8 @@ public final class MultiHeadAttention extends Module {
             init.uniform("in_proj_weight", Math.sqrt(6.0 / (4 * dim)), 3 * dim, dim));
     this.projectionBias =
         options.bias ? parameter("in_proj_bias", init.constant("in_proj_bias", 0, 3 * dim)) : null;
-    this.output = child("out_proj", Linear.of(dim, dim, options.bias, init.inner("out_proj")));
+    this.output =
+        child("out_proj", Linear.withZeroBias(dim, dim, options.bias, init.inner("out_proj")));
   }
 
   /** Self-attention with bias, without dropout, not causal. */

@@ -102,7 +102,9 @@ public final class Adam extends Optimizer {
 
   @Override
   double[] scalars(double rate, long step) {
-    return new double[] {rate, 1 - Math.pow(op.beta1(), step), 1 - Math.pow(op.beta2(), step)};
+    return new double[] {
+      rate, 1 - Math.pow(op.beta1(), (double) step), 1 - Math.pow(op.beta2(), (double) step)
+    };
   }
 
   @Override

@@ -30,9 +30,16 @@ public final class Clip {
     return Tape.withoutRecording(
         () -> {
           try (TensorScope _ = TensorScope.open("a gradient's norm")) {
-            return gradient.square().sum().item();
+            double sum = gradient.square().sum().item();
+            return Double.isFinite(sum) ? sum : sumOfScaledSquares(gradient);
           }
         });
+  }
+
+  /** Finite also where squares overflow the dtype; not finite if an element is not. */
+  private static double sumOfScaledSquares(Tensor gradient) {
+    double largest = gradient.abs().max().item();
+    return gradient.div(largest).square().sum().item() * largest * largest;
   }
 
   /**
@@ -48,10 +55,7 @@ public final class Clip {
     if (!Double.isFinite(norm)) {
       requireFinite(gradients, parameters);
       throw new ArithmeticException(
-          "clip: the norm of the gradients is "
-              + norm
-              + " though each is finite; lower the"
-              + " learning rate, or scale the loss");
+          "clip: the norm of the gradients is too large; lower the learning rate");
     }
     double factor = most / norm;
     return norm <= most ? gradients : map(gradients, parameters, g -> g.mul(factor));

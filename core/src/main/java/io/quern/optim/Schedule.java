@@ -16,7 +16,7 @@ public interface Schedule {
   static Schedule step(double rate, long every, double factor) {
     checkRate(rate);
     checkSteps("every", every);
-    return step -> rate * Math.pow(factor, step / every);
+    return step -> rate * Math.pow(factor, (double) Math.floorDiv(step, every));
   }
 
   /** {@link #cosine(double, double, long)} down to 0. */

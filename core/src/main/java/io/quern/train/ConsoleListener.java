@@ -68,7 +68,7 @@ final class ConsoleListener implements TrainListener {
     }
     text.append(batch).append(batches > 0 ? "/" + batches : " batches");
     appendFigures(text, result.meanLoss(), result.metrics());
-    text.append(String.format(Locale.ROOT, "  %,.0f/s", result.examplesPerSecond()));
+    text.append(String.format(Locale.ROOT, "  %,.0f examples/s", result.examplesPerSecond()));
     if (batches > 0) {
       double perBatch = (double) (now - started) / (batch - startBatch);
       text.append("  ETA ").append(time(perBatch * Math.max(0, batches - batch)));
@@ -103,7 +103,7 @@ final class ConsoleListener implements TrainListener {
               appendFigures(text, validation.loss(), validation.metrics());
             });
     double seconds = result.time().toNanos() / 1e9;
-    text.append(String.format(Locale.ROOT, "  %,.0f/s", result.examples() / seconds));
+    text.append(String.format(Locale.ROOT, "  %,.0f examples/s", result.examples() / seconds));
     text.append(String.format(Locale.ROOT, "  %.1f s", seconds));
     if (terminal) {
       redraw(text.toString());

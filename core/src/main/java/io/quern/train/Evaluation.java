@@ -43,7 +43,7 @@ public record Evaluation(double loss, long examples, Map<String, Double> metrics
         try (TensorScope _ = TensorScope.open("an evaluation")) {
           Tensor target = batch.target().to(device);
           Tensor prediction = model.forward(batch.input().to(device));
-          mean.add(loss.of(prediction, target).item(), batch.size());
+          mean.add(loss.of(prediction, target).item(), (double) batch.size());
           examples += batch.size();
           for (Metric metric : metrics) {
             metric.update(prediction, target);

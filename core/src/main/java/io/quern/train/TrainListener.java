@@ -25,6 +25,7 @@ public interface TrainListener {
    * Prints to standard output: a progress bar that is drawn anew on a terminal, else a line every
    * ten seconds; and a line for each epoch.
    */
+  @SuppressWarnings("SystemConsoleNull") // it is null again since JDK-8351435
   static TrainListener console() {
     java.io.Console console = System.console();
     return new ConsoleListener(

@@ -250,7 +250,7 @@ public final class Trainer {
           long size = batch.size();
           double batchLoss = step(batch);
           examples += size;
-          mean.add(batchLoss, size);
+          mean.add(batchLoss, (double) size);
           progress = progress.nextBatch();
           report(batchLoss, mean.mean(), examples / seconds(start));
         } finally {
