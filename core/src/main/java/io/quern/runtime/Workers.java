@@ -103,6 +103,7 @@ public final class Workers {
     }
   }
 
+  @SuppressWarnings("ThreadPriorityCheck") // only how long it takes depends on the scheduler
   private <A> void share(Task<A> work, A with, int count) {
     // Late helpers of the previous task must not claim a chunk while the fields change.
     int ticket = ticketOf(claims.get()) + 1;
