@@ -5,14 +5,15 @@ package io.quern.serve;
  *
  * <p>While the model runs, requests gather by themselves. Waiting beyond that pays only when others
  * are about to call again: as many are expected as were in the last batch or came while it ran. A
- * lone caller never waits. When nobody came in the time that was allowed, the next 1, 2, 4, ... 64
- * batches do not wait.
+ * lone caller never waits, and nobody waits longer than the model took for the last batch. When
+ * nobody came in that time, the next 1, 2, 4, ... 64 batches do not wait.
  */
 final class BatchPolicy {
   private static final int MOST_PENALTY = 64;
 
   private final int maxBatch;
   private final long maxDelay;
+  private long lastRun = Long.MAX_VALUE;
   private int expected = 1;
   private int penalty = 1;
   private int batchesWithoutWait;
@@ -28,8 +29,8 @@ final class BatchPolicy {
   }
 
   /** Longest wait for more requests in nanoseconds. */
-  long maxDelay() {
-    return maxDelay;
+  long patience() {
+    return Math.min(maxDelay, lastRun);
   }
 
   /** Tells that the model waited, from when {@code before} requests were there. */
@@ -42,8 +43,9 @@ final class BatchPolicy {
     }
   }
 
-  /** Tells that a batch has run, and how many requests came meanwhile. */
-  void ran(int batch, int waiting) {
+  /** Tells that a batch has run, for how long, and how many requests came meanwhile. */
+  void ran(int batch, long nanos, int waiting) {
+    lastRun = nanos;
     expected = Math.min(maxBatch, batch + waiting);
     if (batchesWithoutWait > 0) {
       batchesWithoutWait--;

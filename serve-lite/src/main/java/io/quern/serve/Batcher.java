@@ -77,9 +77,10 @@ final class Batcher implements Agent {
     }
     List<Request> batch = take();
     if (!batch.isEmpty()) {
+      long start = System.nanoTime();
       List<Row> rows = rows(batch);
       // Before the answers, after which the same callers may come again.
-      policy.ran(batch.size(), queue.waiting());
+      policy.ran(batch.size(), System.nanoTime() - start, queue.waiting());
       answer(batch, rows);
     }
     return batch.size();
@@ -94,7 +95,7 @@ final class Batcher implements Agent {
         waitingSince = now;
         waitingAtFirst = present;
       }
-      long deadline = waitingSince + policy.maxDelay();
+      long deadline = waitingSince + policy.patience();
       if (deadline - now > 0) {
         doorbell.sleepUntil(target, deadline);
         return true;

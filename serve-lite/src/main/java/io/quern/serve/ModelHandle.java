@@ -21,8 +21,8 @@ import org.agrona.concurrent.AgentRunner;
  *
  * <p>A free model runs what is there. While it runs, requests gather for the next batch, up to
  * {@linkplain Builder#maxBatch a limit}. When others than those waiting were active in the last
- * batch, it waits for them, at most {@linkplain Builder#maxDelay a delay}; a lone caller never
- * waits.
+ * batch, it waits for them, at most {@linkplain Builder#maxDelay a delay} and as long as it took
+ * for the last batch; a lone caller never waits.
  *
  * <p>Every request ends exactly once: with its result, with {@link OverloadedException} when the
  * queue is full, {@link IllegalArgumentException} for a wrong dtype or shape, {@link
