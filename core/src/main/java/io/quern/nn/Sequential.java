@@ -20,7 +20,7 @@ public final class Sequential extends Module {
   }
 
   /** Layers with names, in the order of the map. */
-  public static Sequential of(Map<String, ? extends Module> layers) {
+  static Sequential of(Map<String, ? extends Module> layers) {
     return new Sequential(layers);
   }
 

@@ -101,14 +101,14 @@ public final class Adam extends Optimizer {
   }
 
   @Override
-  double[] scalars(double rate, long step) {
+  protected double[] scalars(double rate, long step) {
     return new double[] {
       rate, 1 - Math.pow(op.beta1(), (double) step), 1 - Math.pow(op.beta2(), (double) step)
     };
   }
 
   @Override
-  void update(String name, Tensor parameter, Tensor gradient, Tensor scalars) {
+  protected void update(String name, Tensor parameter, Tensor gradient, Tensor scalars) {
     Tensor m = first.get(name);
     Tensor v = second.get(name);
     Tensor.applyInto(op, List.of(parameter, gradient, m, v, scalars), List.of(parameter, m, v));

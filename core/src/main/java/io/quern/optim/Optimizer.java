@@ -16,10 +16,11 @@ import java.util.Map;
  * Changes parameters by their gradients. It keeps tensors of its own beside each parameter, which
  * are made at once and together with {@link #steps} are all its state.
  *
- * <p>A step writes into the parameters and allocates no tensors but a few scalars. For one thread
- * at a time.
+ * <p>An extending class gives the update of one parameter in terms of tensors; see {@link Sgd} for
+ * an example. A step writes into the parameters and allocates no tensors but a few scalars. For one
+ * thread at a time.
  */
-public abstract sealed class Optimizer permits Sgd, Adam {
+public abstract class Optimizer {
   private final String name;
   private final Map<String, Tensor> parameters;
   private final Map<String, Map<String, Tensor>> state = new LinkedHashMap<>();
@@ -27,7 +28,12 @@ public abstract sealed class Optimizer permits Sgd, Adam {
   private boolean refuseNonFinite;
   private long steps;
 
-  Optimizer(String name, Map<String, Tensor> parameters, double learningRate) {
+  /**
+   * An optimiser of {@code parameters}, which are contiguous and of float dtypes.
+   *
+   * @param name of the algorithm, for messages and checkpoints
+   */
+  protected Optimizer(String name, Map<String, Tensor> parameters, double learningRate) {
     this.name = name;
     this.parameters = Collections.unmodifiableMap(new LinkedHashMap<>(parameters));
     parameters.forEach(
@@ -44,8 +50,13 @@ public abstract sealed class Optimizer permits Sgd, Adam {
     learningRate(learningRate);
   }
 
-  /** Adds a state tensor of zeros for each parameter. */
-  final Map<String, Tensor> zeros(String kind) {
+  /**
+   * Adds a state tensor of zeros for each parameter; for constructors.
+   *
+   * @param kind what the tensors are, such as {@code m}
+   * @return the tensors by the name of their parameter
+   */
+  protected final Map<String, Tensor> zeros(String kind) {
     Map<String, Tensor> zeros = new LinkedHashMap<>();
     parameters.forEach((name, parameter) -> zeros.put(name, parameter.fullLike(0)));
     state.put(kind, zeros);
@@ -60,11 +71,20 @@ public abstract sealed class Optimizer permits Sgd, Adam {
   /** The settings other than the learning rate, by name; the same for equal optimisers. */
   public abstract Map<String, String> settings();
 
-  /** Updates one parameter in place. */
-  abstract void update(String name, Tensor parameter, Tensor gradient, Tensor scalars);
+  /**
+   * Updates one parameter and its state in place; not recorded, in a scope of its own.
+   *
+   * @param scalars what {@link #scalars} gave, as a vector of the parameter's dtype on its device
+   */
+  protected abstract void update(String name, Tensor parameter, Tensor gradient, Tensor scalars);
 
-  /** The numbers that the update op needs beside the learning rate; {@code step} counts from 1. */
-  abstract double[] scalars(double rate, long step);
+  /**
+   * The numbers that the update of every parameter needs.
+   *
+   * @param rate the learning rate of this step
+   * @param step counts from 1
+   */
+  protected abstract double[] scalars(double rate, long step);
 
   /** The parameters by name. */
   public final Map<String, Tensor> parameters() {

@@ -81,12 +81,12 @@ public final class Sgd extends Optimizer {
   }
 
   @Override
-  double[] scalars(double rate, long step) {
+  protected double[] scalars(double rate, long step) {
     return new double[] {rate};
   }
 
   @Override
-  void update(String name, Tensor parameter, Tensor gradient, Tensor scalars) {
+  protected void update(String name, Tensor parameter, Tensor gradient, Tensor scalars) {
     // Without momentum the velocity is not read, and a temporary of its size is enough to write.
     Tensor speed = velocity == null ? gradient.fullLike(0) : velocity.get(name);
     Tensor.applyInto(op, List.of(parameter, gradient, speed, scalars), List.of(parameter, speed));

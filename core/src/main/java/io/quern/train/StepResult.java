@@ -1,5 +1,7 @@
 package io.quern.train;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
@@ -22,4 +24,9 @@ public record StepResult(
     double meanLoss,
     Map<String, Double> metrics,
     double learningRate,
-    double examplesPerSecond) {}
+    double examplesPerSecond) {
+  /** Copies the metrics. */
+  public StepResult {
+    metrics = Collections.unmodifiableMap(new LinkedHashMap<>(metrics));
+  }
+}

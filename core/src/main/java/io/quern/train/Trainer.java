@@ -239,6 +239,7 @@ public final class Trainer {
     RunningMean mean = new RunningMean();
     long start = System.nanoTime();
     long examples = 0;
+    Device device = Evaluation.deviceOf(model);
     try (BatchFeed feed = new BatchFeed(data)) {
       feed.skip(progress.batch());
       while (feed.hasNext()) {
@@ -248,7 +249,7 @@ public final class Trainer {
         Batch batch = feed.next();
         try {
           long size = batch.size();
-          double batchLoss = step(batch);
+          double batchLoss = step(batch, device);
           examples += size;
           mean.add(batchLoss, (double) size);
           progress = progress.nextBatch();
@@ -319,9 +320,8 @@ public final class Trainer {
   }
 
   /** Trains on one batch and gives its loss. */
-  private double step(Batch batch) {
+  private double step(Batch batch, Device device) {
     try (TensorScope _ = TensorScope.open("a training step")) {
-      Device device = Evaluation.deviceOf(model);
       Tensor input = batch.input().to(device);
       Tensor target = batch.target().to(device);
       Tensor prediction = model.forward(input, Mode.training(rng));

@@ -9,6 +9,7 @@ import io.quern.Rng;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.grad.Gradients;
+import io.quern.op.Unary;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -242,5 +243,50 @@ class OptimizerTest {
         .containsEntry("weightDecay", "0.01")
         .containsEntry("decoupled", "true");
     assertThat(Adam.adamW(parameters, 0.1, 0.01).name()).isEqualTo("adamw");
+  }
+
+  /** An optimiser of one's own (Chen et al. 2023, "Lion", without weight decay). */
+  private static final class Lion extends Optimizer {
+    private final Map<String, Tensor> mean = zeros("mean");
+
+    Lion(Map<String, Tensor> parameters, double learningRate) {
+      super("lion", parameters, learningRate);
+    }
+
+    @Override
+    public Map<String, String> settings() {
+      return Map.of();
+    }
+
+    @Override
+    protected double[] scalars(double rate, long step) {
+      return new double[] {rate};
+    }
+
+    @Override
+    protected void update(String name, Tensor parameter, Tensor gradient, Tensor scalars) {
+      Tensor m = mean.get(name);
+      Tensor direction = m.mul(0.9).add(gradient.mul(0.1)).map(Unary.Fn.SIGN);
+      parameter.copyFrom(parameter.sub(direction.mul(scalars)));
+      m.copyFrom(m.mul(0.99).add(gradient.mul(0.01)));
+    }
+  }
+
+  @Test
+  void optimisersOfOnesOwnNeedOneMethodForTheUpdate() {
+    check(
+        p -> new Lion(p, 0.1),
+        () ->
+            new Formula() {
+              private double m;
+
+              @Override
+              public double next(double p, double g, int step) {
+                double next = p - 0.1 * Math.signum(0.9 * m + 0.1 * g);
+                m = 0.99 * m + 0.01 * g;
+                return next;
+              }
+            });
+    assertThat(new Lion(parameters(), 0.1).state()).containsOnlyKeys("mean.a", "mean.b");
   }
 }

@@ -1,6 +1,7 @@
 package io.quern.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.InstanceOfAssertFactories.LONG;
 
 import io.quern.Batch;
 import io.quern.Rng;
@@ -15,6 +16,7 @@ import io.quern.optim.Adam;
 import io.quern.optim.Optimizer;
 import io.quern.runtime.HostMemory;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,6 +25,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Trains in a process of its own without ever closing a tensor or opening a scope: memory must stay
@@ -39,6 +42,8 @@ class SoakTest {
   /** More than parameters and optimiser take, much less than one step makes. */
   private static final long MODEL_BYTES = 16 << 10;
 
+  @TempDir Path directory;
+
   @Test
   void memoryStaysFlatOverSomeSteps() throws IOException, InterruptedException {
     // A small young generation is collected so often that a short run is warm after its first half.
@@ -51,8 +56,8 @@ class SoakTest {
     assertFlat(Integer.getInteger("quern.soak.steps", FULL), "-Xms128m");
   }
 
-  private static void assertFlat(int steps, String option)
-      throws IOException, InterruptedException {
+  private void assertFlat(int steps, String option) throws IOException, InterruptedException {
+    Path errors = directory.resolve("errors");
     Process process =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -67,24 +72,37 @@ class SoakTest {
                 System.getProperty("java.class.path"),
                 Loop.class.getName(),
                 Integer.toString(steps))
-            .redirectErrorStream(true)
+            .redirectError(errors.toFile())
             .start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertThat(process.waitFor()).as(output).isZero();
-    List<Long> samples =
-        output
-            .lines()
-            .filter(line -> line.startsWith("sample "))
-            .map(line -> Long.parseLong(line.substring("sample ".length())))
-            .toList();
+    assertThat(process.waitFor()).as(() -> content(errors)).isZero();
+    List<Long> samples = numbers("sample ", output);
     assertThat(samples).hasSize(SAMPLES);
     long warm = largest(samples.subList(0, SAMPLES / 2));
     long later = largest(samples.subList(SAMPLES / 2, SAMPLES));
     assertThat(later)
         .as("resident bytes in the second half, after %s in the first", warm)
         .isLessThanOrEqualTo(warm * 105 / 100);
-    long left = Long.parseLong(output.substring(output.indexOf("left ") + 5).strip());
-    assertThat(left).as("bytes of tensors left in the end").isLessThan(MODEL_BYTES);
+    assertThat(numbers("left ", output))
+        .as("bytes of tensors left in the end")
+        .singleElement(LONG)
+        .isLessThan(MODEL_BYTES);
+  }
+
+  private static List<Long> numbers(String prefix, String output) {
+    return output
+        .lines()
+        .filter(line -> line.startsWith(prefix))
+        .map(line -> Long.parseLong(line.substring(prefix.length())))
+        .toList();
+  }
+
+  private static String content(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static long largest(List<Long> samples) {
@@ -96,7 +114,7 @@ class SoakTest {
     private Loop() {}
 
     public static void main(String[] args) throws IOException, InterruptedException {
-      int steps = Integer.parseInt(args[0]);
+      int steps = Math.max(SAMPLES, Integer.parseInt(args[0]));
       Rng rng = Rng.of(1);
       Module model = Sequential.of(Linear.of(8, 32, rng), new Relu(), Linear.of(32, 4, rng));
       Optimizer adam = Adam.of(model.parameters(), 1e-3);
