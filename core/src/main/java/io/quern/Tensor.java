@@ -504,7 +504,12 @@ public final class Tensor implements AutoCloseable {
 
   /** Inserts a dimension of size 1 before {@code axis}, which may be the rank. */
   public Tensor unsqueeze(int axis) {
-    return reshape(shape().insert(axis < 0 ? axis + rank() + 1 : axis, 1));
+    int at = axis < 0 ? axis + rank() + 1 : axis;
+    if (at < 0 || at > rank()) {
+      throw new IllegalArgumentException(
+          "unsqueeze: axis " + axis + " is out of range for shape " + shape());
+    }
+    return reshape(shape().insert(at, 1));
   }
 
   /** Removes a dimension of size 1. */
@@ -754,6 +759,9 @@ public final class Tensor implements AutoCloseable {
 
   /** Joins tensors along an axis. */
   public static Tensor concat(int axis, Tensor... tensors) {
+    if (tensors.length == 0) {
+      throw new IllegalArgumentException("concat: needs one tensor or more, found none");
+    }
     return apply(new Concat(axis), tensors);
   }
 

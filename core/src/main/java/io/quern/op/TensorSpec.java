@@ -7,7 +7,11 @@ import io.quern.Shape;
 public record TensorSpec(DType dtype, Shape shape) {
   /** Bytes of a contiguous tensor of this kind. */
   public long byteSize() {
-    return dtype.byteSize(shape.size());
+    try {
+      return dtype.byteSize(shape.size());
+    } catch (ArithmeticException e) {
+      throw new IllegalArgumentException("tensor: " + this + " has more than 2^63 - 1 bytes", e);
+    }
   }
 
   /** This spec with another shape. */
