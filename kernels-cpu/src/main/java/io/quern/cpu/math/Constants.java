@@ -1,0 +1,125 @@
+package io.quern.cpu.math;
+
+/**
+ * Constants of {@link ScalarMath} and {@link VectorMath}.
+ *
+ * <p>Sums of constants named {@code _HI} and {@code _LO}, or {@code _1} to {@code _3}, hold a real
+ * number to more than 24 bits (Cody, Waite, Software Manual for the Elementary Functions, 1980).
+ * Polynomials are minimax fits by the Remez exchange algorithm with the relative error of the
+ * function as weight, whose coefficients were rounded to float one after the other, the ones still
+ * free being fitted again each time (Muller, Elementary Functions, 3rd edition, chapter 3). Digits
+ * in a name are the power a coefficient belongs to.
+ */
+final class Constants {
+  static final int SIGN_BIT = 0x80000000;
+  static final int MANTISSA_BITS = 0x007fffff;
+
+  /** From here on every float is an integer. */
+  static final float TWO_23 = 0x1p23f;
+
+  /** Adding it rounds to an integer, found in the low bits of the sum. */
+  static final float ROUND = 0x1.8p23f;
+
+  /** {@link #ROUND} with the exponent bias of a float. */
+  static final float ROUND_BIAS = 0x1.8p23f + 127;
+
+  /** {@link #ROUND} with twice the exponent bias of a float, for 2^n in two factors. */
+  static final float ROUND_BIAS_2 = 0x1.8p23f + 254;
+
+  static final float LOG2_E = 0x1.715476p0f;
+  static final float LN2_HI = 0x1.62e430p-1f;
+  static final float LN2_LO = -0x1.05c610p-29f;
+
+  /** {@code (exp(r) - 1 - r) / r^2} for |r| <= log(2) / 2; exp(r) - 1 to 2^-26.1. */
+  static final float EXP_0 = 0x1.fffffep-2f;
+
+  static final float EXP_1 = 0x1.5554aap-3f;
+  static final float EXP_2 = 0x1.55579ap-5f;
+  static final float EXP_3 = 0x1.122c3cp-7f;
+  static final float EXP_4 = 0x1.6abfd6p-10f;
+
+  /** exp is 0 below and infinite above; the true limits lie within. */
+  static final float EXP_MIN = -104f;
+
+  static final float EXP_MAX = 89f;
+
+  /** Bits of sqrt(1/2), the least mantissa after reduction for log. */
+  static final int SQRT_HALF_BITS = 0x3f3504f3;
+
+  /** {@code (log(1 + f) - f + f^2 / 2) / f^3} for 1 + f in sqrt(1/2)..sqrt(2); log to 2^-27.3. */
+  static final float LOG_0 = 0x1.555554p-2f;
+
+  static final float LOG_1 = -0x1.000228p-2f;
+  static final float LOG_2 = 0x1.99a036p-3f;
+  static final float LOG_3 = -0x1.547222p-3f;
+  static final float LOG_4 = 0x1.22d5acp-3f;
+  static final float LOG_5 = -0x1.0d81e0p-3f;
+  static final float LOG_6 = 0x1.057b34p-3f;
+  static final float LOG_7 = -0x1.391b08p-4f;
+
+  /** sqrt(2) - 1. */
+  static final float SQRT2_M1 = 0x1.a8279ap-2f;
+
+  /** Largest magnitude that sin and cos reduce with three parts of pi/2. */
+  static final float TRIG_MAX = 0x1p20f;
+
+  static final float TWO_OVER_PI = 0x1.45f306p-1f;
+  static final float PI_HALF_1 = 0x1.921fb6p0f;
+  static final float PI_HALF_2 = -0x1.777a5cp-25f;
+  static final float PI_HALF_3 = -0x1.ee59dap-50f;
+
+  /** {@code (sin(r) - r) / r^3} in r^2 for |r| <= pi/4; sin to 2^-27.9. */
+  static final float SIN_0 = -0x1.555546p-3f;
+
+  static final float SIN_1 = 0x1.110774p-7f;
+  static final float SIN_2 = -0x1.9951eap-13f;
+
+  /** {@code (cos(r) - 1 + r^2 / 2) / r^4} in r^2 for |r| <= pi/4; cos to 2^-33. */
+  static final float COS_0 = 0x1.55554ap-5f;
+
+  static final float COS_1 = -0x1.6c0c28p-10f;
+  static final float COS_2 = 0x1.99e80cp-16f;
+
+  /** From here on tanh is 1. */
+  static final float TANH_MAX = 9.02f;
+
+  /** From here on erf is 1. */
+  static final float ERF_MAX = 4f;
+
+  /** {@code log(erfc(x)) / x} for x in 0..4, in the sum {@code ERF_HI + ERF_0}; erf to 2^-27.9. */
+  static final float ERF_HI = -0x1.20dd76p0f;
+
+  static final float ERF_0 = 0x1.d094eep-25f;
+  static final float ERF_1 = -0x1.45f2fap-1f;
+  static final float ERF_2 = -0x1.a4fa4cp-4f;
+  static final float ERF_3 = 0x1.39ccdep-6f;
+  static final float ERF_4 = 0x1.51116ap-13f;
+  static final float ERF_5 = -0x1.b511c2p-10f;
+  static final float ERF_6 = 0x1.4bd7d6p-11f;
+  static final float ERF_7 = -0x1.ed7ff8p-14f;
+  static final float ERF_8 = 0x1.369dcep-17f;
+
+  /** Below its negative gelu is 0. */
+  static final float GELU_MAX = 15f;
+
+  /** The k of {@code v = t / (t + k)}. */
+  static final float GELU_K = 2.5f;
+
+  /** {@code (t + k) exp(t^2 / 2) Phi(-t)} in v for t in 0..13.3, to 2^-25.9. */
+  static final float GELU_0 = 1.25f;
+
+  static final float GELU_1 = -0x1.3e4ef2p0f;
+  static final float GELU_2 = 0x1.5b5890p-3f;
+  static final float GELU_3 = 0x1.2af0c0p-2f;
+  static final float GELU_4 = 0x1.c746d8p-5f;
+  static final float GELU_5 = -0x1.2f23f6p-3f;
+  static final float GELU_6 = 0x1.12f0d4p-3f;
+  static final float GELU_7 = -0x1.3c1688p-2f;
+  static final float GELU_8 = 0x1.1b4042p-2f;
+  static final float GELU_9 = -0x1.435772p-4f;
+
+  /** Below its negative silu is 0. */
+  static final float SILU_MAX = 110f;
+
+  private Constants() {}
+}

@@ -1,0 +1,233 @@
+package io.quern.cpu.math;
+
+import static io.quern.cpu.math.Constants.*;
+import static java.lang.Float.floatToRawIntBits;
+import static java.lang.Float.intBitsToFloat;
+import static java.lang.Math.abs;
+import static java.lang.Math.fma;
+
+/**
+ * Functions of one float: the twins of {@link VectorMath}, the same IEEE operations in the same
+ * order, so that results have the same bits (NaN payloads excepted). Formulas and errors are
+ * documented there. Nothing here allocates or branches on values, huge arguments of {@link #sin}
+ * and {@link #cos} excepted.
+ */
+public final class ScalarMath {
+  private ScalarMath() {}
+
+  /** {@code exp_rr2_p6}, see {@link VectorMath#exp}. */
+  public static float exp(float x) {
+    float t = fma(x, LOG2_E, ROUND_BIAS_2);
+    float n = t - ROUND_BIAS_2;
+    float r = fma(n, -LN2_LO, fma(n, -LN2_HI, x));
+    float y = scale(expPolynomial(r), t);
+    y = x > EXP_MAX ? Float.POSITIVE_INFINITY : y;
+    return x < EXP_MIN ? 0 : y;
+  }
+
+  /** {@code exp(-a)} for 0 <= a <= 110. */
+  private static float expOfNegative(float a) {
+    float t = fma(a, -LOG2_E, ROUND_BIAS_2);
+    float n = t - ROUND_BIAS_2;
+    return scale(expPolynomial(fma(n, -LN2_LO, fma(n, -LN2_HI, -a))), t);
+  }
+
+  /** {@code exp(r)} for |r| <= log(2) / 2. */
+  private static float expPolynomial(float r) {
+    return 1 + expm1Polynomial(r);
+  }
+
+  /** {@code exp(r) - 1} for |r| <= log(2) / 2. */
+  private static float expm1Polynomial(float r) {
+    float p = fma(fma(EXP_4, r, EXP_3), r, EXP_2);
+    p = fma(fma(p, r, EXP_1), r, EXP_0);
+    return fma(r * r, p, r);
+  }
+
+  /** {@code y * 2^n}, rounded once, with n from the low bits of t. */
+  private static float scale(float y, float t) {
+    int bits = floatToRawIntBits(t);
+    int half = bits >>> 1;
+    return y * intBitsToFloat(half << 23) * intBitsToFloat((bits - half) << 23);
+  }
+
+  /** {@code log_p10}, see {@link VectorMath#log}. */
+  public static float log(float x) {
+    boolean tiny = x < Float.MIN_NORMAL;
+    int bits = floatToRawIntBits(tiny ? x * TWO_23 : x) - SQRT_HALF_BITS;
+    float m = intBitsToFloat((bits & MANTISSA_BITS) + SQRT_HALF_BITS);
+    float e = (float) (bits >> 23) - (tiny ? 23f : 0f);
+    float f = m - 1;
+    float y = fma(e, LN2_HI, f + fma(f * f, logPolynomial(f), e * LN2_LO));
+    y = x < Float.POSITIVE_INFINITY ? y : x;
+    y = x == 0 ? Float.NEGATIVE_INFINITY : y;
+    return x < 0 ? Float.NaN : y;
+  }
+
+  /** {@code (log(1 + f) - f) / f^2} for 1 + f in sqrt(1/2)..sqrt(2). */
+  private static float logPolynomial(float f) {
+    float p = fma(fma(LOG_7, f, LOG_6), f, LOG_5);
+    p = fma(fma(p, f, LOG_4), f, LOG_3);
+    p = fma(fma(p, f, LOG_2), f, LOG_1);
+    return fma(fma(p, f, LOG_0), f, -0.5f);
+  }
+
+  /** {@code sin_rr3_p7}, see {@link VectorMath#sin}. */
+  public static float sin(float x) {
+    float a = abs(x);
+    if (a > TRIG_MAX) {
+      return (float) StrictMath.sin(x);
+    }
+    float t = fma(a, TWO_OVER_PI, ROUND);
+    int quadrant = floatToRawIntBits(t);
+    float y = sinOrCos(reduce(a, t - ROUND), quadrant);
+    return intBitsToFloat(
+        floatToRawIntBits(y) ^ ((floatToRawIntBits(x) ^ (quadrant << 30)) & SIGN_BIT));
+  }
+
+  /** {@code cos_rr3_p8}, see {@link VectorMath#cos}. */
+  public static float cos(float x) {
+    float a = abs(x);
+    if (a > TRIG_MAX) {
+      return (float) StrictMath.cos(x);
+    }
+    float t = fma(a, TWO_OVER_PI, ROUND);
+    int quadrant = floatToRawIntBits(t) + 1;
+    float y = sinOrCos(reduce(a, t - ROUND), quadrant);
+    return intBitsToFloat(floatToRawIntBits(y) ^ ((quadrant << 30) & SIGN_BIT));
+  }
+
+  /** {@code a - n * pi / 2}. */
+  private static float reduce(float a, float n) {
+    return fma(n, -PI_HALF_3, fma(n, -PI_HALF_2, fma(n, -PI_HALF_1, a)));
+  }
+
+  /** {@code sin(r)} in even quadrants, {@code cos(r)} in odd ones. */
+  private static float sinOrCos(float r, int quadrant) {
+    float z = r * r;
+    float s = fma(r * z, fma(fma(SIN_2, z, SIN_1), z, SIN_0), r);
+    float c = fma(z, fma(z, fma(fma(COS_2, z, COS_1), z, COS_0), -0.5f), 1);
+    return (quadrant & 1) == 0 ? s : c;
+  }
+
+  /** {@code tanh_expm1_rr2_p6_div}, see {@link VectorMath#tanh}. */
+  public static float tanh(float x) {
+    float a = abs(x);
+    float e = expm1(a + a);
+    float y = e / (e + 2);
+    return withSign(a > TANH_MAX ? 1 : y, x);
+  }
+
+  /** {@code exp(x) - 1} for -25 < x < 25. */
+  private static float expm1(float x) {
+    float t = fma(x, LOG2_E, ROUND_BIAS);
+    float n = t - ROUND_BIAS;
+    float r = fma(n, -LN2_LO, fma(n, -LN2_HI, x));
+    float s = intBitsToFloat(floatToRawIntBits(t) << 23);
+    return fma(s, expm1Polynomial(r), s - 1);
+  }
+
+  /** The magnitude of y, which is not negative, with the sign of x. */
+  private static float withSign(float y, float x) {
+    return intBitsToFloat(floatToRawIntBits(y) | (floatToRawIntBits(x) & SIGN_BIT));
+  }
+
+  /** {@code sigmoid_rr2_p6_div}, see {@link VectorMath#sigmoid}. */
+  public static float sigmoid(float x) {
+    float a = abs(x);
+    float e = expOfNegative(a > SILU_MAX ? SILU_MAX : a);
+    return (x < 0 ? e : 1) / (1 + e);
+  }
+
+  /** {@code erf_p9_expm1_rr2_p6}, see {@link VectorMath#erf}. */
+  public static float erf(float x) {
+    float a = abs(x);
+    float p = fma(fma(ERF_8, a, ERF_7), a, ERF_6);
+    p = fma(fma(p, a, ERF_5), a, ERF_4);
+    p = fma(fma(p, a, ERF_3), a, ERF_2);
+    p = fma(fma(p, a, ERF_1), a, ERF_0);
+    float y = abs(expm1(fma(a, ERF_HI, a * p)));
+    return withSign(a > ERF_MAX ? 1 : y, x);
+  }
+
+  /** {@code gelu_p9_div_rr2_p6}, see {@link VectorMath#gelu}. */
+  public static float gelu(float x) {
+    float a = abs(x);
+    float t = a > GELU_MAX ? GELU_MAX : a;
+    float h = t * t;
+    float low = fma(t, t, -h);
+    float k = fma(h, -0.5f * LOG2_E, ROUND_BIAS_2);
+    float n = k - ROUND_BIAS_2;
+    float r = fma(n, -LN2_LO, fma(n, -LN2_HI, h * -0.5f));
+    float e = expPolynomial(fma(low, -0.5f, r));
+    float tail = scale(millsPolynomial(t / (t + GELU_K)) * e, k);
+    return (x < 0 ? -0f : x) - tail;
+  }
+
+  /** {@code t exp(t^2 / 2) Phi(-t)} with {@code v = t / (t + k)}. */
+  private static float millsPolynomial(float v) {
+    float p = fma(fma(GELU_9, v, GELU_8), v, GELU_7);
+    p = fma(fma(p, v, GELU_6), v, GELU_5);
+    p = fma(fma(p, v, GELU_4), v, GELU_3);
+    p = fma(fma(p, v, GELU_2), v, GELU_1);
+    return fma(p, v, GELU_0) * v;
+  }
+
+  /** {@code silu_rr2_p6_div}, see {@link VectorMath#silu}. */
+  public static float silu(float x) {
+    float a = abs(x);
+    a = a > SILU_MAX ? SILU_MAX : a;
+    float t = fma(a, -LOG2_E, ROUND_BIAS_2);
+    float n = t - ROUND_BIAS_2;
+    float p = expPolynomial(fma(n, -LN2_LO, fma(n, -LN2_HI, -a)));
+    return (x < 0 ? scale(p * -a, t) : x) / (1 + scale(p, t));
+  }
+
+  /** {@code softplus_exp_rr2_p6_log1p_p10}, see {@link VectorMath#softplus}. */
+  public static float softplus(float x) {
+    float a = abs(x);
+    float e = expOfNegative(a > SILU_MAX ? SILU_MAX : a);
+    boolean upper = e > SQRT2_M1;
+    float f = upper ? fma(e, 0.5f, -0.5f) : e;
+    float y = fma(f * f, logPolynomial(f), f);
+    return (x < 0 ? 0 : x) + (upper ? y + LN2_HI : y);
+  }
+
+  /** To the nearest integer, halves to the even one; keeps the sign of zero. */
+  public static float rint(float x) {
+    float a = abs(x);
+    float y = withSign(a + TWO_23 - TWO_23, x);
+    return a < TWO_23 ? y : x;
+  }
+
+  /** The largest integer not above x; keeps the sign of zero. */
+  public static float floor(float x) {
+    float a = abs(x);
+    float y = withSign(a + TWO_23 - TWO_23, x);
+    y = y > x ? y - 1 : y;
+    return a < TWO_23 ? y : x;
+  }
+
+  /** The smallest integer not below x; -0 between -1 and -0. */
+  public static float ceil(float x) {
+    float a = abs(x);
+    float y = withSign(a + TWO_23 - TWO_23, x);
+    y = y < x ? y + 1 : y;
+    return a < TWO_23 ? withSign(y, x) : x;
+  }
+
+  /** -1, 1, or x itself where it is a zero or NaN. */
+  public static float sign(float x) {
+    return abs(x) > 0 ? withSign(1, x) : x;
+  }
+
+  /** x where it is positive or NaN, else +0. */
+  public static float relu(float x) {
+    return x <= 0 ? 0 : x;
+  }
+
+  /** 1 where x is NaN, else 0. */
+  public static float nanMask(float x) {
+    return Float.isNaN(x) ? 1 : 0;
+  }
+}
