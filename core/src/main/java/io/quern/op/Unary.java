@@ -24,9 +24,9 @@ public record Unary(Fn fn) implements Op {
     SIGMOID(Domain.FLOAT, x -> 1 / (1 + Math.exp(-x))),
     ERF(Domain.FLOAT, Erf::erf),
     /** {@code x * Phi(x)} with the normal distribution's Phi, exact form (Hendrycks, Gimpel). */
-    GELU(Domain.FLOAT, x -> 0.5 * x * Erf.erfc(-x * Math.sqrt(0.5))),
+    GELU(Domain.FLOAT, x -> limit(x, 0.5 * x * Erf.erfc(-x * Math.sqrt(0.5)))),
     /** {@code x * sigmoid(x)}. */
-    SILU(Domain.FLOAT, x -> x / (1 + Math.exp(-x))),
+    SILU(Domain.FLOAT, x -> limit(x, x / (1 + Math.exp(-x)))),
     /** {@code log(1 + exp(x))}. */
     SOFTPLUS(Domain.FLOAT, x -> Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
     FLOOR(Domain.FLOAT, Math::floor),
@@ -47,6 +47,13 @@ public record Unary(Fn fn) implements Op {
     Fn(Domain domain, DoubleUnaryOperator definition) {
       this.domain = domain;
       this.definition = definition;
+    }
+
+    /**
+     * {@code value}, or at negative infinity the limit 0 that the function approaches from below.
+     */
+    private static double limit(double x, double value) {
+      return x == Double.NEGATIVE_INFINITY ? -0.0 : value;
     }
 
     /** The function itself, in double precision. */
