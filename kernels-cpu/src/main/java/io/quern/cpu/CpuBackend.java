@@ -14,8 +14,7 @@ public final class CpuBackend implements Backend {
   public Probe probe() {
     VectorTier tier = VectorTier.chosen();
     return new Probe(
-        1,
-        (tier.isVector() ? tier.bits() + "-bit vectors: " : "scalar kernels: ") + tier.reason());
+        1, (tier.isVector() ? tier.bits() + "-bit vectors: " : "scalar kernels: ") + tier.reason());
   }
 
   @Override

@@ -4,12 +4,45 @@ import io.quern.backend.KernelTable;
 import io.quern.cpu.conv.ConvForward;
 import io.quern.cpu.conv.ConvInputGrad;
 import io.quern.cpu.conv.ConvWeightGrad;
+import io.quern.cpu.elementwise.ElementwiseKernel;
+import io.quern.cpu.elementwise.FillKernel;
 import io.quern.cpu.gemm.MatMulKernel;
 import io.quern.cpu.gemm.MicroKernel;
+import io.quern.cpu.index.ConcatKernel;
+import io.quern.cpu.index.GatherKernel;
+import io.quern.cpu.index.PadKernel;
+import io.quern.cpu.index.TakeKernel;
+import io.quern.cpu.optim.StepKernel;
+import io.quern.cpu.pool.PoolGradKernel;
+import io.quern.cpu.pool.PoolKernel;
+import io.quern.cpu.reduce.ArgReduceKernel;
+import io.quern.cpu.reduce.ReduceKernel;
+import io.quern.cpu.rows.RowKernel;
+import io.quern.op.AdamStep;
+import io.quern.op.ArgReduce;
+import io.quern.op.Binary;
+import io.quern.op.Cast;
+import io.quern.op.Compare;
+import io.quern.op.Concat;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.Fill;
+import io.quern.op.Gather;
+import io.quern.op.GatherGrad;
+import io.quern.op.LayerNorm;
+import io.quern.op.LogSoftmax;
 import io.quern.op.MatMul;
+import io.quern.op.Pad;
+import io.quern.op.Pool2d;
+import io.quern.op.Pool2dGrad;
+import io.quern.op.Reduce;
+import io.quern.op.SgdStep;
+import io.quern.op.Softmax;
+import io.quern.op.TakeAlong;
+import io.quern.op.TakeAlongGrad;
+import io.quern.op.Unary;
+import io.quern.op.Where;
 
 /** The CPU's algorithms, one line each. */
 final class CpuKernels {
@@ -21,6 +54,27 @@ final class CpuKernels {
         .add(MatMul.class, gemm, MatMulKernel::create)
         .add(Conv2d.class, "conv2d_" + gemm, ConvForward::create)
         .add(Conv2dInputGrad.class, "conv2d_input_grad_" + gemm, ConvInputGrad::create)
-        .add(Conv2dWeightGrad.class, "conv2d_weight_grad_" + gemm, ConvWeightGrad::create);
+        .add(Conv2dWeightGrad.class, "conv2d_weight_grad_" + gemm, ConvWeightGrad::create)
+        .add(Unary.class, "unary_f32", ElementwiseKernel::unary)
+        .add(Binary.class, "binary_f32", ElementwiseKernel::binary)
+        .add(Compare.class, "compare_f32", ElementwiseKernel::compare)
+        .add(Where.class, "where_f32", ElementwiseKernel::where)
+        .add(Cast.class, "cast", ElementwiseKernel::cast)
+        .add(Fill.class, "fill_f32", FillKernel::create)
+        .add(Reduce.class, "reduce_f32", ReduceKernel::create)
+        .add(ArgReduce.class, "argreduce_f32", ArgReduceKernel::create)
+        .add(Softmax.class, "softmax_f32_row", RowKernel::softmax)
+        .add(LogSoftmax.class, "log_softmax_f32_row", RowKernel::logSoftmax)
+        .add(LayerNorm.class, "layer_norm_f32_row", RowKernel::layerNorm)
+        .add(Pool2d.class, "pool2d_f32", PoolKernel::create)
+        .add(Pool2dGrad.class, "pool2d_grad_f32", PoolGradKernel::create)
+        .add(Gather.class, "gather", GatherKernel::forward)
+        .add(GatherGrad.class, "gather_grad_f32", GatherKernel::gradient)
+        .add(TakeAlong.class, "take_along_f32", TakeKernel::forward)
+        .add(TakeAlongGrad.class, "take_along_grad_f32", TakeKernel::gradient)
+        .add(Concat.class, "concat", ConcatKernel::create)
+        .add(Pad.class, "pad_f32", PadKernel::create)
+        .add(SgdStep.class, "sgd_f32", StepKernel::sgd)
+        .add(AdamStep.class, "adam_f32", StepKernel::adam);
   }
 }

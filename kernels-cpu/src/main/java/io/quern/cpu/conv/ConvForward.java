@@ -18,7 +18,8 @@ public final class ConvForward implements Kernel {
 
   private ConvForward(KernelKey key, Conv2d conv) {
     this.shape =
-        ConvShape.of(conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape());
+        ConvShape.of(
+            conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape());
     this.product =
         new PlaneProduct(
             Plane.forward(shape),

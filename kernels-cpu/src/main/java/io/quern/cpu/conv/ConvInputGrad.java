@@ -71,8 +71,7 @@ public final class ConvInputGrad implements Kernel {
         long row = from + 4L * (oc * shape.c() + c) * taps;
         for (int tap = 0; tap < taps; tap++) {
           int source = turned ? taps - 1 - tap : tap;
-          Raw.putFloat(
-              panel + 4L * ROWS * (oc * taps + tap), Raw.getFloat(row + 4L * source));
+          Raw.putFloat(panel + 4L * ROWS * (oc * taps + tap), Raw.getFloat(row + 4L * source));
         }
       }
     }

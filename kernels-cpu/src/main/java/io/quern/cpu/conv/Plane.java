@@ -7,8 +7,8 @@ import java.lang.foreign.Arena;
 
 /**
  * How the micro-kernel sees the image of a convolution: as a matrix of {@link #depth} rows whose
- * columns are output positions. Row t starts {@code offsets[t]} bytes into the image, and a position
- * is {@link #pitch} times its output row plus its output column.
+ * columns are output positions. Row t starts {@code offsets[t]} bytes into the image, and a
+ * position is {@link #pitch} times its output row plus its output column.
  *
  * <p>A dense convolution reads the image, padded with zeros, in place: the rows overlap, and the
  * positions after the last column of an output row are computed for nothing. Any other is unfolded
@@ -204,8 +204,7 @@ final class Plane {
             for (int x = 0; x < shape.w(); x++) {
               int sx = x + x0;
               int ox = sx / window.strideW();
-              boolean hit =
-                  inside && sx >= 0 && ox * window.strideW() == sx && ox < shape.ow();
+              boolean hit = inside && sx >= 0 && ox * window.strideW() == sx && ox < shape.ow();
               Raw.putFloat(to, hit ? Raw.getFloat(row + 4L * ox) : 0);
               to += 4;
             }

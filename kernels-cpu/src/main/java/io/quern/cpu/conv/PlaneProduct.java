@@ -24,25 +24,31 @@ final class PlaneProduct {
   private final int images;
   private final int groups;
   private final int channels;
-  private final long imageBytes;
-  private final long outputBytes;
+  private final long sourceBytes;
+  private final long targetBytes;
   private final int strips;
 
-  /** Products of {@code images * groups} planes; channels and bytes are those of one group. */
+  /**
+   * Products of {@code images * groups} planes.
+   *
+   * @param channels channels of one group of the result
+   * @param sourceBytes bytes of one group of what the plane reads
+   * @param targetBytes bytes of one group of the result
+   */
   PlaneProduct(
-      Plane plane, int images, int groups, int channels, long imageBytes, long outputBytes) {
+      Plane plane, int images, int groups, int channels, long sourceBytes, long targetBytes) {
     this.plane = plane;
     this.images = images;
     this.groups = groups;
     this.channels = channels;
-    this.imageBytes = imageBytes;
-    this.outputBytes = outputBytes;
+    this.sourceBytes = sourceBytes;
+    this.targetBytes = targetBytes;
     this.strips = (plane.positions() + STRIP * width - 1) / (STRIP * width);
   }
 
   /** Bytes of the packed weights of one group. */
   long packedBytes() {
-    return 4L * plane.depth() * ((channels + ROWS - 1) / ROWS * ROWS);
+    return 4L * plane.depth() * ROWS * ((channels + ROWS - 1) / ROWS);
   }
 
   /**
@@ -74,14 +80,14 @@ final class PlaneProduct {
     HostMemory memory = HostMemory.shared();
     HostMemory.Block filled = memory.allocate(plane.bytes());
     HostMemory.Block aside = memory.allocate(ROWS * asideRow());
-    long image = call.images + index * imageBytes;
+    long image = call.images + index * sourceBytes;
     if (plane.needsFill()) {
       plane.fill(image, filled.address());
       image = filled.address();
     }
     long weights = call.weights + group * packedBytes();
     long bias = call.bias == 0 ? 0 : call.bias + 4L * group * channels;
-    long output = call.outputs + index * outputBytes;
+    long output = call.outputs + index * targetBytes;
     int from = strips * part / call.parts;
     int to = strips * (part + 1) / call.parts;
     for (int strip = from; strip < to; strip++) {
@@ -95,8 +101,7 @@ final class PlaneProduct {
     return 4L * (STRIP + 1) * width;
   }
 
-  private void strip(
-      long image, long weights, long bias, long output, int first, long aside) {
+  private void strip(long image, long weights, long bias, long output, int first, long aside) {
     int count = Math.min(STRIP * width, plane.positions() - first);
     // The last tile moves back so that it reads nothing beyond the image; what it then computes
     // again lies before the strip's first position.
@@ -144,8 +149,7 @@ final class PlaneProduct {
     for (int at = 0; at < count; ) {
       int wanted = Math.min(columns - column, count - at);
       if (wanted > 0) {
-        micro.copyRow(
-            aside + 4L * at, target + 4L * (row * columns + column), wanted, add);
+        micro.copyRow(aside + 4L * at, target + 4L * (row * columns + column), wanted, add);
       }
       at += pitch - column;
       row++;

@@ -35,8 +35,7 @@ public final class GemmF32 {
   private final long cRow;
 
   /** Sizes of the product; rows and steps are strides in bytes. */
-  public GemmF32(
-      long m, long n, long k, long aRow, long aStep, long bRow, long bStep, long cRow) {
+  public GemmF32(long m, long n, long k, long aRow, long aStep, long bRow, long bStep, long cRow) {
     this.m = m;
     this.n = n;
     this.k = k;

@@ -11,16 +11,15 @@ public abstract class MicroKernel {
   /** Rows of a tile. */
   public static final int ROWS = 6;
 
-  private static final MicroKernel CHOSEN =
-      VectorTier.chosen().isVector() ? vector() : new ScalarMicroKernel();
-
-  private static MicroKernel vector() {
-    return new VectorMicroKernel();
+  /** Apart from the class itself, whose subclasses are initialised here. */
+  private static final class Chosen {
+    static final MicroKernel INSTANCE =
+        VectorTier.chosen().isVector() ? new VectorMicroKernel() : new ScalarMicroKernel();
   }
 
   /** The implementation of this process. */
   public static MicroKernel chosen() {
-    return CHOSEN;
+    return Chosen.INSTANCE;
   }
 
   /** Columns of a tile. */

@@ -56,8 +56,8 @@ public final class Packing {
   }
 
   /**
-   * Packs {@code count} columns of B into one panel of the micro-kernel's width: element (t, j) lies
-   * at {@code to + (t * width + j) * 4}. Missing columns are zero.
+   * Packs {@code count} columns of B into one panel of the micro-kernel's width: element (t, j)
+   * lies at {@code to + (t * width + j) * 4}. Missing columns are zero.
    *
    * @param row bytes from a row of B to the next
    * @param step bytes from an element to the next of its row
@@ -70,7 +70,7 @@ public final class Packing {
       return;
     }
     if (count < width) {
-      Raw.zero(to, 4 * width * k);
+      Raw.zero(to, 4L * width * k);
     }
     long j = 0;
     if (step != 4) {

@@ -3,10 +3,10 @@ package io.quern.cpu.gemm;
 import static io.quern.cpu.Simd.BYTES;
 import static io.quern.cpu.Simd.F32;
 import static io.quern.cpu.Simd.LANES;
-import static io.quern.cpu.Simd.load;
-import static io.quern.cpu.Simd.store;
+import static io.quern.runtime.Raw.ALL;
+import static io.quern.runtime.Raw.FLOAT;
+import static io.quern.runtime.Raw.ORDER;
 
-import io.quern.cpu.Simd;
 import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
 
@@ -20,10 +20,6 @@ final class VectorMicroKernel extends MicroKernel {
   @Override
   public String name() {
     return "gemm_f32_6x" + 2 * LANES;
-  }
-
-  private static FloatVector splat(long address) {
-    return FloatVector.broadcast(F32, Raw.getFloat(address));
   }
 
   @Override
@@ -51,62 +47,62 @@ final class VectorMicroKernel extends MicroKernel {
     if (!accumulate) {
       clear(c, cRow);
     }
-    FloatVector s00 = load(c);
-    FloatVector s01 = load(c + BYTES);
-    FloatVector s10 = load(c1);
-    FloatVector s11 = load(c1 + BYTES);
-    FloatVector s20 = load(c2);
-    FloatVector s21 = load(c2 + BYTES);
-    FloatVector s30 = load(c3);
-    FloatVector s31 = load(c3 + BYTES);
-    FloatVector s40 = load(c4);
-    FloatVector s41 = load(c4 + BYTES);
-    FloatVector s50 = load(c5);
-    FloatVector s51 = load(c5 + BYTES);
+    FloatVector s00 = FloatVector.fromMemorySegment(F32, ALL, c, ORDER);
+    FloatVector s01 = FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER);
+    FloatVector s10 = FloatVector.fromMemorySegment(F32, ALL, c1, ORDER);
+    FloatVector s11 = FloatVector.fromMemorySegment(F32, ALL, c1 + BYTES, ORDER);
+    FloatVector s20 = FloatVector.fromMemorySegment(F32, ALL, c2, ORDER);
+    FloatVector s21 = FloatVector.fromMemorySegment(F32, ALL, c2 + BYTES, ORDER);
+    FloatVector s30 = FloatVector.fromMemorySegment(F32, ALL, c3, ORDER);
+    FloatVector s31 = FloatVector.fromMemorySegment(F32, ALL, c3 + BYTES, ORDER);
+    FloatVector s40 = FloatVector.fromMemorySegment(F32, ALL, c4, ORDER);
+    FloatVector s41 = FloatVector.fromMemorySegment(F32, ALL, c4 + BYTES, ORDER);
+    FloatVector s50 = FloatVector.fromMemorySegment(F32, ALL, c5, ORDER);
+    FloatVector s51 = FloatVector.fromMemorySegment(F32, ALL, c5 + BYTES, ORDER);
     long at = 0;
     for (long t = 0; t < k; t++) {
       long row = b + Raw.getInt(offsets + 4 * t);
-      FloatVector b0 = load(row);
-      FloatVector b1 = load(row + BYTES);
-      FloatVector a = splat(a0 + at);
+      FloatVector b0 = FloatVector.fromMemorySegment(F32, ALL, row, ORDER);
+      FloatVector b1 = FloatVector.fromMemorySegment(F32, ALL, row + BYTES, ORDER);
+      FloatVector a = FloatVector.broadcast(F32, ALL.get(FLOAT, a0 + at));
       s00 = a.fma(b0, s00);
       s01 = a.fma(b1, s01);
-      a = splat(a1 + at);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a1 + at));
       s10 = a.fma(b0, s10);
       s11 = a.fma(b1, s11);
-      a = splat(a2 + at);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a2 + at));
       s20 = a.fma(b0, s20);
       s21 = a.fma(b1, s21);
-      a = splat(a3 + at);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a3 + at));
       s30 = a.fma(b0, s30);
       s31 = a.fma(b1, s31);
-      a = splat(a4 + at);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a4 + at));
       s40 = a.fma(b0, s40);
       s41 = a.fma(b1, s41);
-      a = splat(a5 + at);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a5 + at));
       s50 = a.fma(b0, s50);
       s51 = a.fma(b1, s51);
       at += step;
     }
-    store(s00, c);
-    store(s01, c + BYTES);
-    store(s10, c1);
-    store(s11, c1 + BYTES);
-    store(s20, c2);
-    store(s21, c2 + BYTES);
-    store(s30, c3);
-    store(s31, c3 + BYTES);
-    store(s40, c4);
-    store(s41, c4 + BYTES);
-    store(s50, c5);
-    store(s51, c5 + BYTES);
+    s00.intoMemorySegment(ALL, c, ORDER);
+    s01.intoMemorySegment(ALL, c + BYTES, ORDER);
+    s10.intoMemorySegment(ALL, c1, ORDER);
+    s11.intoMemorySegment(ALL, c1 + BYTES, ORDER);
+    s20.intoMemorySegment(ALL, c2, ORDER);
+    s21.intoMemorySegment(ALL, c2 + BYTES, ORDER);
+    s30.intoMemorySegment(ALL, c3, ORDER);
+    s31.intoMemorySegment(ALL, c3 + BYTES, ORDER);
+    s40.intoMemorySegment(ALL, c4, ORDER);
+    s41.intoMemorySegment(ALL, c4 + BYTES, ORDER);
+    s50.intoMemorySegment(ALL, c5, ORDER);
+    s51.intoMemorySegment(ALL, c5 + BYTES, ORDER);
   }
 
   private static void clear(long c, long cRow) {
     FloatVector zero = FloatVector.zero(F32);
     for (int i = 0; i < ROWS; i++) {
-      store(zero, c);
-      store(zero, c + BYTES);
+      zero.intoMemorySegment(ALL, c, ORDER);
+      zero.intoMemorySegment(ALL, c + BYTES, ORDER);
       c += cRow;
     }
   }
@@ -117,19 +113,24 @@ final class VectorMicroKernel extends MicroKernel {
     long bytes = 4 * count;
     long at = 0;
     for (; at + BYTES <= bytes; at += BYTES) {
-      store(load(from + at).add(add), to + at);
+      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER)
+          .add(add)
+          .intoMemorySegment(ALL, to + at, ORDER);
     }
     if (at < bytes) {
-      var mask = Simd.first((bytes - at) / 4);
-      store(load(from + at, mask).add(add), to + at, mask);
+      var mask = F32.indexInRange(0, (bytes - at) / 4);
+      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER, mask)
+          .add(add)
+          .intoMemorySegment(ALL, to + at, ORDER, mask);
     }
   }
 
   @Override
   public void packRows(long from, long row, long k, long to) {
     for (long t = 0; t < k; t++) {
-      store(load(from), to);
-      store(load(from + BYTES), to + BYTES);
+      FloatVector.fromMemorySegment(F32, ALL, from, ORDER).intoMemorySegment(ALL, to, ORDER);
+      FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER)
+          .intoMemorySegment(ALL, to + BYTES, ORDER);
       from += row;
       to += 2 * BYTES;
     }

@@ -1,0 +1,63 @@
+package io.quern.cpu.elementwise;
+
+import io.quern.DType;
+import io.quern.runtime.Raw;
+import org.jspecify.annotations.Nullable;
+
+/** Loops without a vector form of their own: selection and conversions. */
+final class SimpleLoops {
+  private SimpleLoops() {}
+
+  static void where(long condition, long x, long y, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      float a = Raw.getFloat(x + 4 * i);
+      float b = Raw.getFloat(y + 4 * i);
+      Raw.putFloat(out + 4 * i, Raw.getByte(condition + i) != 0 ? a : b);
+    }
+  }
+
+  /** The loop that converts between two dtypes, or null when there is none. */
+  static @Nullable Loop cast(DType from, DType to) {
+    if (to == DType.F32) {
+      return switch (from) {
+        case U8 -> SimpleLoops::u8ToF32;
+        case BOOL -> SimpleLoops::u8ToF32;
+        case I32 -> SimpleLoops::i32ToF32;
+        case I64 -> SimpleLoops::i64ToF32;
+        case F64 -> SimpleLoops::f64ToF32;
+        default -> null;
+      };
+    }
+    return from == DType.F32 && to == DType.F64 ? SimpleLoops::f32ToF64 : null;
+  }
+
+  private static void u8ToF32(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      Raw.putFloat(out + 4 * i, Raw.getByte(a + i) & 0xFF);
+    }
+  }
+
+  private static void i32ToF32(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      Raw.putFloat(out + 4 * i, (float) Raw.getInt(a + 4 * i));
+    }
+  }
+
+  private static void i64ToF32(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      Raw.putFloat(out + 4 * i, (float) Raw.getLong(a + 8 * i));
+    }
+  }
+
+  private static void f64ToF32(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      Raw.putFloat(out + 4 * i, (float) Raw.getDouble(a + 8 * i));
+    }
+  }
+
+  private static void f32ToF64(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      Raw.putDouble(out + 8 * i, Raw.getFloat(a + 4 * i));
+    }
+  }
+}

@@ -1,0 +1,119 @@
+package io.quern.cpu.pool;
+
+import io.quern.DType;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.Operands;
+import io.quern.op.Pool2d;
+import io.quern.op.Pool2dGrad;
+import io.quern.op.Window;
+import io.quern.runtime.Raw;
+import io.quern.runtime.Workers;
+import org.jspecify.annotations.Nullable;
+
+/** Pool2dGrad of contiguous floats, plane by plane. */
+public final class PoolGradKernel implements Kernel {
+  private static final Halving HALVING = Halving.chosen();
+
+  private final PoolShape shape;
+  private final boolean max;
+
+  private PoolGradKernel(PoolShape shape) {
+    this.shape = shape;
+    this.max = shape.pool().fn() == Pool2d.Fn.MAX;
+  }
+
+  /** The kernel for {@code key}, or null when it is not contiguous F32. */
+  public static @Nullable Kernel create(KernelKey key) {
+    return key.all(DType.F32) && key.isContiguous() && key.op() instanceof Pool2dGrad grad
+        ? new PoolGradKernel(PoolShape.of(grad.pool(), key.shape(0), key.shape(1)))
+        : null;
+  }
+
+  @Override
+  public void run(Operands operands) {
+    Call call = new Call(this, operands.address(0), operands.address(1), operands.address(2));
+    Workers.shared().run(PoolGradKernel::task, call, shape.chunks());
+  }
+
+  private record Call(PoolGradKernel kernel, long images, long gradients, long to) {}
+
+  private static void task(Call call, int chunk) {
+    PoolShape shape = call.kernel.shape;
+    int first = chunk * shape.planesPerChunk();
+    int end = Math.min(shape.planes(), first + shape.planesPerChunk());
+    for (int plane = first; plane < end; plane++) {
+      long pixels = 4L * plane * shape.h() * shape.w();
+      long gradient = call.gradients + 4L * plane * shape.oh() * shape.ow();
+      if (call.kernel.max && shape.isHalving()) {
+        call.kernel.halve(call.images + pixels, gradient, call.to + pixels);
+      } else {
+        call.kernel.pool(call.images + pixels, gradient, call.to + pixels);
+      }
+    }
+  }
+
+  private void halve(long image, long gradient, long to) {
+    long row = 4L * shape.w();
+    if (shape.w() % 2 != 0 || shape.h() % 2 != 0) {
+      Raw.zero(to, row * shape.h());
+    }
+    for (int oy = 0; oy < shape.oh(); oy++) {
+      long top = 2 * oy * row;
+      long bottom = top + row;
+      HALVING.grad(image + top, image + bottom, gradient, shape.ow(), to + top, to + bottom);
+      gradient += 4L * shape.ow();
+    }
+  }
+
+  private void pool(long image, long gradient, long to) {
+    Raw.zero(to, 4L * shape.h() * shape.w());
+    for (int oy = 0; oy < shape.oh(); oy++) {
+      for (int ox = 0; ox < shape.ow(); ox++) {
+        float g = Raw.getFloat(gradient);
+        gradient += 4;
+        if (max) {
+          long at = to + 4 * firstMax(image, oy, ox);
+          Raw.putFloat(at, Raw.getFloat(at) + g);
+        } else {
+          spread(to, oy, ox, g);
+        }
+      }
+    }
+  }
+
+  private long firstMax(long image, int oy, int ox) {
+    Window window = shape.pool().window();
+    long best = -1;
+    float max = 0;
+    for (int y = shape.firstRow(oy); y < shape.endRow(oy); y += window.dilationH()) {
+      for (int x = shape.firstColumn(ox); x < shape.endColumn(ox); x += window.dilationW()) {
+        long pixel = (long) y * shape.w() + x;
+        float value = Raw.getFloat(image + 4 * pixel);
+        if (best < 0 || value > max || (Float.isNaN(value) && !Float.isNaN(max))) {
+          best = pixel;
+          max = value;
+        }
+      }
+    }
+    return best;
+  }
+
+  private void spread(long to, int oy, int ox, float gradient) {
+    Window window = shape.pool().window();
+    int rows = (shape.endRow(oy) - shape.firstRow(oy) - 1) / window.dilationH() + 1;
+    int columns = (shape.endColumn(ox) - shape.firstColumn(ox) - 1) / window.dilationW() + 1;
+    float share = gradient / shape.divisor(rows, columns);
+    for (int y = shape.firstRow(oy); y < shape.endRow(oy); y += window.dilationH()) {
+      for (int x = shape.firstColumn(ox); x < shape.endColumn(ox); x += window.dilationW()) {
+        long at = to + 4L * (y * shape.w() + x);
+        Raw.putFloat(at, Raw.getFloat(at) + share);
+      }
+    }
+  }
+
+  @Override
+  public String name() {
+    return (max ? "max" : "avg") + "_pool2d_grad_f32";
+  }
+}

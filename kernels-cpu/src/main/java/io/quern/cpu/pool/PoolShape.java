@@ -1,0 +1,65 @@
+package io.quern.cpu.pool;
+
+import io.quern.Shape;
+import io.quern.op.Pool2d;
+import io.quern.op.Window;
+
+/** Sizes of a pooling, and the part of the image that each window covers. */
+record PoolShape(Pool2d pool, int planes, int h, int w, int oh, int ow) {
+  static PoolShape of(Pool2d pool, Shape image, Shape output) {
+    return new PoolShape(
+        pool,
+        Math.toIntExact(image.dim(0) * image.dim(1)),
+        image.intDim(2),
+        image.intDim(3),
+        output.intDim(2),
+        output.intDim(3));
+  }
+
+  /** Planes that make up a chunk of work. */
+  int planesPerChunk() {
+    return Math.max(1, 16384 / Math.max(1, h * w));
+  }
+
+  int chunks() {
+    return (planes + planesPerChunk() - 1) / planesPerChunk();
+  }
+
+  /** Whether windows are 2x2, side by side and inside of the image. */
+  boolean isHalving() {
+    Window window = pool.window();
+    return window.equals(Window.of(2).stride(2));
+  }
+
+  int firstRow(int oy) {
+    Window window = pool.window();
+    int y = oy * window.strideH() - window.padTop();
+    return y >= 0 ? y : y + (-y + window.dilationH() - 1) / window.dilationH() * window.dilationH();
+  }
+
+  int endRow(int oy) {
+    Window window = pool.window();
+    int last =
+        oy * window.strideH() - window.padTop() + (window.kernelH() - 1) * window.dilationH();
+    return Math.min(h, last + 1);
+  }
+
+  int firstColumn(int ox) {
+    Window window = pool.window();
+    int x = ox * window.strideW() - window.padLeft();
+    return x >= 0 ? x : x + (-x + window.dilationW() - 1) / window.dilationW() * window.dilationW();
+  }
+
+  int endColumn(int ox) {
+    Window window = pool.window();
+    int last =
+        ox * window.strideW() - window.padLeft() + (window.kernelW() - 1) * window.dilationW();
+    return Math.min(w, last + 1);
+  }
+
+  /** What an average divides by. */
+  float divisor(int rows, int columns) {
+    Window window = pool.window();
+    return pool.countPadding() ? window.kernelH() * window.kernelW() : rows * columns;
+  }
+}
