@@ -42,6 +42,7 @@ class MainTest {
     Cli result = Cli.run("--version");
     assertThat(result.code()).isZero();
     assertThat(result.out()).startsWith("quern ").contains("Java " + Runtime.version());
+    assertThat(Cli.run("info", "--version")).isEqualTo(result);
   }
 
   @Test
