@@ -1,0 +1,60 @@
+package io.quern.jmh;
+
+import io.quern.Rng;
+import io.quern.Tensor;
+import io.quern.runtime.Workers;
+import java.util.Arrays;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+
+/** Matrix products in float; shape MxKxN. */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Fork(5)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 5, time = 1)
+public class MatmulBenchmark {
+  /** Sizes of the product. */
+  @Param({"256x256x256", "512x512x512", "1024x1024x1024"})
+  public String shape;
+
+  /** Threads that compute. */
+  @Param({"1", "2"})
+  public int workers;
+
+  private Tensor left;
+  private Tensor right;
+
+  /** The three sizes in {@code MxKxN}. */
+  public static long[] sizes(String shape) {
+    return Arrays.stream(shape.split("x", -1)).mapToLong(Long::parseLong).toArray();
+  }
+
+  /** Makes the operands. */
+  @Setup(Level.Trial)
+  public void setUp() {
+    Workers.setThreads(workers);
+    long[] sizes = sizes(shape);
+    Rng rng = Rng.of(1);
+    left = rng.normal(sizes[0], sizes[1]);
+    right = rng.normal(sizes[1], sizes[2]);
+  }
+
+  /** One product. */
+  @Benchmark
+  public void quern() {
+    left.matmul(right).close();
+  }
+}
