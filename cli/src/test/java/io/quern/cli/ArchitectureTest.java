@@ -59,9 +59,13 @@ class ArchitectureTest {
                   "io.quern.reference",
                   "io.quern.runtime")),
           Map.entry(
-              "io.quern.nn", Set.of("io.quern", "io.quern.op", "io.quern.grad", "io.quern.io")),
+              "io.quern.nn",
+              Set.of("io.quern", "io.quern.op", "io.quern.grad", "io.quern.io", "io.quern.json")),
           Map.entry("io.quern.optim", Set.of("io.quern", "io.quern.op", "io.quern.grad")),
-          Map.entry("io.quern.io", Set.of("io.quern", "io.quern.op")),
+          Map.entry("io.quern.json", Set.of()),
+          Map.entry(
+              "io.quern.io",
+              Set.of("io.quern", "io.quern.op", "io.quern.grad.Tape", "io.quern.json")),
           Map.entry(
               "io.quern.train",
               Set.of(
@@ -70,7 +74,8 @@ class ArchitectureTest {
                   "io.quern.grad",
                   "io.quern.nn",
                   "io.quern.optim",
-                  "io.quern.io")),
+                  "io.quern.io",
+                  "io.quern.json")),
           Map.entry(
               "io.quern.cpu",
               Set.of(

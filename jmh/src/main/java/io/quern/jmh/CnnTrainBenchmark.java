@@ -84,7 +84,7 @@ public class CnnTrainBenchmark {
   @Benchmark
   @OperationsPerInvocation(BATCH)
   public void quern() {
-    try (TensorScope scope = TensorScope.open("a step")) {
+    try (var _ = TensorScope.open("a step")) {
       Tensor loss = Losses.crossEntropy(model.forward(images, Mode.training(Rng.of(1))), labels);
       Gradients gradients = loss.backward();
       optimizer.step(gradients);

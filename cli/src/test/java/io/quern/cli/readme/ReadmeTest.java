@@ -33,7 +33,7 @@ class ReadmeTest {
     var region = Pattern.compile("// README: \\w+\n(.*?) *// README: end", Pattern.DOTALL);
     var matcher = region.matcher(source);
     assertThat(matcher.find()).isTrue();
-    return matcher.group(1).stripIndent().strip();
+    return matcher.group(1).stripTrailing().stripIndent().strip();
   }
 
   @Test

@@ -67,7 +67,7 @@ public final class ConvInputGrad implements Kernel {
     Raw.zero(to, product.packedBytes());
     for (int oc = 0; oc < shape.oc(); oc++) {
       for (int c = 0; c < shape.c(); c++) {
-        long panel = to + 4L * (c / ROWS * ROWS) * depth + 4L * (c % ROWS);
+        long panel = to + 4L * ROWS * (c / ROWS) * depth + 4L * (c % ROWS);
         long row = from + 4L * (oc * shape.c() + c) * taps;
         for (int tap = 0; tap < taps; tap++) {
           int source = turned ? taps - 1 - tap : tap;

@@ -60,7 +60,8 @@ final class PlaneProduct {
   void run(long images, long weights, long bias, long outputs) {
     int planes = this.images * groups;
     // Few planes are cut into strips as well; each strip's task then pads the image for itself.
-    int parts = planes >= 8 || plane.needsFill() && strips < 8 ? 1 : Math.min(strips, 8);
+    boolean whole = planes >= 8 || (plane.needsFill() && strips < 8);
+    int parts = whole ? 1 : Math.min(strips, 8);
     Workers.shared()
         .run(
             PlaneProduct::task,

@@ -132,7 +132,7 @@ final class VectorMicroKernel extends MicroKernel {
       FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER)
           .intoMemorySegment(ALL, to + BYTES, ORDER);
       from += row;
-      to += 2 * BYTES;
+      to += 2L * BYTES;
     }
   }
 }

@@ -59,7 +59,7 @@ public final class PoolGradKernel implements Kernel {
       Raw.zero(to, row * shape.h());
     }
     for (int oy = 0; oy < shape.oh(); oy++) {
-      long top = 2 * oy * row;
+      long top = 2L * oy * row;
       long bottom = top + row;
       HALVING.grad(image + top, image + bottom, gradient, shape.ow(), to + top, to + bottom);
       gradient += 4L * shape.ow();

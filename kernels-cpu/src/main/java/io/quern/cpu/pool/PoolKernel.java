@@ -58,7 +58,7 @@ public final class PoolKernel implements Kernel {
   private void halve(long from, long to) {
     long row = 4L * shape.w();
     for (int oy = 0; oy < shape.oh(); oy++) {
-      long top = from + 2 * oy * row;
+      long top = from + 2L * oy * row;
       HALVING.max(top, top + row, shape.ow(), to + 4L * oy * shape.ow());
     }
   }

@@ -58,14 +58,14 @@ final class VectorRunReduce extends RunReduce {
     for (long i = 0; i < n; i += LANES) {
       s0 = apply(s0, FloatVector.fromMemorySegment(F32, ALL, from, ORDER));
       s1 = apply(s1, FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER));
-      s2 = apply(s2, FloatVector.fromMemorySegment(F32, ALL, from + 2 * BYTES, ORDER));
-      s3 = apply(s3, FloatVector.fromMemorySegment(F32, ALL, from + 3 * BYTES, ORDER));
+      s2 = apply(s2, FloatVector.fromMemorySegment(F32, ALL, from + 2L * BYTES, ORDER));
+      s3 = apply(s3, FloatVector.fromMemorySegment(F32, ALL, from + 3L * BYTES, ORDER));
       from += 4 * LANES;
     }
     s0.intoMemorySegment(ALL, scratch, ORDER);
     s1.intoMemorySegment(ALL, scratch + BYTES, ORDER);
-    s2.intoMemorySegment(ALL, scratch + 2 * BYTES, ORDER);
-    s3.intoMemorySegment(ALL, scratch + 3 * BYTES, ORDER);
+    s2.intoMemorySegment(ALL, scratch + 2L * BYTES, ORDER);
+    s3.intoMemorySegment(ALL, scratch + 3L * BYTES, ORDER);
   }
 
   @Override
