@@ -17,7 +17,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "info",
     description = "Show devices, kernels, memory and what would be faster.",
-    mixinStandardHelpOptions = true)
+    mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class)
 final class InfoCommand implements Runnable {
   @Spec private CommandSpec spec;
 

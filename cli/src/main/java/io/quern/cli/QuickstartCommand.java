@@ -53,6 +53,7 @@ import picocli.CommandLine.Spec;
           + " model to the last bit."
     },
     mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class,
     showDefaultValues = true)
 final class QuickstartCommand implements Callable<Integer> {
   private static final double LEARNING_RATE = 2e-3;
