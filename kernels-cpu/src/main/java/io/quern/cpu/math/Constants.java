@@ -13,6 +13,7 @@ package io.quern.cpu.math;
 final class Constants {
   static final int SIGN_BIT = 0x80000000;
   static final int MANTISSA_BITS = 0x007fffff;
+  static final int ONE_BITS = 0x3f800000;
 
   /** From here on every float is an integer. */
   static final float TWO_23 = 0x1p23f;
@@ -25,6 +26,11 @@ final class Constants {
 
   /** {@link #ROUND} with twice the exponent bias of a float, for 2^n in two factors. */
   static final float ROUND_BIAS_2 = 0x1.8p23f + 254;
+
+  /** {@link #ROUND_BIAS} for 2^(n + 64). */
+  static final float ROUND_BIAS_64 = 0x1.8p23f + 127 + 64;
+
+  static final float TWO_M64 = 0x1p-64f;
 
   static final float LOG2_E = 0x1.715476p0f;
   static final float LN2_HI = 0x1.62e430p-1f;
@@ -80,6 +86,16 @@ final class Constants {
   static final float COS_1 = -0x1.6c0c28p-10f;
   static final float COS_2 = 0x1.99e80cp-16f;
 
+  /** Up to here tanh is a polynomial. */
+  static final float TANH_SMALL = 0.4f;
+
+  /** {@code (tanh(x) - x) / x^3} in x^2 for x in 0..0.4; tanh to 2^-29. */
+  static final float TANH_0 = -0x1.55553ep-2f;
+
+  static final float TANH_1 = 0x1.1105ecp-3f;
+  static final float TANH_2 = -0x1.b6c5d4p-5f;
+  static final float TANH_3 = 0x1.330dd0p-6f;
+
   /** From here on tanh is 1. */
   static final float TANH_MAX = 9.02f;
 
@@ -118,8 +134,8 @@ final class Constants {
   static final float GELU_8 = 0x1.1b4042p-2f;
   static final float GELU_9 = -0x1.435772p-4f;
 
-  /** Below its negative silu is 0. */
-  static final float SILU_MAX = 110f;
+  /** From here on {@code exp(-a)} and {@code a exp(-a)} are 0. */
+  static final float DECAY_MAX = 110f;
 
   private Constants() {}
 }

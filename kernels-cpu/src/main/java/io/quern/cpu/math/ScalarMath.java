@@ -26,10 +26,10 @@ public final class ScalarMath {
   }
 
   /** {@code exp(-a)} for 0 <= a <= 110. */
-  private static float expOfNegative(float a) {
-    float t = fma(a, -LOG2_E, ROUND_BIAS_2);
-    float n = t - ROUND_BIAS_2;
-    return scale(expPolynomial(fma(n, -LN2_LO, fma(n, -LN2_HI, -a))), t);
+  private static float decay(float a) {
+    float t = fma(a, -LOG2_E, ROUND_BIAS_64);
+    float n = t - ROUND_BIAS_64;
+    return scaleDown(expPolynomial(fma(n, -LN2_LO, fma(n, -LN2_HI, -a))), t);
   }
 
   /** {@code exp(r)} for |r| <= log(2) / 2. */
@@ -49,6 +49,11 @@ public final class ScalarMath {
     int bits = floatToRawIntBits(t);
     int half = bits >>> 1;
     return y * intBitsToFloat(half << 23) * intBitsToFloat((bits - half) << 23);
+  }
+
+  /** {@code y * 2^n}, rounded once, for n <= 0 from the low bits of t. */
+  private static float scaleDown(float y, float t) {
+    return y * intBitsToFloat(floatToRawIntBits(t) << 23) * TWO_M64;
   }
 
   /** {@code log_p10}, see {@link VectorMath#log}. */
@@ -113,8 +118,11 @@ public final class ScalarMath {
   /** {@code tanh_expm1_rr2_p6_div}, see {@link VectorMath#tanh}. */
   public static float tanh(float x) {
     float a = abs(x);
-    float e = expm1(a + a);
+    float e = expm1(a * 2);
     float y = e / (e + 2);
+    float z = a * a;
+    float p = fma(fma(fma(TANH_3, z, TANH_2), z, TANH_1), z, TANH_0);
+    y = a < TANH_SMALL ? fma(a * z, p, a) : y;
     return withSign(a > TANH_MAX ? 1 : y, x);
   }
 
@@ -135,7 +143,7 @@ public final class ScalarMath {
   /** {@code sigmoid_rr2_p6_div}, see {@link VectorMath#sigmoid}. */
   public static float sigmoid(float x) {
     float a = abs(x);
-    float e = expOfNegative(a > SILU_MAX ? SILU_MAX : a);
+    float e = decay(a > DECAY_MAX ? DECAY_MAX : a);
     return (x < 0 ? e : 1) / (1 + e);
   }
 
@@ -154,13 +162,13 @@ public final class ScalarMath {
   public static float gelu(float x) {
     float a = abs(x);
     float t = a > GELU_MAX ? GELU_MAX : a;
-    float h = t * t;
-    float low = fma(t, t, -h);
-    float k = fma(h, -0.5f * LOG2_E, ROUND_BIAS_2);
-    float n = k - ROUND_BIAS_2;
-    float r = fma(n, -LN2_LO, fma(n, -LN2_HI, h * -0.5f));
-    float e = expPolynomial(fma(low, -0.5f, r));
-    float tail = scale(millsPolynomial(t / (t + GELU_K)) * e, k);
+    float m = millsPolynomial(t / (t + GELU_K));
+    float b = t * -0.5f;
+    float h = t * b;
+    float k = fma(h, LOG2_E, ROUND_BIAS_64);
+    float n = k - ROUND_BIAS_64;
+    float r = fma(n, -LN2_LO, fma(n, -LN2_HI, h)) + fma(t, b, -h);
+    float tail = scaleDown(expPolynomial(r) * m, k);
     return (x < 0 ? -0f : x) - tail;
   }
 
@@ -176,17 +184,17 @@ public final class ScalarMath {
   /** {@code silu_rr2_p6_div}, see {@link VectorMath#silu}. */
   public static float silu(float x) {
     float a = abs(x);
-    a = a > SILU_MAX ? SILU_MAX : a;
-    float t = fma(a, -LOG2_E, ROUND_BIAS_2);
-    float n = t - ROUND_BIAS_2;
+    a = a > DECAY_MAX ? DECAY_MAX : a;
+    float t = fma(a, -LOG2_E, ROUND_BIAS_64);
+    float n = t - ROUND_BIAS_64;
     float p = expPolynomial(fma(n, -LN2_LO, fma(n, -LN2_HI, -a)));
-    return (x < 0 ? scale(p * -a, t) : x) / (1 + scale(p, t));
+    return (x < 0 ? scaleDown(p * -a, t) : x) / (1 + scaleDown(p, t));
   }
 
   /** {@code softplus_exp_rr2_p6_log1p_p10}, see {@link VectorMath#softplus}. */
   public static float softplus(float x) {
     float a = abs(x);
-    float e = expOfNegative(a > SILU_MAX ? SILU_MAX : a);
+    float e = decay(a > DECAY_MAX ? DECAY_MAX : a);
     boolean upper = e > SQRT2_M1;
     float f = upper ? fma(e, 0.5f, -0.5f) : e;
     float y = fma(f * f, logPolynomial(f), f);

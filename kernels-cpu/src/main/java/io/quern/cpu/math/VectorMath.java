@@ -4,6 +4,7 @@ import static io.quern.cpu.Simd.F32;
 import static io.quern.cpu.math.Constants.*;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.EQ;
+import static jdk.incubator.vector.VectorOperators.FMA;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LE;
@@ -19,85 +20,69 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 
 /**
- * Functions of float vectors of the species {@link Simd#F32}. Results have the same bits at every
- * vector width and in {@link ScalarMath}.
+ * The functions of {@link ScalarMath} for vectors of the species {@link Simd#F32}, with the same
+ * bits at every vector width (NaN payloads excepted). Formulas and errors are documented there.
+ *
+ * <p>Every function is one straight line of Vector API calls and calls no method of our own: where
+ * C2 does not inline such a call, the vectors that it takes and returns become objects, and past a
+ * certain number of nodes C2 inlines only the methods that the JDK forces it to.
  */
 public final class VectorMath {
   private VectorMath() {}
 
-  private static FloatVector splat(float value) {
-    return FloatVector.broadcast(F32, value);
-  }
-
-  /** {@code exp_rr2_p6}. */
+  /** See {@link ScalarMath#exp}. */
   public static FloatVector exp(FloatVector x) {
-    FloatVector t = x.fma(splat(LOG2_E), splat(ROUND_BIAS_2));
+    FloatVector t = x.fma(LOG2_E, ROUND_BIAS_2);
     FloatVector n = t.sub(ROUND_BIAS_2);
-    FloatVector r = n.fma(splat(-LN2_LO), n.fma(splat(-LN2_HI), x));
-    return scale(expPolynomial(r), t)
+    FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, x));
+    FloatVector p =
+        r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
+    FloatVector y = r.mul(r).fma(p, r).add(1f);
+    IntVector bits = t.reinterpretAsInts();
+    IntVector half = bits.lanewise(LSHR, 1);
+    return y.mul(half.lanewise(LSHL, 23).reinterpretAsFloats())
+        .mul(bits.sub(half).lanewise(LSHL, 23).reinterpretAsFloats())
         .blend(Float.POSITIVE_INFINITY, x.compare(GT, EXP_MAX))
         .blend(0f, x.compare(LT, EXP_MIN));
   }
 
-  private static FloatVector expOfNegative(FloatVector a) {
-    FloatVector t = a.fma(splat(-LOG2_E), splat(ROUND_BIAS_2));
-    FloatVector n = t.sub(ROUND_BIAS_2);
-    return scale(expPolynomial(n.fma(splat(-LN2_LO), n.fma(splat(-LN2_HI), a.neg()))), t);
-  }
-
-  private static FloatVector expPolynomial(FloatVector r) {
-    return expm1Polynomial(r).add(1f);
-  }
-
-  private static FloatVector expm1Polynomial(FloatVector r) {
-    return r.mul(r)
-        .fma(
-            splat(EXP_4)
-                .fma(r, splat(EXP_3))
-                .fma(r, splat(EXP_2))
-                .fma(r, splat(EXP_1))
-                .fma(r, splat(EXP_0)),
-            r);
-  }
-
-  private static FloatVector scale(FloatVector y, FloatVector t) {
-    IntVector bits = t.reinterpretAsInts();
-    IntVector half = bits.lanewise(LSHR, 1);
-    return y.mul(half.lanewise(LSHL, 23).reinterpretAsFloats())
-        .mul(bits.sub(half).lanewise(LSHL, 23).reinterpretAsFloats());
-  }
-
-  /** {@code log_p10}. */
+  /** See {@link ScalarMath#log}. */
   public static FloatVector log(FloatVector x) {
     var tiny = x.compare(LT, Float.MIN_NORMAL);
     IntVector bits = x.blend(x.mul(TWO_23), tiny).reinterpretAsInts().sub(SQRT_HALF_BITS);
+    FloatVector e = (FloatVector) bits.lanewise(ASHR, 23).convert(I2F, 0);
+    e = e.blend(e.sub(23f), tiny);
     FloatVector f = bits.and(MANTISSA_BITS).add(SQRT_HALF_BITS).reinterpretAsFloats().sub(1f);
-    FloatVector e =
-        ((FloatVector) bits.lanewise(ASHR, 23).convert(I2F, 0)).sub(splat(0f).blend(23f, tiny));
-    FloatVector y = e.fma(splat(LN2_HI), f.mul(f).fma(logPolynomial(f), e.mul(LN2_LO)).add(f));
+    FloatVector p =
+        f.fma(LOG_7, LOG_6)
+            .lanewise(FMA, f, LOG_5)
+            .lanewise(FMA, f, LOG_4)
+            .lanewise(FMA, f, LOG_3)
+            .lanewise(FMA, f, LOG_2)
+            .lanewise(FMA, f, LOG_1)
+            .lanewise(FMA, f, LOG_0)
+            .lanewise(FMA, f, -0.5f);
+    FloatVector y = e.lanewise(FMA, LN2_HI, f.mul(f).fma(p, e.mul(LN2_LO)).add(f));
     return x.blend(y, x.compare(LT, Float.POSITIVE_INFINITY))
         .blend(Float.NEGATIVE_INFINITY, x.compare(EQ, 0f))
         .blend(Float.NaN, x.compare(LT, 0f));
   }
 
-  private static FloatVector logPolynomial(FloatVector f) {
-    return splat(LOG_7)
-        .fma(f, splat(LOG_6))
-        .fma(f, splat(LOG_5))
-        .fma(f, splat(LOG_4))
-        .fma(f, splat(LOG_3))
-        .fma(f, splat(LOG_2))
-        .fma(f, splat(LOG_1))
-        .fma(f, splat(LOG_0))
-        .fma(f, splat(-0.5f));
-  }
-
-  /** {@code sin_rr3_p7}. */
+  /** See {@link ScalarMath#sin}. */
   public static FloatVector sin(FloatVector x) {
     FloatVector a = x.abs();
-    FloatVector t = a.fma(splat(TWO_OVER_PI), splat(ROUND));
+    FloatVector t = a.fma(TWO_OVER_PI, ROUND);
+    FloatVector n = t.sub(ROUND);
+    FloatVector r = n.lanewise(FMA, -PI_HALF_2, n.lanewise(FMA, -PI_HALF_1, a));
+    r = n.lanewise(FMA, -PI_HALF_3, r);
+    FloatVector z = r.mul(r);
+    FloatVector s = r.mul(z).fma(z.fma(SIN_2, SIN_1).lanewise(FMA, z, SIN_0), r);
+    FloatVector c =
+        z.fma(COS_2, COS_1).lanewise(FMA, z, COS_0).lanewise(FMA, z, -0.5f).lanewise(FMA, z, 1f);
     IntVector quadrant = t.reinterpretAsInts();
-    IntVector y = sinOrCos(reduce(a, t.sub(ROUND)), quadrant);
+    IntVector y =
+        s.reinterpretAsInts()
+            .blend(c.reinterpretAsInts(), quadrant.lanewise(LSHL, 31).compare(LT, 0));
     IntVector sign = x.reinterpretAsInts().lanewise(XOR, quadrant.lanewise(LSHL, 30)).and(SIGN_BIT);
     var huge = a.compare(GT, TRIG_MAX);
     long rare = Scratch.NONE;
@@ -111,12 +96,21 @@ public final class VectorMath {
         .blend(FloatVector.fromMemorySegment(F32, Raw.ALL, rare, Raw.ORDER), huge);
   }
 
-  /** {@code cos_rr3_p8}. */
+  /** See {@link ScalarMath#cos}. */
   public static FloatVector cos(FloatVector x) {
     FloatVector a = x.abs();
-    FloatVector t = a.fma(splat(TWO_OVER_PI), splat(ROUND));
+    FloatVector t = a.fma(TWO_OVER_PI, ROUND);
+    FloatVector n = t.sub(ROUND);
+    FloatVector r = n.lanewise(FMA, -PI_HALF_2, n.lanewise(FMA, -PI_HALF_1, a));
+    r = n.lanewise(FMA, -PI_HALF_3, r);
+    FloatVector z = r.mul(r);
+    FloatVector s = r.mul(z).fma(z.fma(SIN_2, SIN_1).lanewise(FMA, z, SIN_0), r);
+    FloatVector c =
+        z.fma(COS_2, COS_1).lanewise(FMA, z, COS_0).lanewise(FMA, z, -0.5f).lanewise(FMA, z, 1f);
     IntVector quadrant = t.reinterpretAsInts().add(1);
-    IntVector y = sinOrCos(reduce(a, t.sub(ROUND)), quadrant);
+    IntVector y =
+        s.reinterpretAsInts()
+            .blend(c.reinterpretAsInts(), quadrant.lanewise(LSHL, 31).compare(LT, 0));
     IntVector sign = quadrant.lanewise(LSHL, 30).and(SIGN_BIT);
     var huge = a.compare(GT, TRIG_MAX);
     long rare = Scratch.NONE;
@@ -130,148 +124,176 @@ public final class VectorMath {
         .blend(FloatVector.fromMemorySegment(F32, Raw.ALL, rare, Raw.ORDER), huge);
   }
 
-  private static FloatVector reduce(FloatVector a, FloatVector n) {
-    return n.fma(splat(-PI_HALF_3), n.fma(splat(-PI_HALF_2), n.fma(splat(-PI_HALF_1), a)));
-  }
-
-  private static IntVector sinOrCos(FloatVector r, IntVector quadrant) {
-    FloatVector z = r.mul(r);
-    FloatVector s = r.mul(z).fma(splat(SIN_2).fma(z, splat(SIN_1)).fma(z, splat(SIN_0)), r);
-    FloatVector c =
-        splat(COS_2)
-            .fma(z, splat(COS_1))
-            .fma(z, splat(COS_0))
-            .fma(z, splat(-0.5f))
-            .fma(z, splat(1f));
-    return s.reinterpretAsInts()
-        .blend(c.reinterpretAsInts(), quadrant.lanewise(LSHL, 31).compare(LT, 0));
-  }
-
-  /** {@code tanh_expm1_rr2_p6_div}. */
+  /** See {@link ScalarMath#tanh}. */
   public static FloatVector tanh(FloatVector x) {
     FloatVector a = x.abs();
-    FloatVector e = expm1(a.add(a));
-    return withSign(e.div(e.add(2f)).blend(1f, a.compare(GT, TANH_MAX)), x);
-  }
-
-  private static FloatVector expm1(FloatVector x) {
-    FloatVector t = x.fma(splat(LOG2_E), splat(ROUND_BIAS));
+    FloatVector b = a.mul(2f);
+    FloatVector t = b.fma(LOG2_E, ROUND_BIAS);
     FloatVector n = t.sub(ROUND_BIAS);
-    FloatVector r = n.fma(splat(-LN2_LO), n.fma(splat(-LN2_HI), x));
+    FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, b));
+    FloatVector p =
+        r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
     FloatVector s = t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats();
-    return s.fma(expm1Polynomial(r), s.sub(1f));
-  }
-
-  private static FloatVector withSign(FloatVector y, FloatVector x) {
+    FloatVector e = s.fma(r.mul(r).fma(p, r), s.sub(1f));
+    FloatVector z = a.mul(a);
+    FloatVector q = z.fma(TANH_3, TANH_2).lanewise(FMA, z, TANH_1).lanewise(FMA, z, TANH_0);
+    FloatVector y =
+        e.div(e.add(2f))
+            .blend(a.mul(z).fma(q, a), a.compare(LT, TANH_SMALL))
+            .blend(1f, a.compare(GT, TANH_MAX));
     return y.reinterpretAsInts().or(x.reinterpretAsInts().and(SIGN_BIT)).reinterpretAsFloats();
   }
 
-  /** {@code sigmoid_rr2_p6_div}. */
+  /** See {@link ScalarMath#sigmoid}. */
   public static FloatVector sigmoid(FloatVector x) {
     FloatVector a = x.abs();
-    FloatVector e = expOfNegative(a.blend(SILU_MAX, a.compare(GT, SILU_MAX)));
-    return splat(1f).blend(e, x.compare(LT, 0f)).div(e.add(1f));
+    a = a.blend(DECAY_MAX, a.compare(GT, DECAY_MAX));
+    FloatVector t = a.fma(-LOG2_E, ROUND_BIAS_64);
+    FloatVector n = t.sub(ROUND_BIAS_64);
+    FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, a.neg()));
+    FloatVector p =
+        r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
+    FloatVector y = r.mul(r).fma(p, r).add(1f);
+    FloatVector e =
+        y.mul(t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats()).mul(TWO_M64);
+    return FloatVector.broadcast(F32, 1f).blend(e, x.compare(LT, 0f)).div(e.add(1f));
   }
 
-  /** {@code erf_p9_expm1_rr2_p6}. */
+  /** See {@link ScalarMath#erf}. */
   public static FloatVector erf(FloatVector x) {
     FloatVector a = x.abs();
+    FloatVector g =
+        a.fma(ERF_8, ERF_7)
+            .lanewise(FMA, a, ERF_6)
+            .lanewise(FMA, a, ERF_5)
+            .lanewise(FMA, a, ERF_4)
+            .lanewise(FMA, a, ERF_3)
+            .lanewise(FMA, a, ERF_2)
+            .lanewise(FMA, a, ERF_1)
+            .lanewise(FMA, a, ERF_0);
+    FloatVector b = a.lanewise(FMA, ERF_HI, a.mul(g));
+    FloatVector t = b.fma(LOG2_E, ROUND_BIAS);
+    FloatVector n = t.sub(ROUND_BIAS);
+    FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, b));
     FloatVector p =
-        splat(ERF_8)
-            .fma(a, splat(ERF_7))
-            .fma(a, splat(ERF_6))
-            .fma(a, splat(ERF_5))
-            .fma(a, splat(ERF_4))
-            .fma(a, splat(ERF_3))
-            .fma(a, splat(ERF_2))
-            .fma(a, splat(ERF_1))
-            .fma(a, splat(ERF_0));
-    FloatVector y = expm1(a.fma(splat(ERF_HI), a.mul(p))).abs();
-    return withSign(y.blend(1f, a.compare(GT, ERF_MAX)), x);
+        r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
+    FloatVector s = t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats();
+    FloatVector y = s.fma(r.mul(r).fma(p, r), s.sub(1f)).abs();
+    y = y.blend(1f, a.compare(GT, ERF_MAX));
+    return y.reinterpretAsInts().or(x.reinterpretAsInts().and(SIGN_BIT)).reinterpretAsFloats();
   }
 
-  /** {@code gelu_p9_div_rr2_p6}. */
+  /** See {@link ScalarMath#gelu}. */
   public static FloatVector gelu(FloatVector x) {
     FloatVector a = x.abs();
-    FloatVector t = a.blend(GELU_MAX, a.compare(GT, GELU_MAX));
-    FloatVector h = t.mul(t);
-    FloatVector low = t.fma(t, h.neg());
-    FloatVector k = h.fma(splat(-0.5f * LOG2_E), splat(ROUND_BIAS_2));
-    FloatVector n = k.sub(ROUND_BIAS_2);
-    FloatVector r = n.fma(splat(-LN2_LO), n.fma(splat(-LN2_HI), h.mul(-0.5f)));
-    FloatVector e = expPolynomial(low.fma(splat(-0.5f), r));
-    FloatVector tail = scale(millsPolynomial(t.div(t.add(GELU_K))).mul(e), k);
+    a = a.blend(GELU_MAX, a.compare(GT, GELU_MAX));
+    FloatVector v = a.div(a.add(GELU_K));
+    FloatVector m =
+        v.fma(GELU_9, GELU_8)
+            .lanewise(FMA, v, GELU_7)
+            .lanewise(FMA, v, GELU_6)
+            .lanewise(FMA, v, GELU_5)
+            .lanewise(FMA, v, GELU_4)
+            .lanewise(FMA, v, GELU_3)
+            .lanewise(FMA, v, GELU_2)
+            .lanewise(FMA, v, GELU_1)
+            .lanewise(FMA, v, GELU_0)
+            .mul(v);
+    FloatVector b = a.mul(-0.5f);
+    FloatVector h = a.mul(b);
+    FloatVector t = h.fma(LOG2_E, ROUND_BIAS_64);
+    FloatVector n = t.sub(ROUND_BIAS_64);
+    FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, h));
+    r = r.add(a.fma(b, h.neg()));
+    FloatVector p =
+        r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
+    FloatVector y = r.mul(r).fma(p, r).add(1f).mul(m);
+    FloatVector tail =
+        y.mul(t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats()).mul(TWO_M64);
     return x.blend(-0f, x.compare(LT, 0f)).sub(tail);
   }
 
-  private static FloatVector millsPolynomial(FloatVector v) {
-    return splat(GELU_9)
-        .fma(v, splat(GELU_8))
-        .fma(v, splat(GELU_7))
-        .fma(v, splat(GELU_6))
-        .fma(v, splat(GELU_5))
-        .fma(v, splat(GELU_4))
-        .fma(v, splat(GELU_3))
-        .fma(v, splat(GELU_2))
-        .fma(v, splat(GELU_1))
-        .fma(v, splat(GELU_0))
-        .mul(v);
-  }
-
-  /** {@code silu_rr2_p6_div}. */
+  /** See {@link ScalarMath#silu}. */
   public static FloatVector silu(FloatVector x) {
-    FloatVector b = x.abs();
-    FloatVector a = b.blend(SILU_MAX, b.compare(GT, SILU_MAX));
-    FloatVector t = a.fma(splat(-LOG2_E), splat(ROUND_BIAS_2));
-    FloatVector n = t.sub(ROUND_BIAS_2);
-    FloatVector p = expPolynomial(n.fma(splat(-LN2_LO), n.fma(splat(-LN2_HI), a.neg())));
-    FloatVector numerator = x.blend(scale(p.mul(a.neg()), t), x.compare(LT, 0f));
-    return numerator.div(scale(p, t).add(1f));
+    FloatVector a = x.abs();
+    a = a.blend(DECAY_MAX, a.compare(GT, DECAY_MAX));
+    FloatVector t = a.fma(-LOG2_E, ROUND_BIAS_64);
+    FloatVector n = t.sub(ROUND_BIAS_64);
+    FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, a.neg()));
+    FloatVector p =
+        r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
+    FloatVector y = r.mul(r).fma(p, r).add(1f);
+    FloatVector s = t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats();
+    FloatVector numerator = x.blend(y.mul(a.neg()).mul(s).mul(TWO_M64), x.compare(LT, 0f));
+    return numerator.div(y.mul(s).mul(TWO_M64).add(1f));
   }
 
-  /** {@code softplus_exp_rr2_p6_log1p_p10}. */
+  /** See {@link ScalarMath#softplus}. */
   public static FloatVector softplus(FloatVector x) {
     FloatVector a = x.abs();
-    FloatVector e = expOfNegative(a.blend(SILU_MAX, a.compare(GT, SILU_MAX)));
+    a = a.blend(DECAY_MAX, a.compare(GT, DECAY_MAX));
+    FloatVector t = a.fma(-LOG2_E, ROUND_BIAS_64);
+    FloatVector n = t.sub(ROUND_BIAS_64);
+    FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, a.neg()));
+    FloatVector p =
+        r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
+    FloatVector y = r.mul(r).fma(p, r).add(1f);
+    FloatVector e =
+        y.mul(t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats()).mul(TWO_M64);
     var upper = e.compare(GT, SQRT2_M1);
-    FloatVector f = e.blend(e.fma(splat(0.5f), splat(-0.5f)), upper);
-    FloatVector y = f.mul(f).fma(logPolynomial(f), f);
-    return x.blend(0f, x.compare(LT, 0f)).add(y.blend(y.add(LN2_HI), upper));
+    FloatVector f = e.blend(e.fma(0.5f, -0.5f), upper);
+    FloatVector q =
+        f.fma(LOG_7, LOG_6)
+            .lanewise(FMA, f, LOG_5)
+            .lanewise(FMA, f, LOG_4)
+            .lanewise(FMA, f, LOG_3)
+            .lanewise(FMA, f, LOG_2)
+            .lanewise(FMA, f, LOG_1)
+            .lanewise(FMA, f, LOG_0)
+            .lanewise(FMA, f, -0.5f);
+    FloatVector l = f.mul(f).fma(q, f);
+    return x.blend(0f, x.compare(LT, 0f)).add(l.blend(l.add(LN2_HI), upper));
   }
 
-  /** To the nearest integer, halves to the even one; keeps the sign of zero. */
+  /** See {@link ScalarMath#rint}. */
   public static FloatVector rint(FloatVector x) {
     FloatVector a = x.abs();
-    return x.blend(withSign(a.add(TWO_23).sub(TWO_23), x), a.compare(LT, TWO_23));
+    IntVector sign = x.reinterpretAsInts().and(SIGN_BIT);
+    IntVector y = a.add(TWO_23).sub(TWO_23).reinterpretAsInts().or(sign);
+    return x.blend(y.reinterpretAsFloats(), a.compare(LT, TWO_23));
   }
 
-  /** The largest integer not above x; keeps the sign of zero. */
+  /** See {@link ScalarMath#floor}. */
   public static FloatVector floor(FloatVector x) {
     FloatVector a = x.abs();
-    FloatVector y = withSign(a.add(TWO_23).sub(TWO_23), x);
+    IntVector sign = x.reinterpretAsInts().and(SIGN_BIT);
+    FloatVector y = a.add(TWO_23).sub(TWO_23).reinterpretAsInts().or(sign).reinterpretAsFloats();
     return x.blend(y.blend(y.sub(1f), y.compare(GT, x)), a.compare(LT, TWO_23));
   }
 
-  /** The smallest integer not below x; -0 between -1 and -0. */
+  /** See {@link ScalarMath#ceil}. */
   public static FloatVector ceil(FloatVector x) {
     FloatVector a = x.abs();
-    FloatVector y = withSign(a.add(TWO_23).sub(TWO_23), x);
-    FloatVector up = withSign(y.blend(y.add(1f), y.compare(LT, x)), x);
-    return x.blend(up, a.compare(LT, TWO_23));
+    IntVector sign = x.reinterpretAsInts().and(SIGN_BIT);
+    FloatVector y = a.add(TWO_23).sub(TWO_23).reinterpretAsInts().or(sign).reinterpretAsFloats();
+    IntVector up = y.blend(y.add(1f), y.compare(LT, x)).reinterpretAsInts().or(sign);
+    return x.blend(up.reinterpretAsFloats(), a.compare(LT, TWO_23));
   }
 
-  /** -1, 1, or x itself where it is a zero or NaN. */
+  /** See {@link ScalarMath#sign}. */
   public static FloatVector sign(FloatVector x) {
-    return x.blend(withSign(splat(1f), x), x.abs().compare(GT, 0f));
+    IntVector sign = x.reinterpretAsInts().and(SIGN_BIT);
+    FloatVector one = sign.or(ONE_BITS).reinterpretAsFloats();
+    return x.blend(one, x.abs().compare(GT, 0f));
   }
 
-  /** x where it is positive or NaN, else +0. */
+  /** See {@link ScalarMath#relu}. */
   public static FloatVector relu(FloatVector x) {
     return x.blend(0f, x.compare(LE, 0f));
   }
 
-  /** 1 where x is NaN, else 0. */
+  /** See {@link ScalarMath#nanMask}. */
   public static FloatVector nanMask(FloatVector x) {
-    return splat(0f).blend(1f, x.compare(NE, x));
+    return FloatVector.zero(F32).blend(1f, x.compare(NE, x));
   }
 }
