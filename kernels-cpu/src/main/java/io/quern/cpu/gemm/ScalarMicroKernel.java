@@ -2,9 +2,12 @@ package io.quern.cpu.gemm;
 
 import io.quern.runtime.Raw;
 
-/** The twin without vectors: the tile stays in memory, its rows are loops the compiler unrolls. */
+/**
+ * The twin without vectors. Rows of the tile stay in memory; four rows of B at a time go over them
+ * in loops that the compiler turns into vector instructions by itself.
+ */
 final class ScalarMicroKernel extends MicroKernel {
-  private static final int COLUMNS = 16;
+  private static final int COLUMNS = 64;
 
   @Override
   public int columns() {
@@ -31,42 +34,55 @@ final class ScalarMicroKernel extends MicroKernel {
       long c,
       long cRow,
       boolean accumulate) {
-    if (!accumulate) {
-      for (int i = 0; i < ROWS; i++) {
-        for (int j = 0; j < COLUMNS; j++) {
-          Raw.putFloat(c + i * cRow + 4L * j, 0);
-        }
-      }
-    }
-    row(a0, step, b, offsets, k, c);
-    row(a1, step, b, offsets, k, c + cRow);
-    row(a2, step, b, offsets, k, c + 2 * cRow);
-    row(a3, step, b, offsets, k, c + 3 * cRow);
-    row(a4, step, b, offsets, k, c + 4 * cRow);
-    row(a5, step, b, offsets, k, c + 5 * cRow);
+    float[] sums = new float[COLUMNS];
+    row(a0, step, b, offsets, k, c, accumulate, sums);
+    row(a1, step, b, offsets, k, c + cRow, accumulate, sums);
+    row(a2, step, b, offsets, k, c + 2 * cRow, accumulate, sums);
+    row(a3, step, b, offsets, k, c + 3 * cRow, accumulate, sums);
+    row(a4, step, b, offsets, k, c + 4 * cRow, accumulate, sums);
+    row(a5, step, b, offsets, k, c + 5 * cRow, accumulate, sums);
   }
 
-  /** Four elements of a row at a time stay in registers over all of k. */
-  private static void row(long a, long step, long b, long offsets, long k, long c) {
-    for (long j = 0; j < 4 * COLUMNS; j += 16) {
-      float s0 = Raw.getFloat(c + j);
-      float s1 = Raw.getFloat(c + j + 4);
-      float s2 = Raw.getFloat(c + j + 8);
-      float s3 = Raw.getFloat(c + j + 12);
-      long at = a;
-      for (long t = 0; t < k; t++) {
-        long from = b + Raw.getInt(offsets + 4 * t) + j;
-        float x = Raw.getFloat(at);
-        s0 = Math.fma(x, Raw.getFloat(from), s0);
-        s1 = Math.fma(x, Raw.getFloat(from + 4), s1);
-        s2 = Math.fma(x, Raw.getFloat(from + 8), s2);
-        s3 = Math.fma(x, Raw.getFloat(from + 12), s3);
-        at += step;
-      }
-      Raw.putFloat(c + j, s0);
-      Raw.putFloat(c + j + 4, s1);
-      Raw.putFloat(c + j + 8, s2);
-      Raw.putFloat(c + j + 12, s3);
+  private static void row(
+      long a, long step, long b, long offsets, long k, long c, boolean accumulate, float[] sums) {
+    for (int j = 0; j < COLUMNS; j++) {
+      sums[j] = accumulate ? Raw.getFloat(c + 4L * j) : 0;
+    }
+    long t = 0;
+    for (; t + 4 <= k; t += 4) {
+      long at = a + t * step;
+      four(
+          sums,
+          Raw.getFloat(at),
+          Raw.getFloat(at + step),
+          Raw.getFloat(at + 2 * step),
+          Raw.getFloat(at + 3 * step),
+          b + Raw.getInt(offsets + 4 * t),
+          b + Raw.getInt(offsets + 4 * t + 4),
+          b + Raw.getInt(offsets + 4 * t + 8),
+          b + Raw.getInt(offsets + 4 * t + 12));
+    }
+    for (; t < k; t++) {
+      one(sums, Raw.getFloat(a + t * step), b + Raw.getInt(offsets + 4 * t));
+    }
+    for (int j = 0; j < COLUMNS; j++) {
+      Raw.putFloat(c + 4L * j, sums[j]);
+    }
+  }
+
+  private static void four(
+      float[] sums, float x0, float x1, float x2, float x3, long b0, long b1, long b2, long b3) {
+    for (int j = 0; j < COLUMNS; j++) {
+      float sum = Math.fma(x0, Raw.getFloat(b0 + 4L * j), sums[j]);
+      sum = Math.fma(x1, Raw.getFloat(b1 + 4L * j), sum);
+      sum = Math.fma(x2, Raw.getFloat(b2 + 4L * j), sum);
+      sums[j] = Math.fma(x3, Raw.getFloat(b3 + 4L * j), sum);
+    }
+  }
+
+  private static void one(float[] sums, float x, long b) {
+    for (int j = 0; j < COLUMNS; j++) {
+      sums[j] = Math.fma(x, Raw.getFloat(b + 4L * j), sums[j]);
     }
   }
 
@@ -80,9 +96,7 @@ final class ScalarMicroKernel extends MicroKernel {
   @Override
   public void packRows(long from, long row, long k, long to) {
     for (long t = 0; t < k; t++) {
-      for (long j = 0; j < 4 * COLUMNS; j += 4) {
-        Raw.putFloat(to + j, Raw.getFloat(from + j));
-      }
+      Raw.copy(from, to, 4 * COLUMNS);
       from += row;
       to += 4 * COLUMNS;
     }
