@@ -199,6 +199,7 @@ final class GradRules {
         yield g().mul(s).mul(x.sub(x.mul(s)).add(1));
       }
       case SOFTPLUS -> g().mul(x.sigmoid());
+      case SOFTSIGN -> g().div(x.abs().add(1).square());
     };
   }
 

@@ -29,6 +29,8 @@ public record Unary(Fn fn) implements Op {
     SILU(Domain.FLOAT, x -> limit(x, x / (1 + Math.exp(-x)))),
     /** {@code log(1 + exp(x))}. */
     SOFTPLUS(Domain.FLOAT, x -> Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
+    /** {@code x / (1 + |x|)}. */
+    SOFTSIGN(Domain.FLOAT, x -> x / (1 + Math.abs(x))),
     FLOOR(Domain.FLOAT, Math::floor),
     CEIL(Domain.FLOAT, Math::ceil),
     /** To the nearest integer, halves to the even one. */

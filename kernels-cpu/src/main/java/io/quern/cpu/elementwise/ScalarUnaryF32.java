@@ -76,6 +76,9 @@ final class ScalarUnaryF32 implements Loop {
     if (FN == Unary.Fn.SOFTPLUS) {
       return ScalarMath.softplus(x);
     }
+    if (FN == Unary.Fn.SOFTSIGN) {
+      return x / (1 + Math.abs(x));
+    }
     return rounding(x);
   }
 

@@ -89,6 +89,9 @@ final class VectorUnaryF32 implements Loop {
     if (FN == Unary.Fn.SOFTPLUS) {
       return VectorMath.softplus(x);
     }
+    if (FN == Unary.Fn.SOFTSIGN) {
+      return x.div(x.abs().add(1));
+    }
     return rounding(x);
   }
 
