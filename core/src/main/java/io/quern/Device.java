@@ -36,13 +36,15 @@ public final class Device {
     static final Device INSTANCE = choose();
 
     private static Device choose() {
-      if (BACKENDS.containsKey("cpu")) {
+      Backend backend = BACKENDS.get("cpu");
+      if (backend != null && backend.probe().devices() > 0) {
         return of("cpu");
       }
-      LOG.log(
-          Level.WARNING,
-          "no CPU kernels on the class path, the slow reference backend is used; add the"
-              + " dependency io.quern:quern-kernels-cpu");
+      String reason =
+          backend == null
+              ? "quern-kernels-cpu is not on the class path; add it as a dependency"
+              : backend.probe().reason();
+      LOG.log(Level.WARNING, "the slow reference backend is used: " + reason);
       return reference();
     }
   }

@@ -12,6 +12,9 @@ public final class CpuBackend implements Backend {
 
   @Override
   public Probe probe() {
+    if (!VmOptions.hasFma()) {
+      return new Probe(0, "the CPU has no fused multiply-add, or -XX:-UseFMA is set");
+    }
     VectorTier tier = VectorTier.chosen();
     return new Probe(
         1, (tier.isVector() ? tier.bits() + "-bit vectors: " : "scalar kernels: ") + tier.reason());

@@ -31,63 +31,74 @@ public record VectorTier(int bits, String reason, Optional<String> remedy) {
   }
 
   private static VectorTier choose() {
+    try {
+      return refusal().orElseGet(VectorTier::width);
+    } catch (IllegalArgumentException e) {
+      return scalar(e.getMessage(), "set it right or leave it out");
+    }
+  }
+
+  private static Optional<VectorTier> refusal() {
     if (!VECTOR.isOn()) {
-      return scalar("switched off by quern.vector=off", "remove quern.vector=off");
+      return refusal("switched off by quern.vector=off", "remove quern.vector=off");
     }
     if (ModuleLayer.boot().findModule(MODULE).isEmpty()) {
-      return scalar(
+      return refusal(
           "module " + MODULE + " is not in the boot layer",
           "start java with --add-modules " + MODULE);
     }
-    String compiler = System.getProperty("java.vm.info", "");
-    if (!System.getProperty("java.vm.name", "").contains("HotSpot")
-        && !System.getProperty("java.vm.name", "").contains("OpenJDK")) {
-      return scalar("the VM is not HotSpot", "use a HotSpot JDK 25");
+    if (VmOptions.find("UseFMA").isEmpty()) {
+      return refusal("the VM is not HotSpot", "use a JDK 25 with HotSpot, such as Temurin");
     }
-    if (compiler.contains("interpreted mode")) {
-      return scalar("the VM runs without its compilers", "remove -Xint");
+    if (System.getProperty("java.vm.info", "").contains("interpreted mode")) {
+      return refusal("the VM runs without its compilers", "remove -Xint");
     }
-    CpuModule.readVectorModule();
-    int preferred = Lanes.preferredBits();
+    if (!VmOptions.find("TieredStopAtLevel").orElse("4").equals("4")) {
+      return refusal("the optimising compiler is off", "remove -XX:TieredStopAtLevel");
+    }
+    return Optional.empty();
+  }
+
+  private static VectorTier width() {
+    ModuleLayer.boot().findModule(MODULE).ifPresent(VectorTier.class.getModule()::addReads);
+    int preferred = Incubator.preferredBits();
+    int asked = BITS.intValue(0, 512);
     if (preferred < 128) {
       return scalar("the CPU's vectors have only " + preferred + " bits", "use a newer CPU");
     }
-    int asked = BITS.intValue(0, 512);
-    int bits = asked == 0 ? preferred : asked;
-    if (bits != 128 && bits != 256 && bits != 512) {
-      throw new IllegalArgumentException(
-          "quern.vectorBits: expected 128, 256 or 512, found " + bits);
+    if (asked == 0) {
+      return new VectorTier(preferred, "the CPU's width", Optional.empty());
     }
-    if (bits > preferred) {
+    if (asked != 128 && asked != 256 && asked != 512) {
+      throw new IllegalArgumentException(
+          "quern.vectorBits: expected 128, 256 or 512, found " + asked);
+    }
+    if (asked > preferred) {
       return new VectorTier(
           preferred,
           "the CPU's width; quern.vectorBits=" + asked + " is more than it has",
           Optional.empty());
     }
     return new VectorTier(
-        bits,
-        asked == 0 ? "the CPU's width" : "set by quern.vectorBits",
-        bits < preferred
+        asked,
+        "set by quern.vectorBits",
+        asked < preferred
             ? Optional.of("the CPU has " + preferred + " bits; remove quern.vectorBits")
             : Optional.empty());
+  }
+
+  private static Optional<VectorTier> refusal(String reason, String remedy) {
+    return Optional.of(scalar(reason, remedy));
   }
 
   private static VectorTier scalar(String reason, String remedy) {
     return new VectorTier(0, reason, Optional.of(remedy));
   }
 
-  /** Questions to the incubator module, asked only when it is there. */
-  private static final class Lanes {
+  /** Links to the incubator module, so it is loaded only when that is there. */
+  private static final class Incubator {
     static int preferredBits() {
       return jdk.incubator.vector.VectorShape.preferredShape().vectorBitSize();
-    }
-  }
-
-  /** Readability of the incubator module, which is a static requirement. */
-  private static final class CpuModule {
-    static void readVectorModule() {
-      Module self = VectorTier.class.getModule();
-      ModuleLayer.boot().findModule(MODULE).ifPresent(self::addReads);
     }
   }
 }

@@ -1,0 +1,108 @@
+package io.quern.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.management.ThreadMXBean;
+import io.quern.Device;
+import io.quern.Rng;
+import io.quern.Tensor;
+import io.quern.grad.Tape;
+import io.quern.op.AdamStep;
+import io.quern.op.Conv2d;
+import io.quern.op.Conv2dInputGrad;
+import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.LayerNorm;
+import io.quern.op.MatMul;
+import io.quern.op.Op;
+import io.quern.op.Pool2d;
+import io.quern.op.Pool2dGrad;
+import io.quern.op.Reduce;
+import io.quern.op.Softmax;
+import io.quern.op.Unary;
+import io.quern.op.Window;
+import io.quern.runtime.Workers;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Compiled kernels keep their vectors in registers: where one is an object, a call allocates in
+ * proportion to its work. An op at large allocates a few small objects.
+ */
+class BoxingTest {
+  private static final long OP_BYTES = 16 << 10;
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+  private static int threads;
+
+  @BeforeAll
+  static void computeOnThisThread() {
+    threads = Workers.shared().threads();
+    Workers.setThreads(1);
+  }
+
+  @AfterAll
+  static void computeOnAll() {
+    Workers.setThreads(threads);
+  }
+
+  /** An op and what it is applied to; about a million elements or multiply-adds each. */
+  record Work(Op op, List<Tensor> inputs) {
+    @Override
+    public String toString() {
+      return op.name();
+    }
+  }
+
+  static Stream<Work> work() {
+    Rng rng = Rng.of(1);
+    Tensor matrix = rng.normal(128, 128);
+    Tensor images = rng.normal(8, 8, 28, 28);
+    Tensor weight = rng.normal(8, 8, 3, 3);
+    Tensor rows = rng.normal(1024, 1000);
+    Tensor gamma = rng.normal(1000);
+    Tensor factors = Tensor.of(new float[] {1e-3f, 0.1f, 0.1f});
+    Window window = Window.of(3).padding(1);
+    Pool2d pool = new Pool2d(Pool2d.Fn.MAX, Window.of(2).stride(2), false);
+    return Stream.of(
+        new Work(new MatMul(), List.of(matrix, matrix)),
+        new Work(new Conv2d(window, 1), List.of(images, weight)),
+        new Work(new Conv2dInputGrad(window, 1, images.shape()), List.of(weight, images)),
+        new Work(new Conv2dWeightGrad(window, 1), List.of(images, images)),
+        new Work(pool, List.of(images)),
+        new Work(new Pool2dGrad(pool), List.of(images, rng.normal(8, 8, 14, 14))),
+        new Work(new Unary(Unary.Fn.EXP), List.of(rows)),
+        new Work(new Unary(Unary.Fn.TANH), List.of(rows)),
+        new Work(new Unary(Unary.Fn.GELU), List.of(rows)),
+        new Work(new Reduce(Reduce.Fn.SUM, List.of(1), false), List.of(rows)),
+        new Work(new Softmax(1), List.of(rows)),
+        new Work(new LayerNorm(1, 1e-5), List.of(rows, gamma, gamma)),
+        new Work(
+            new AdamStep(0.9, 0.99, 1e-8, 0, false), List.of(rows, rows, rows, rows, factors)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("work")
+  void warmKernelAllocatesNoVectors(Work work) {
+    assertThat(Device.cpu().name()).isEqualTo("cpu");
+    Tensor[] inputs = work.inputs().toArray(Tensor[]::new);
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    long bytes = Long.MAX_VALUE;
+    while (bytes > OP_BYTES && System.nanoTime() < deadline) {
+      bytes = Tape.withoutRecording(() -> allocatedBy(work.op(), inputs));
+    }
+    assertThat(bytes).isLessThanOrEqualTo(OP_BYTES);
+  }
+
+  private static long allocatedBy(Op op, Tensor[] inputs) {
+    ThreadMXBean meter = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long before = meter.getCurrentThreadAllocatedBytes();
+    Tensor.apply(op, inputs).close();
+    return meter.getCurrentThreadAllocatedBytes() - before;
+  }
+}
