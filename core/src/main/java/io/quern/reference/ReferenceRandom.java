@@ -46,8 +46,8 @@ final class ReferenceRandom {
 
   /** Box and Muller 1958: two uniform words give two independent normal numbers. */
   private static double normal(int even, int odd, boolean first) {
-    double radius = Math.sqrt(-2 * Math.log(((even >>> 8) + 1) * 0x1p-24));
+    double radius = StrictMath.sqrt(-2 * StrictMath.log(((even >>> 8) + 1) * 0x1p-24));
     double angle = 2 * Math.PI * uniform(odd, 24);
-    return radius * (first ? Math.cos(angle) : Math.sin(angle));
+    return radius * (first ? StrictMath.cos(angle) : StrictMath.sin(angle));
   }
 }

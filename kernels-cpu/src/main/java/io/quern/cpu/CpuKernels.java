@@ -6,6 +6,7 @@ import io.quern.cpu.conv.ConvInputGrad;
 import io.quern.cpu.conv.ConvWeightGrad;
 import io.quern.cpu.elementwise.ElementwiseKernel;
 import io.quern.cpu.elementwise.FillKernel;
+import io.quern.cpu.elementwise.RandomKernel;
 import io.quern.cpu.gemm.MatMulKernel;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.index.ConcatKernel;
@@ -36,6 +37,7 @@ import io.quern.op.MatMul;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
+import io.quern.op.Random;
 import io.quern.op.Reduce;
 import io.quern.op.SgdStep;
 import io.quern.op.Softmax;
@@ -61,6 +63,7 @@ final class CpuKernels {
         .add(Where.class, "where_f32", ElementwiseKernel::where)
         .add(Cast.class, "cast", ElementwiseKernel::cast)
         .add(Fill.class, "fill_f32", FillKernel::create)
+        .add(Random.class, "random_f32", RandomKernel::create)
         .add(Reduce.class, "reduce_f32", ReduceKernel::create)
         .add(ArgReduce.class, "argreduce_f32", ArgReduceKernel::create)
         .add(Softmax.class, "softmax_f32_row", RowKernel::softmax)

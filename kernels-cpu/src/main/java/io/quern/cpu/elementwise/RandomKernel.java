@@ -1,0 +1,69 @@
+package io.quern.cpu.elementwise;
+
+import io.quern.DType;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.Operands;
+import io.quern.op.Random;
+import io.quern.op.Random.Distribution;
+import io.quern.runtime.Philox;
+import io.quern.runtime.Raw;
+import io.quern.runtime.Workers;
+import org.jspecify.annotations.Nullable;
+
+/** Random floats; each chunk starts at its own counter. */
+public final class RandomKernel implements Kernel {
+  private static final int CHUNK = 8192;
+
+  private final boolean normal;
+  private final long count;
+
+  private RandomKernel(boolean normal, long count) {
+    this.normal = normal;
+    this.count = count;
+  }
+
+  /** The kernel for {@code key}, or null when it is not F32. */
+  public static @Nullable Kernel create(KernelKey key) {
+    return key.dtype(1) == DType.F32
+            && key.layout(0).isContiguous()
+            && key.op() instanceof Random random
+        ? new RandomKernel(random.distribution() == Distribution.NORMAL, key.shape(1).size())
+        : null;
+  }
+
+  @Override
+  public void run(Operands operands) {
+    long key = operands.address(0);
+    Call call = new Call(this, Raw.getLong(key), Raw.getLong(key + 8), operands.address(1));
+    Workers.shared().run(RandomKernel::task, call, Math.toIntExact((count + CHUNK - 1) / CHUNK));
+  }
+
+  private record Call(RandomKernel kernel, long seed, long counter, long to) {}
+
+  private static void task(Call call, int chunk) {
+    RandomKernel kernel = call.kernel;
+    long first = (long) chunk * CHUNK;
+    long end = Math.min(kernel.count, first + CHUNK);
+    int[] words = new int[4];
+    for (long i = first; i < end; i += 4) {
+      Philox.block(call.seed, call.counter + i / 4, 0, words);
+      for (int lane = 0; lane < Math.min(4, end - i); lane++) {
+        float value = kernel.normal ? normal(words, lane) : (words[lane] >>> 8) * 0x1p-24f;
+        Raw.putFloat(call.to + 4 * (i + lane), value);
+      }
+    }
+  }
+
+  /** Box and Muller 1958; strict, so that the bits are the same on every machine. */
+  private static float normal(int[] words, int lane) {
+    double radius = StrictMath.sqrt(-2 * StrictMath.log(((words[lane & 2] >>> 8) + 1) * 0x1p-24));
+    double angle = 2 * Math.PI * ((words[lane | 1] >>> 8) * 0x1p-24);
+    return (float) (radius * ((lane & 1) == 0 ? StrictMath.cos(angle) : StrictMath.sin(angle)));
+  }
+
+  @Override
+  public String name() {
+    return normal ? "random_normal_f32" : "random_uniform_f32";
+  }
+}
