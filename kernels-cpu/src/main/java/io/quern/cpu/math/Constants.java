@@ -7,8 +7,8 @@ package io.quern.cpu.math;
  * number to more than 24 bits (Cody, Waite, Software Manual for the Elementary Functions, 1980).
  * Polynomials are minimax fits by the Remez exchange algorithm with the relative error of the
  * function as weight, whose coefficients were rounded to float one after the other, the ones still
- * free being fitted again each time (Muller, Elementary Functions, 3rd edition, chapter 3). Digits
- * in a name are the power a coefficient belongs to.
+ * free being fitted again each time (Muller, Elementary Functions). Digits in other names are the
+ * power a coefficient belongs to.
  */
 final class Constants {
   static final int SIGN_BIT = 0x80000000;
@@ -36,7 +36,7 @@ final class Constants {
   static final float LN2_HI = 0x1.62e430p-1f;
   static final float LN2_LO = -0x1.05c610p-29f;
 
-  /** {@code (exp(r) - 1 - r) / r^2} for |r| <= log(2) / 2; exp(r) - 1 to 2^-26.1. */
+  /** {@code (exp(r) - 1 - r) / r^2} for {@code |r| <= log(2) / 2}; exp(r) - 1 to 2^-26.1. */
   static final float EXP_0 = 0x1.fffffep-2f;
 
   static final float EXP_1 = 0x1.5554aap-3f;
@@ -74,13 +74,13 @@ final class Constants {
   static final float PI_HALF_2 = -0x1.777a5cp-25f;
   static final float PI_HALF_3 = -0x1.ee59dap-50f;
 
-  /** {@code (sin(r) - r) / r^3} in r^2 for |r| <= pi/4; sin to 2^-27.9. */
+  /** {@code (sin(r) - r) / r^3} in r^2 for {@code |r| <= pi/4}; sin to 2^-27.9. */
   static final float SIN_0 = -0x1.555546p-3f;
 
   static final float SIN_1 = 0x1.110774p-7f;
   static final float SIN_2 = -0x1.9951eap-13f;
 
-  /** {@code (cos(r) - 1 + r^2 / 2) / r^4} in r^2 for |r| <= pi/4; cos to 2^-33. */
+  /** {@code (cos(r) - 1 + r^2 / 2) / r^4} in r^2 for {@code |r| <= pi/4}; cos to 2^-33. */
   static final float COS_0 = 0x1.55554ap-5f;
 
   static final float COS_1 = -0x1.6c0c28p-10f;

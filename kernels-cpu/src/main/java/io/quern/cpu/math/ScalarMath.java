@@ -7,15 +7,28 @@ import static java.lang.Math.abs;
 import static java.lang.Math.fma;
 
 /**
- * Functions of one float: the twins of {@link VectorMath}, the same IEEE operations in the same
- * order, so that results have the same bits (NaN payloads excepted). Formulas and errors are
- * documented there. Nothing here allocates or branches on values, huge arguments of {@link #sin}
- * and {@link #cos} excepted.
+ * Functions of one float. {@link VectorMath} does the same IEEE operations in the same order, so
+ * that results have the same bits at every vector width (NaN payloads excepted); a fused
+ * multiply-add rounds once in both.
+ *
+ * <p>Names of algorithms say how the argument is reduced ({@code rr2}: by a constant in two parts),
+ * the degree of the polynomial ({@code p6}), and whether there is a division ({@code div}). Errors
+ * are the largest ones over all floats, in units of the last place (ulp) of the exact result; where
+ * that is denormal, they are below one step of the denormals unless stated. NaN gives NaN.
+ *
+ * <p>Nothing here allocates or branches on values, except that {@link #sin} and {@link #cos} of
+ * arguments beyond 2^20 call {@link StrictMath}.
  */
 public final class ScalarMath {
   private ScalarMath() {}
 
-  /** {@code exp_rr2_p6}, see {@link VectorMath#exp}. */
+  /**
+   * The exponential, {@code exp_rr2_p6}, to 0.92 ulp.
+   *
+   * <p>{@code exp(x) = 2^n exp(r)} with n the integer next to {@code x / log(2)} and {@code r = x -
+   * n log(2)}, log(2) in two parts (Cody, Waite). The product {@code n LN2_HI} cancels with x
+   * without rounding. 2^n is applied in two factors, so that denormal results are rounded once.
+   */
   public static float exp(float x) {
     float t = fma(x, LOG2_E, ROUND_BIAS_2);
     float n = t - ROUND_BIAS_2;
@@ -25,23 +38,27 @@ public final class ScalarMath {
     return x < EXP_MIN ? 0 : y;
   }
 
-  /** {@code exp(-a)} for 0 <= a <= 110. */
+  /** {@code exp(-a)} for {@code 0 <= a <= 110}. */
   private static float decay(float a) {
     float t = fma(a, -LOG2_E, ROUND_BIAS_64);
     float n = t - ROUND_BIAS_64;
     return scaleDown(expPolynomial(fma(n, -LN2_LO, fma(n, -LN2_HI, -a))), t);
   }
 
-  /** {@code exp(r)} for |r| <= log(2) / 2. */
+  /** {@code exp(r)} for {@code |r| <= log(2) / 2}. */
   private static float expPolynomial(float r) {
-    return 1 + expm1Polynomial(r);
+    return fma(fma(expm1Tail(r), r, 1), r, 1);
   }
 
-  /** {@code exp(r) - 1} for |r| <= log(2) / 2. */
+  /** {@code exp(r) - 1} for {@code |r| <= log(2) / 2}. */
   private static float expm1Polynomial(float r) {
+    return fma(r * r, expm1Tail(r), r);
+  }
+
+  /** {@code (exp(r) - 1 - r) / r^2} for {@code |r| <= log(2) / 2}. */
+  private static float expm1Tail(float r) {
     float p = fma(fma(EXP_4, r, EXP_3), r, EXP_2);
-    p = fma(fma(p, r, EXP_1), r, EXP_0);
-    return fma(r * r, p, r);
+    return fma(fma(p, r, EXP_1), r, EXP_0);
   }
 
   /** {@code y * 2^n}, rounded once, with n from the low bits of t. */
@@ -51,12 +68,18 @@ public final class ScalarMath {
     return y * intBitsToFloat(half << 23) * intBitsToFloat((bits - half) << 23);
   }
 
-  /** {@code y * 2^n}, rounded once, for n <= 0 from the low bits of t. */
+  /** {@code y * 2^n}, rounded once, for {@code n <= 0} from the low bits of t. */
   private static float scaleDown(float y, float t) {
     return y * intBitsToFloat(floatToRawIntBits(t) << 23) * TWO_M64;
   }
 
-  /** {@code log_p10}, see {@link VectorMath#log}. */
+  /**
+   * The natural logarithm, {@code log_p10}, to 0.88 ulp; -infinity at either zero, NaN below.
+   *
+   * <p>{@code log(x) = e log(2) + log(1 + f)} with {@code x = 2^e (1 + f)} and 1 + f between
+   * sqrt(1/2) and sqrt(2), so that the terms do not cancel (Muller, Elementary Functions).
+   * Denormals are scaled up first.
+   */
   public static float log(float x) {
     boolean tiny = x < Float.MIN_NORMAL;
     int bits = floatToRawIntBits(tiny ? x * TWO_23 : x) - SQRT_HALF_BITS;
@@ -77,7 +100,14 @@ public final class ScalarMath {
     return fma(fma(p, f, LOG_0), f, -0.5f);
   }
 
-  /** {@code sin_rr3_p7}, see {@link VectorMath#sin}. */
+  /**
+   * The sine, {@code sin_rr3_p7}, to 1.7 ulp; NaN at infinities.
+   *
+   * <p>Up to 2^20 the argument is reduced to {@code r = |x| - n pi / 2}, pi / 2 in three parts of
+   * 24 bits (Cody, Waite): n times the first part cancels with x without rounding, and the third
+   * part reaches beyond the least r that a float of that size has. Even quadrants take the sine of
+   * r, odd ones the cosine. Larger arguments are reduced by {@link StrictMath#sin}.
+   */
   public static float sin(float x) {
     float a = abs(x);
     if (a > TRIG_MAX) {
@@ -90,7 +120,10 @@ public final class ScalarMath {
         floatToRawIntBits(y) ^ ((floatToRawIntBits(x) ^ (quadrant << 30)) & SIGN_BIT));
   }
 
-  /** {@code cos_rr3_p8}, see {@link VectorMath#cos}. */
+  /**
+   * The cosine, {@code cos_rr3_p8}, to 1.9 ulp; NaN at infinities. Reduced like {@link #sin}, one
+   * quadrant on.
+   */
   public static float cos(float x) {
     float a = abs(x);
     if (a > TRIG_MAX) {
@@ -115,7 +148,13 @@ public final class ScalarMath {
     return (quadrant & 1) == 0 ? s : c;
   }
 
-  /** {@code tanh_expm1_rr2_p6_div}, see {@link VectorMath#tanh}. */
+  /**
+   * The hyperbolic tangent, {@code tanh_p9_expm1_rr2_p6_div}, to 1.5 ulp.
+   *
+   * <p>{@code tanh(x) = e / (e + 2)} with {@code e = exp(2 x) - 1}, which is {@code 2^n (exp(r) -
+   * 1) + (2^n - 1)} and keeps its relative accuracy (Muller, Elementary Functions). Below 0.4,
+   * where the rounding of {@code e + 2} counts most, an odd polynomial.
+   */
   public static float tanh(float x) {
     float a = abs(x);
     float e = expm1(a * 2);
@@ -126,7 +165,7 @@ public final class ScalarMath {
     return withSign(a > TANH_MAX ? 1 : y, x);
   }
 
-  /** {@code exp(x) - 1} for -25 < x < 25. */
+  /** {@code exp(x) - 1} for {@code -25 < x < 25}. */
   private static float expm1(float x) {
     float t = fma(x, LOG2_E, ROUND_BIAS);
     float n = t - ROUND_BIAS;
@@ -140,14 +179,27 @@ public final class ScalarMath {
     return intBitsToFloat(floatToRawIntBits(y) | (floatToRawIntBits(x) & SIGN_BIT));
   }
 
-  /** {@code sigmoid_rr2_p6_div}, see {@link VectorMath#sigmoid}. */
+  /**
+   * The logistic function {@code 1 / (1 + exp(-x))}, {@code sigmoid_rr2_p6_div}, to 1.7 ulp.
+   *
+   * <p>With {@code e = exp(-|x|)}, which cannot overflow, and {@code q = e / (1 + e)}: {@code 1 -
+   * q} for positive x, {@code e - e q} for negative x, where it is more accurate than q.
+   */
   public static float sigmoid(float x) {
     float a = abs(x);
     float e = decay(a > DECAY_MAX ? DECAY_MAX : a);
-    return (x < 0 ? e : 1) / (1 + e);
+    float u = x < 0 ? e : 1;
+    return fma(u, -(e / (e + 1)), u);
   }
 
-  /** {@code erf_p9_expm1_rr2_p6}, see {@link VectorMath#erf}. */
+  /**
+   * The error function, {@code erf_p9_expm1_rr2_p6}, to 1.8 ulp.
+   *
+   * <p>{@code erf(x) = 1 - exp(x g(x))} with {@code g(x) = log(erfc(x)) / x}, a smooth function
+   * that one polynomial covers: an error of g is damped by {@code x erfc(x) / erf(x)}, which was
+   * the weight of the fit. Near zero {@code exp(y) - 1} keeps the relative accuracy of y. (Fits of
+   * the kind of Abramowitz, Stegun 7.1.26, {@code 1 - p(t) exp(-x^2)}, cancel there.)
+   */
   public static float erf(float x) {
     float a = abs(x);
     float p = fma(fma(ERF_8, a, ERF_7), a, ERF_6);
@@ -158,7 +210,16 @@ public final class ScalarMath {
     return withSign(a > ERF_MAX ? 1 : y, x);
   }
 
-  /** {@code gelu_p9_div_rr2_p6}, see {@link VectorMath#gelu}. */
+  /**
+   * {@code x Phi(x)} with the normal distribution's Phi, {@code gelu_p9_div_rr2_p6}, to 3.7 ulp,
+   * also in the negative tail; 1.8 steps for denormal results; -0 at -infinity.
+   *
+   * <p>With {@code t = |x|} the tail is {@code t Phi(-t) = exp(-t^2 / 2) v a(v)}, where {@code v =
+   * t / (t + k)} maps the half line to 0..1 and a is a polynomial (Shepherd, Laframboise, Chebyshev
+   * approximation of (1 + 2x) exp(x^2) erfc(x), Mathematics of Computation 36, 1981). The result is
+   * -tail for negative x, x - tail for others. The rounding error of {@code t^2}, which exp would
+   * magnify, is found by a fused multiply-add and added to the reduced argument.
+   */
   public static float gelu(float x) {
     float a = abs(x);
     float t = a > GELU_MAX ? GELU_MAX : a;
@@ -168,7 +229,7 @@ public final class ScalarMath {
     float k = fma(h, LOG2_E, ROUND_BIAS_64);
     float n = k - ROUND_BIAS_64;
     float r = fma(n, -LN2_LO, fma(n, -LN2_HI, h)) + fma(t, b, -h);
-    float tail = scaleDown(expPolynomial(r) * m, k);
+    float tail = scaleDown(fma(fma(expm1Tail(r), r, 1) * r, m, m), k);
     return (x < 0 ? -0f : x) - tail;
   }
 
@@ -181,17 +242,29 @@ public final class ScalarMath {
     return fma(p, v, GELU_0) * v;
   }
 
-  /** {@code silu_rr2_p6_div}, see {@link VectorMath#silu}. */
+  /**
+   * {@code x / (1 + exp(-x))}, {@code silu_rr2_p6_div}, to 3.4 ulp; 1.4 steps for denormal results;
+   * -0 at -infinity.
+   *
+   * <p>For negative x {@code x e / (1 + e)} with {@code e = exp(x)}; the product {@code x e} is
+   * taken before the scaling by 2^n, because e may be denormal where the product is not.
+   */
   public static float silu(float x) {
     float a = abs(x);
     a = a > DECAY_MAX ? DECAY_MAX : a;
     float t = fma(a, -LOG2_E, ROUND_BIAS_64);
     float n = t - ROUND_BIAS_64;
     float p = expPolynomial(fma(n, -LN2_LO, fma(n, -LN2_HI, -a)));
-    return (x < 0 ? scaleDown(p * -a, t) : x) / (1 + scaleDown(p, t));
+    return (x < 0 ? scaleDown(p * -a, t) : x) / (scaleDown(p, t) + 1);
   }
 
-  /** {@code softplus_exp_rr2_p6_log1p_p10}, see {@link VectorMath#softplus}. */
+  /**
+   * {@code log(1 + exp(x))}, {@code softplus_exp_rr2_p6_log1p_p10}, to 1.9 ulp.
+   *
+   * <p>{@code max(x, 0) + log(1 + e)} with {@code e = exp(-|x|)} in 0..1. Up to sqrt(2) - 1, e is
+   * the f of {@link #log}; above, {@code f = (e - 1) / 2} and log(2) is added. So 1 + e is never
+   * rounded.
+   */
   public static float softplus(float x) {
     float a = abs(x);
     float e = decay(a > DECAY_MAX ? DECAY_MAX : a);
@@ -201,7 +274,10 @@ public final class ScalarMath {
     return (x < 0 ? 0 : x) + (upper ? y + LN2_HI : y);
   }
 
-  /** To the nearest integer, halves to the even one; keeps the sign of zero. */
+  /**
+   * To the nearest integer, halves to the even one; keeps the sign of zero. Adding 2^23 leaves no
+   * bits for a fraction.
+   */
   public static float rint(float x) {
     float a = abs(x);
     float y = withSign(a + TWO_23 - TWO_23, x);

@@ -37,7 +37,7 @@ public final class VectorMath {
     FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, x));
     FloatVector p =
         r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
-    FloatVector y = r.mul(r).fma(p, r).add(1f);
+    FloatVector y = p.lanewise(FMA, r, 1f).lanewise(FMA, r, 1f);
     IntVector bits = t.reinterpretAsInts();
     IntVector half = bits.lanewise(LSHR, 1);
     return y.mul(half.lanewise(LSHL, 23).reinterpretAsFloats())
@@ -153,10 +153,11 @@ public final class VectorMath {
     FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, a.neg()));
     FloatVector p =
         r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
-    FloatVector y = r.mul(r).fma(p, r).add(1f);
+    FloatVector y = p.lanewise(FMA, r, 1f).lanewise(FMA, r, 1f);
     FloatVector e =
         y.mul(t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats()).mul(TWO_M64);
-    return FloatVector.broadcast(F32, 1f).blend(e, x.compare(LT, 0f)).div(e.add(1f));
+    FloatVector u = FloatVector.broadcast(F32, 1f).blend(e, x.compare(LT, 0f));
+    return u.fma(e.div(e.add(1f)).neg(), u);
   }
 
   /** See {@link ScalarMath#erf}. */
@@ -206,8 +207,12 @@ public final class VectorMath {
     FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, h));
     r = r.add(a.fma(b, h.neg()));
     FloatVector p =
-        r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
-    FloatVector y = r.mul(r).fma(p, r).add(1f).mul(m);
+        r.fma(EXP_4, EXP_3)
+            .lanewise(FMA, r, EXP_2)
+            .lanewise(FMA, r, EXP_1)
+            .lanewise(FMA, r, EXP_0)
+            .lanewise(FMA, r, 1f);
+    FloatVector y = r.mul(p).fma(m, m);
     FloatVector tail =
         y.mul(t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats()).mul(TWO_M64);
     return x.blend(-0f, x.compare(LT, 0f)).sub(tail);
@@ -222,10 +227,10 @@ public final class VectorMath {
     FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, a.neg()));
     FloatVector p =
         r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
-    FloatVector y = r.mul(r).fma(p, r).add(1f);
+    FloatVector y = p.lanewise(FMA, r, 1f).lanewise(FMA, r, 1f);
     FloatVector s = t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats();
-    FloatVector numerator = x.blend(y.mul(a.neg()).mul(s).mul(TWO_M64), x.compare(LT, 0f));
-    return numerator.div(y.mul(s).mul(TWO_M64).add(1f));
+    FloatVector u = x.blend(y.mul(a.neg()).mul(s).mul(TWO_M64), x.compare(LT, 0f));
+    return u.div(y.mul(s).mul(TWO_M64).add(1f));
   }
 
   /** See {@link ScalarMath#softplus}. */
@@ -237,7 +242,7 @@ public final class VectorMath {
     FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, a.neg()));
     FloatVector p =
         r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
-    FloatVector y = r.mul(r).fma(p, r).add(1f);
+    FloatVector y = p.lanewise(FMA, r, 1f).lanewise(FMA, r, 1f);
     FloatVector e =
         y.mul(t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats()).mul(TWO_M64);
     var upper = e.compare(GT, SQRT2_M1);
