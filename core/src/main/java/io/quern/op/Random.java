@@ -18,7 +18,7 @@ public record Random(Distribution distribution, TensorSpec spec) implements Op {
      * 8, since rounding could give 1.
      */
     UNIFORM,
-    /** Mean 0, variance 1, by Box and Muller from two words of one block. */
+    /** Mean 0, variance 1, by Box and Muller from two words of one block, in strict doubles. */
     NORMAL
   }
 
