@@ -4,7 +4,10 @@ import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -13,8 +16,8 @@ import org.jspecify.annotations.Nullable;
  * again; when the budget is reached, unused slabs are given back to the system, then the garbage
  * collector is asked for forgotten tensors, and only then an allocation fails. Thread-safe.
  *
- * <p>Blocks up to {@value #LARGE} bytes are cut from slabs that stay mapped. Larger ones have a
- * mapping of their own.
+ * <p>Blocks up to {@value #LARGE} bytes are cut from slabs, which can be given back when none of
+ * their blocks is in use. Larger ones have a mapping of their own.
  */
 public final class HostMemory {
   private static final Knob LIMIT =
@@ -34,7 +37,8 @@ public final class HostMemory {
 
   private final long limit;
   private final TreeMap<Long, ArrayDeque<Block>> unused = new TreeMap<>();
-  private Block slab = new Block(0, 0, null);
+  private final List<Slab> slabs = new ArrayList<>();
+  private @Nullable Slab current;
   private long mappedBytes;
   private long liveBytes;
   private long liveBytesAfterGc;
@@ -55,12 +59,14 @@ public final class HostMemory {
     private final long address;
     private final long bytes;
     private final @Nullable Arena mapping;
+    private final @Nullable Slab slab;
     private boolean free;
 
-    private Block(long address, long bytes, @Nullable Arena mapping) {
+    private Block(long address, long bytes, @Nullable Arena mapping, @Nullable Slab slab) {
       this.address = address;
       this.bytes = bytes;
       this.mapping = mapping;
+      this.slab = slab;
     }
 
     public long address() {
@@ -70,6 +76,19 @@ public final class HostMemory {
     /** Usable bytes: what was asked for, rounded up to the size class. */
     public long bytes() {
       return bytes;
+    }
+  }
+
+  /** A mapping that small blocks are cut from. */
+  private static final class Slab {
+    private final Arena mapping;
+    private long next;
+    private long left = SLAB;
+    private int live;
+
+    Slab(Arena mapping, long address) {
+      this.mapping = mapping;
+      this.next = address;
     }
   }
 
@@ -84,7 +103,7 @@ public final class HostMemory {
   public Block allocate(long bytes) {
     long rounded = sizeClass(bytes);
     Block block = tryAllocate(rounded);
-    for (int attempt = 0; block == null && attempt < 5; attempt++) {
+    for (int attempt = 0; block == null && rounded <= limit && attempt < 5; attempt++) {
       collectForgotten(attempt);
       block = tryAllocate(rounded);
     }
@@ -110,6 +129,9 @@ public final class HostMemory {
     }
     block.free = true;
     liveBytes -= block.bytes;
+    if (block.slab != null) {
+      block.slab.live--;
+    }
     unused.computeIfAbsent(block.bytes, size -> new ArrayDeque<>()).push(block);
   }
 
@@ -147,6 +169,9 @@ public final class HostMemory {
     if (block != null) {
       block.free = false;
       liveBytes += block.bytes;
+      if (block.slab != null) {
+        block.slab.live++;
+      }
       peakLiveBytes = Math.max(peakLiveBytes, liveBytes);
     }
     return block;
@@ -164,15 +189,19 @@ public final class HostMemory {
   }
 
   private @Nullable Block cut(long bytes) {
-    if (slab.bytes < bytes) {
+    Slab slab = current;
+    if (slab == null || slab.left < bytes) {
       Block fresh = map(SLAB);
       if (fresh == null) {
         return null;
       }
-      slab = fresh;
+      slab = new Slab(Objects.requireNonNull(fresh.mapping), fresh.address);
+      slabs.add(slab);
+      current = slab;
     }
-    Block block = new Block(slab.address, bytes, null);
-    slab = new Block(slab.address + bytes, slab.bytes - bytes, null);
+    Block block = new Block(slab.next, bytes, null, slab);
+    slab.next += bytes;
+    slab.left -= bytes;
     return block;
   }
 
@@ -188,7 +217,7 @@ public final class HostMemory {
     try {
       MemorySegment segment = arena.allocate(bytes, ALIGNMENT);
       mappedBytes += bytes;
-      return new Block(segment.address(), bytes, arena);
+      return new Block(segment.address(), bytes, arena, null);
     } catch (OutOfMemoryError e) {
       arena.close();
       unmapUnused(Long.MAX_VALUE);
@@ -196,7 +225,10 @@ public final class HostMemory {
     }
   }
 
-  /** Unmaps unused large blocks, largest first, until {@code wanted} bytes are gained. */
+  /**
+   * Unmaps unused large blocks, largest first, until {@code wanted} bytes are gained, then slabs
+   * without blocks in use when that is not enough.
+   */
   private void unmapUnused(long wanted) {
     long gained = 0;
     var classes = unused.descendingMap().headMap((long) LARGE, false).values().iterator();
@@ -211,6 +243,23 @@ public final class HostMemory {
         }
       }
     }
+    if (gained < wanted) {
+      unmapSlabs();
+    }
+  }
+
+  private void unmapSlabs() {
+    for (ArrayDeque<Block> blocks : unused.headMap((long) LARGE, true).values()) {
+      blocks.removeIf(block -> block.slab != null && block.slab.live == 0);
+    }
+    for (Slab slab : slabs) {
+      if (slab.live == 0) {
+        slab.mapping.close();
+        mappedBytes -= SLAB;
+        current = slab == current ? null : current;
+      }
+    }
+    slabs.removeIf(slab -> slab.live == 0);
   }
 
   private void collectForgotten(int attempt) {

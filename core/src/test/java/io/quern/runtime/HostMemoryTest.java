@@ -105,6 +105,27 @@ class HostMemoryTest {
   }
 
   @Test
+  void smallBlocksMakeRoomForLargeOnes() {
+    HostMemory memory = new HostMemory(4 * MEGABYTE);
+    for (int round = 0; round < 3; round++) {
+      List<Block> small = new ArrayList<>();
+      for (int i = 0; i < 1024; i++) {
+        small.add(memory.allocate(4096));
+      }
+      Block kept = small.removeLast();
+      Raw.putLong(kept.address(), 42);
+      small.forEach(memory::free);
+      Block large = memory.allocate(3 * MEGABYTE);
+      Raw.zero(large.address(), large.bytes());
+      assertThat(memory.usage().mapped()).isEqualTo(4 * MEGABYTE);
+      assertThat(Raw.getLong(kept.address())).isEqualTo(42);
+      memory.free(large);
+      memory.free(kept);
+    }
+    assertThat(memory.usage().live()).isZero();
+  }
+
+  @Test
   void absurdSizesAreRefusedLikeOthers() {
     HostMemory memory = new HostMemory(4 * MEGABYTE);
     for (long bytes : new long[] {1L << 40, 1L << 62, Long.MAX_VALUE - 100, Long.MAX_VALUE}) {
