@@ -31,9 +31,13 @@ public final class ConvForward implements Kernel {
     this.hasBias = key.inputs() == 3;
   }
 
-  /** The kernel for {@code key}, or null when it is not all contiguous F32. */
+  /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32) && key.isContiguous() && key.op() instanceof Conv2d conv
+    return key.all(DType.F32)
+            && key.isContiguous()
+            && key.op() instanceof Conv2d conv
+            && ConvShape.fits(
+                conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape())
         ? new ConvForward(key, conv)
         : null;
   }

@@ -36,9 +36,13 @@ public final class ConvInputGrad implements Kernel {
             shape.imageBytes());
   }
 
-  /** The kernel for {@code key}, or null when it is not all contiguous F32. */
+  /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32) && key.isContiguous() && key.op() instanceof Conv2dInputGrad grad
+    return key.all(DType.F32)
+            && key.isContiguous()
+            && key.op() instanceof Conv2dInputGrad grad
+            && ConvShape.fits(
+                grad.window(), grad.groups(), grad.inputShape(), key.shape(0), key.shape(1))
         ? new ConvInputGrad(key, grad)
         : null;
   }

@@ -8,6 +8,30 @@ import io.quern.op.Window;
  * [n, groups * oc, oh, ow]; c and oc count the channels of one group.
  */
 record ConvShape(Window window, int n, int groups, int c, int h, int w, int oc, int oh, int ow) {
+  /** Bytes and counts up to here are added and multiplied by small numbers as ints. */
+  private static final double LARGEST = 1 << 30;
+
+  /**
+   * Whether all sizes and offsets within one image fit ints, images unfolded and padded included.
+   */
+  static boolean fits(Window window, int groups, Shape image, Shape weight, Shape output) {
+    double paddedH = image.dim(2) + (double) window.padTop() + window.padBottom();
+    double paddedW = image.dim(3) + (double) window.padLeft() + window.padRight();
+    double reachH = (window.kernelH() - 1.0) * window.dilationH();
+    double reachW = (window.kernelW() - 1.0) * window.dilationW();
+    double pixels =
+        Math.max(
+            (paddedH + reachH) * (paddedW + reachW),
+            (output.dim(2) + 2 * reachH) * (output.dim(3) + 2 * reachW));
+    double channels = Math.max(weight.dim(1), weight.dim(0) / groups);
+    boolean dense = window.strideH() == 1 && window.strideW() == 1;
+    double taps = dense ? 1 : (double) window.kernelH() * window.kernelW();
+    return 4 * pixels * channels * taps < LARGEST
+        && 4.0 * weight.size() < LARGEST
+        && (double) image.dim(0) * groups < LARGEST / 16
+        && Math.max(window.strideH() * paddedH, window.strideW() * paddedW) < LARGEST;
+  }
+
   static ConvShape of(Window window, int groups, Shape image, Shape weight, Shape output) {
     return new ConvShape(
         window,

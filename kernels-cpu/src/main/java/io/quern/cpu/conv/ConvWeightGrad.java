@@ -44,9 +44,13 @@ public final class ConvWeightGrad implements Kernel {
     this.parts = Math.clamp(room, 1, Math.max(1, Math.min(MOST_PARTS, shape.n())));
   }
 
-  /** The kernel for {@code key}, or null when it is not all contiguous F32. */
+  /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32) && key.isContiguous() && key.op() instanceof Conv2dWeightGrad grad
+    return key.all(DType.F32)
+            && key.isContiguous()
+            && key.op() instanceof Conv2dWeightGrad grad
+            && ConvShape.fits(
+                grad.window(), grad.groups(), key.shape(0), key.output().shape(), key.shape(1))
         ? new ConvWeightGrad(key, grad)
         : null;
   }
@@ -84,16 +88,18 @@ public final class ConvWeightGrad implements Kernel {
   }
 
   private void sumImages(Call call, int group, int part) {
-    HostMemory memory = HostMemory.shared();
     int positions = plane.positions();
-    HostMemory.Block filled = memory.allocate(plane.bytes());
-    HostMemory.Block turned = memory.allocate(4L * positions * paddedOc);
-    HostMemory.Block rows = memory.allocate(4L * positions);
-    Packing.rowOffsets(rows.address(), positions, 4L * width);
-    Raw.zero(turned.address(), 4L * positions * paddedOc);
+    long turnedBytes = 4L * positions * paddedOc; // whole vectors, so that what follows is aligned
+    HostMemory.Block memory =
+        HostMemory.shared().allocate(turnedBytes + plane.bytes() + 4L * positions);
+    long turned = memory.address();
+    long filled = turned + turnedBytes;
+    long rows = filled + plane.bytes();
+    Packing.rowOffsets(rows, positions, 4L * width);
+    Raw.zero(turned, turnedBytes);
     long partial = call.partials + (long) (group * parts + part) * partialBytes();
-    int from = shape.n() * part / parts;
-    int to = shape.n() * (part + 1) / parts;
+    int from = (int) ((long) shape.n() * part / parts);
+    int to = (int) ((long) shape.n() * (part + 1) / parts);
     if (from == to) {
       Raw.zero(partial, partialBytes());
     }
@@ -101,15 +107,13 @@ public final class ConvWeightGrad implements Kernel {
       long index = (long) image * shape.groups() + group;
       long pixels = call.images + index * shape.imageBytes();
       if (plane.needsFill()) {
-        plane.fill(pixels, filled.address());
-        pixels = filled.address();
+        plane.fill(pixels, filled);
+        pixels = filled;
       }
-      turn(call.gradients + index * shape.outputBytes(), turned.address());
-      multiply(pixels, turned.address(), rows.address(), partial, image > from);
+      turn(call.gradients + index * shape.outputBytes(), turned);
+      multiply(pixels, turned, rows, partial, image > from);
     }
-    memory.free(rows);
-    memory.free(turned);
-    memory.free(filled);
+    HostMemory.shared().free(memory);
   }
 
   /** Transposes the gradient to [position, oc], one block of tile width after another. */

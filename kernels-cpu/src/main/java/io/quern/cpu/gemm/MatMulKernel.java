@@ -10,10 +10,14 @@ import org.jspecify.annotations.Nullable;
 
 /** MatMul of float tensors of any strides; broadcast batches, one product after another. */
 public final class MatMulKernel implements Kernel {
+  private static final long MOST_CHUNKS = 1 << 16;
+
   private final GemmF32 gemm;
-  private final int batches;
-  private final long[] aOffsets;
-  private final long[] bOffsets;
+  private final long batches;
+  private final long perChunk;
+  private final long[] batchDims;
+  private final long[] aStrides;
+  private final long[] bStrides;
   private final long cBatch;
 
   private MatMulKernel(KernelKey key) {
@@ -33,9 +37,11 @@ public final class MatMulKernel implements Kernel {
             4 * b.stride(-1),
             4 * n);
     this.cBatch = 4 * m * n;
-    this.batches = cBatch == 0 ? 0 : Math.toIntExact(4 * c.shape().size() / cBatch);
-    this.aOffsets = batchOffsets(a, c);
-    this.bOffsets = batchOffsets(b, c);
+    this.batches = cBatch == 0 ? 0 : c.shape().size() / (m * n);
+    this.perChunk = Math.max(1, batches / MOST_CHUNKS);
+    this.batchDims = c.shape().slice(0, c.rank() - 2).toArray();
+    this.aStrides = batchStrides(a, c.rank());
+    this.bStrides = batchStrides(b, c.rank());
   }
 
   /** The kernel for {@code key}, or null when it is not all F32. */
@@ -43,21 +49,24 @@ public final class MatMulKernel implements Kernel {
     return key.all(DType.F32) ? new MatMulKernel(key) : null;
   }
 
-  /** Byte offsets of an operand's matrices, in the order of the output's batches. */
-  private long[] batchOffsets(Layout operand, Layout output) {
-    long[] offsets = new long[batches];
-    int lead = output.rank() - operand.rank();
-    for (int batch = 0; batch < batches; batch++) {
-      long rest = batch;
-      for (int d = output.rank() - 3; d >= 0; d--) {
-        long index = rest % output.shape().dim(d);
-        rest /= output.shape().dim(d);
-        if (d >= lead && operand.shape().dim(d - lead) > 1) {
-          offsets[batch] += 4 * index * operand.stride(d - lead);
-        }
-      }
+  /** Bytes from one of an operand's matrices to the next along each of the output's batch axes. */
+  private static long[] batchStrides(Layout operand, int rank) {
+    long[] strides = new long[rank - 2];
+    int lead = rank - operand.rank();
+    for (int d = lead; d < strides.length; d++) {
+      strides[d] = operand.shape().dim(d - lead) > 1 ? 4 * operand.stride(d - lead) : 0;
     }
-    return offsets;
+    return strides;
+  }
+
+  private long offset(long[] strides, long batch) {
+    long offset = 0;
+    for (int d = strides.length - 1; d >= 0; d--) {
+      long next = batch / batchDims[d];
+      offset += (batch - next * batchDims[d]) * strides[d];
+      batch = next;
+    }
+    return offset;
   }
 
   @Override
@@ -66,22 +75,26 @@ public final class MatMulKernel implements Kernel {
     long b = operands.address(1);
     long c = operands.address(2);
     if (batches >= Workers.shared().threads() || !gemm.isLarge()) {
-      Workers.shared().run(MatMulKernel::product, new Call(this, a, b, c), batches);
+      int chunks = Math.toIntExact((batches + perChunk - 1) / perChunk);
+      Workers.shared().run(MatMulKernel::products, new Call(this, a, b, c), chunks);
     } else {
-      for (int batch = 0; batch < batches; batch++) {
-        gemm.run(a + aOffsets[batch], b + bOffsets[batch], c + batch * cBatch);
-      }
+      products(a, b, c, 0, batches);
     }
   }
 
   private record Call(MatMulKernel kernel, long a, long b, long c) {}
 
-  private static void product(Call call, int batch) {
+  private static void products(Call call, int chunk) {
     MatMulKernel kernel = call.kernel;
-    kernel.gemm.run(
-        call.a + kernel.aOffsets[batch],
-        call.b + kernel.bOffsets[batch],
-        call.c + batch * kernel.cBatch);
+    long first = chunk * kernel.perChunk;
+    long end = Math.min(kernel.batches, first + kernel.perChunk);
+    kernel.products(call.a, call.b, call.c, first, end);
+  }
+
+  private void products(long a, long b, long c, long first, long end) {
+    for (long batch = first; batch < end; batch++) {
+      gemm.run(a + offset(aStrides, batch), b + offset(bStrides, batch), c + batch * cBatch);
+    }
   }
 
   @Override

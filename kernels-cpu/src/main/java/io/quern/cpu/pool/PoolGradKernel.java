@@ -23,9 +23,12 @@ public final class PoolGradKernel implements Kernel {
     this.max = shape.pool().fn() == Pool2d.Fn.MAX;
   }
 
-  /** The kernel for {@code key}, or null when it is not contiguous F32. */
+  /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32) && key.isContiguous() && key.op() instanceof Pool2dGrad grad
+    return key.all(DType.F32)
+            && key.isContiguous()
+            && key.op() instanceof Pool2dGrad grad
+            && PoolShape.fits(grad.pool(), key.shape(0))
         ? new PoolGradKernel(PoolShape.of(grad.pool(), key.shape(0), key.shape(1)))
         : null;
   }

@@ -22,9 +22,12 @@ public final class PoolKernel implements Kernel {
     this.max = shape.pool().fn() == Pool2d.Fn.MAX;
   }
 
-  /** The kernel for {@code key}, or null when it is not contiguous F32. */
+  /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32) && key.isContiguous() && key.op() instanceof Pool2d pool
+    return key.all(DType.F32)
+            && key.isContiguous()
+            && key.op() instanceof Pool2d pool
+            && PoolShape.fits(pool, key.shape(0))
         ? new PoolKernel(PoolShape.of(pool, key.shape(0), key.output().shape()))
         : null;
   }

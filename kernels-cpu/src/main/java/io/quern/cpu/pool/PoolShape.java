@@ -6,6 +6,19 @@ import io.quern.op.Window;
 
 /** Sizes of a pooling, and the part of the image that each window covers. */
 record PoolShape(Pool2d pool, int planes, int h, int w, int oh, int ow) {
+  /** Whether offsets within a plane and the number of planes fit ints. */
+  static boolean fits(Pool2d pool, Shape image) {
+    Window window = pool.window();
+    double padding = window.padTop() + (double) window.padLeft();
+    double reach =
+        Math.max(
+            window.kernelH() * (double) window.dilationH() + window.strideH(),
+            window.kernelW() * (double) window.dilationW() + window.strideW());
+    return (double) image.dim(2) * image.dim(3) < 1 << 29
+        && image.size() / image.dim(2) / image.dim(3) < 1 << 29
+        && padding + reach < 1 << 29;
+  }
+
   static PoolShape of(Pool2d pool, Shape image, Shape output) {
     return new PoolShape(
         pool,

@@ -1,0 +1,81 @@
+package io.quern.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.quern.DType;
+import io.quern.Shape;
+import io.quern.Tensor;
+import io.quern.TensorScope;
+import io.quern.backend.KernelKey;
+import io.quern.op.Conv2d;
+import io.quern.op.Conv2dInputGrad;
+import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.Layout;
+import io.quern.op.Op;
+import io.quern.op.Pool2d;
+import io.quern.op.Window;
+import org.junit.jupiter.api.Test;
+
+/** Sizes that the arithmetic of fast kernels is not made for. */
+class SizesTest {
+  private static boolean hasKernel(Op op, Shape output, Shape... inputs) {
+    DType[] dtypes = new DType[inputs.length + 1];
+    Layout[] layouts = new Layout[inputs.length + 1];
+    java.util.Arrays.fill(dtypes, DType.F32);
+    for (int i = 0; i < inputs.length; i++) {
+      layouts[i] = Layout.contiguous(inputs[i]);
+    }
+    layouts[inputs.length] = Layout.contiguous(output);
+    return CpuKernels.table().find(new KernelKey(op, dtypes, layouts, inputs.length)).isPresent();
+  }
+
+  @Test
+  void convolutionsBeyondIntOffsetsAreLeftToOthers() {
+    Window window = Window.of(3).padding(1);
+    for (long side : new long[] {64, 40_000}) {
+      Shape image = Shape.of(1, 8, side, side);
+      Shape weight = Shape.of(8, 8, 3, 3);
+      boolean fast = side == 64;
+      assertThat(hasKernel(new Conv2d(window, 1), image, image, weight)).isEqualTo(fast);
+      assertThat(hasKernel(new Conv2dInputGrad(window, 1, image), image, weight, image))
+          .isEqualTo(fast);
+      assertThat(hasKernel(new Conv2dWeightGrad(window, 1), weight, image, image)).isEqualTo(fast);
+      Pool2d pool = new Pool2d(Pool2d.Fn.MAX, Window.of(3).padding(1), false);
+      assertThat(hasKernel(pool, image, image)).isEqualTo(fast);
+    }
+  }
+
+  @Test
+  void hugeDilationAndPaddingAreComputedRight() {
+    // Only the middle of the window ever meets the image.
+    try (var _ = TensorScope.open()) {
+      Window window = Window.of(3).dilation(1 << 30).padding(1 << 30);
+      Tensor image = Tensor.arange(16, DType.F32).reshape(1, 1, 4, 4);
+      Tensor weight = Tensor.arange(9, DType.F32).reshape(1, 1, 3, 3);
+      Tensor result = Tensor.apply(new Conv2d(window, 1), image, weight);
+      assertThat(result.toFloatArray()).isEqualTo(image.mul(4).toFloatArray());
+      Tensor gradient = Tensor.apply(new Conv2dInputGrad(window, 1, image.shape()), weight, image);
+      assertThat(gradient.toFloatArray()).isEqualTo(image.mul(4).toFloatArray());
+      Tensor weightGradient = Tensor.apply(new Conv2dWeightGrad(window, 1), image, image);
+      assertThat(weightGradient.flatten(0).toFloatArray())
+          .containsExactly(0, 0, 0, 0, image.square().sum().toFloatArray()[0], 0, 0, 0, 0);
+    }
+  }
+
+  @Test
+  void manySmallProductsAreAllComputed() {
+    int batches = 150_001;
+    try (var _ = TensorScope.open()) {
+      Tensor left = Tensor.arange(batches, DType.F32).reshape(batches, 1, 1);
+      Tensor right = Tensor.of(new float[] {2, 3}, 1, 2);
+      float[] products = left.matmul(right).toFloatArray();
+      for (int i = 0; i < batches; i++) {
+        assertThat(products[2 * i] == 2f * i && products[2 * i + 1] == 3f * i).isTrue();
+      }
+      Tensor square = Tensor.arange(6, DType.F32).reshape(1, 3, 1, 2);
+      Tensor other = Tensor.arange(8, DType.F32).reshape(2, 2, 1, 2).slice(1, 0, 1);
+      assertThat(square.matmul(other.transpose(-1, -2)).toFloatArray())
+          .containsExactly(1, 3, 5, 5, 23, 41);
+    }
+  }
+}
