@@ -78,13 +78,13 @@ final class PlaneProduct {
 
   private void compute(Call call, int index, int part) {
     int group = index % groups;
-    HostMemory memory = HostMemory.shared();
-    HostMemory.Block filled = memory.allocate(plane.bytes());
-    HostMemory.Block aside = memory.allocate(ROWS * asideRow());
+    HostMemory.Block memory = HostMemory.shared().allocate(ROWS * asideRow() + plane.bytes());
+    long aside = memory.address();
     long image = call.images + index * sourceBytes;
     if (plane.needsFill()) {
-      plane.fill(image, filled.address());
-      image = filled.address();
+      long filled = aside + ROWS * asideRow();
+      plane.fill(image, filled);
+      image = filled;
     }
     long weights = call.weights + group * packedBytes();
     long bias = call.bias == 0 ? 0 : call.bias + 4L * group * channels;
@@ -92,10 +92,9 @@ final class PlaneProduct {
     int from = strips * part / call.parts;
     int to = strips * (part + 1) / call.parts;
     for (int strip = from; strip < to; strip++) {
-      strip(image, weights, bias, output, strip * STRIP * width, aside.address());
+      strip(image, weights, bias, output, strip * STRIP * width, aside);
     }
-    memory.free(aside);
-    memory.free(filled);
+    HostMemory.shared().free(memory);
   }
 
   private long asideRow() {

@@ -48,7 +48,7 @@ public final class GemmF32 {
 
   /** Whether splitting one product over threads is worth it. */
   public boolean isLarge() {
-    return m * n * k >= PARALLEL_WORK;
+    return (double) m * n * k >= PARALLEL_WORK;
   }
 
   /** Computes C from the addresses of the matrices' first elements. */
@@ -82,9 +82,10 @@ public final class GemmF32 {
 
   /** The part of a product whose packed operands exist at one time. */
   private final class Slice {
-    private final HostMemory.Block packedA;
-    private final HostMemory.Block packedB;
-    private final HostMemory.Block offsets;
+    private final HostMemory.Block memory;
+    private final long packedA;
+    private final long packedB;
+    private final long offsets;
     private long a;
     private long b;
     private long c;
@@ -94,18 +95,19 @@ public final class GemmF32 {
     private boolean accumulate;
 
     Slice(long depth) {
-      HostMemory memory = HostMemory.shared();
-      packedA = memory.allocate(4 * depth * roundUp(Math.min(m, SLICE_M), ROWS));
-      packedB = memory.allocate(4 * depth * roundUp(Math.min(n, SLICE_N), width));
-      offsets = memory.allocate(4 * depth);
-      Packing.rowOffsets(offsets.address(), depth, 4L * width);
+      long bytesA = 4 * depth * roundUp(Math.min(m, SLICE_M), ROWS);
+      long bytesB = 4 * depth * roundUp(Math.min(n, SLICE_N), width);
+      long toB = roundUp(bytesA, HostMemory.ALIGNMENT);
+      long toOffsets = toB + roundUp(bytesB, HostMemory.ALIGNMENT);
+      memory = HostMemory.shared().allocate(toOffsets + 4 * depth);
+      packedA = memory.address();
+      packedB = packedA + toB;
+      offsets = packedA + toOffsets;
+      Packing.rowOffsets(offsets, depth, 4L * width);
     }
 
     void free() {
-      HostMemory memory = HostMemory.shared();
-      memory.free(packedA);
-      memory.free(packedB);
-      memory.free(offsets);
+      HostMemory.shared().free(memory);
     }
 
     void set(long aBase, long bBase, long cBase, long i, long j, long t) {
@@ -141,12 +143,7 @@ public final class GemmF32 {
       if (chunk < blocks) {
         long i = (long) chunk * BLOCK_M;
         Packing.packA(
-            a + i * aRow,
-            aRow,
-            aStep,
-            Math.min(BLOCK_M, rows - i),
-            depth,
-            packedA.address() + 4 * i * depth);
+            a + i * aRow, aRow, aStep, Math.min(BLOCK_M, rows - i), depth, packedA + 4 * i * depth);
         return;
       }
       long from = (long) (chunk - blocks) * PANELS_N * width;
@@ -159,7 +156,7 @@ public final class GemmF32 {
             bStep,
             Math.min(width, to - j),
             depth,
-            packedB.address() + 4 * j * depth);
+            packedB + 4 * j * depth);
       }
     }
 
@@ -171,9 +168,9 @@ public final class GemmF32 {
       long j1 = Math.min(columns, j0 + (long) PANELS_N * width);
       HostMemory.Block edge = null;
       for (long j = j0; j < j1; j += width) {
-        long panelB = packedB.address() + 4 * j * depth;
+        long panelB = packedB + 4 * j * depth;
         for (long i = i0; i < i1; i += ROWS) {
-          long panelA = packedA.address() + 4 * i * depth;
+          long panelA = packedA + 4 * i * depth;
           long tile = c + i * cRow + 4 * j;
           if (i + ROWS <= i1 && j + width <= j1) {
             tile(panelA, panelB, tile, cRow);
@@ -198,7 +195,7 @@ public final class GemmF32 {
           panelA + 20,
           4 * ROWS,
           panelB,
-          offsets.address(),
+          offsets,
           depth,
           tile,
           tileRow,

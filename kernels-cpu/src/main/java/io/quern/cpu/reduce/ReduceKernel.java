@@ -113,14 +113,17 @@ public final class ReduceKernel implements Kernel {
       return;
     }
     HostMemory.Block partials = HostMemory.shared().allocate(4 * keptCount * pieces);
-    foldPieces(from, partials.address(), pieces, keptCount * pieces);
-    long perChunk = Math.max(1, CHUNK / pieces);
-    Workers.shared()
-        .run(
-            ReduceKernel::foldPartials,
-            new Call(this, partials.address(), to, pieces, perChunk, keptCount),
-            chunks(keptCount, perChunk));
-    HostMemory.shared().free(partials);
+    try {
+      foldPieces(from, partials.address(), pieces, keptCount * pieces);
+      long perChunk = Math.max(1, CHUNK / pieces);
+      Workers.shared()
+          .run(
+              ReduceKernel::foldPartials,
+              new Call(this, partials.address(), to, pieces, perChunk, keptCount),
+              chunks(keptCount, perChunk));
+    } finally {
+      HostMemory.shared().free(partials);
+    }
   }
 
   private void foldPieces(long from, long to, long pieces, long total) {
