@@ -13,23 +13,27 @@ public final class GradNode {
   private final Op op;
   private final List<Tensor> inputs;
   private final List<Tensor> outputs;
+  private final boolean[] tracked;
 
-  private GradNode(Op op, List<Tensor> inputs, List<Tensor> outputs) {
+  private GradNode(Op op, List<Tensor> inputs, List<Tensor> outputs, boolean[] tracked) {
     this.op = op;
     this.inputs = inputs;
     this.outputs = outputs;
+    this.tracked = tracked;
   }
 
   /** Records an op if one of its inputs is tracked and an output can carry a gradient. */
   public static void record(Op op, Tensor[] inputs, Tensor[] outputs) {
-    boolean tracked = false;
-    for (Tensor input : inputs) {
-      tracked |= input.isTracked();
+    boolean[] tracked = new boolean[inputs.length];
+    boolean any = false;
+    for (int i = 0; i < inputs.length; i++) {
+      tracked[i] = inputs[i].isTracked();
+      any |= tracked[i];
     }
-    if (!tracked) {
+    if (!any) {
       return;
     }
-    GradNode node = new GradNode(op, List.of(inputs), List.of(outputs));
+    GradNode node = new GradNode(op, List.of(inputs), List.of(outputs), tracked);
     for (Tensor output : outputs) {
       if (output.dtype().isFloat()) {
         output.setGradNode(node);
@@ -49,9 +53,9 @@ public final class GradNode {
     return outputs;
   }
 
-  /** Whether somebody wants the gradient of an input. */
+  /** Whether an input was tracked when the op ran, so that its gradient is wanted. */
   public boolean needs(int input) {
-    return inputs.get(input).isTracked();
+    return tracked[input];
   }
 
   /** Position in the order of execution; inputs come before outputs. */

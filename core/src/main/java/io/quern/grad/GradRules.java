@@ -211,14 +211,26 @@ final class GradRules {
       case SUB -> pair(() -> sumTo(g(), a), () -> sumTo(g(), b).neg());
       case MUL -> pair(() -> sumTo(g().mul(b), a), () -> sumTo(g().mul(a), b));
       case DIV -> pair(() -> sumTo(g().div(b), a), () -> sumTo(g().mul(y()).div(b), b).neg());
-      case POW ->
-          pair(
-              () -> sumTo(g().mul(b).mul(a.pow(b.sub(1))), a),
-              () -> sumTo(g().mul(y()).mul(a.log()), b));
+      case POW -> pair(() -> powBase(a, b), () -> powExponent(a, b));
       case MIN -> chosen(a.compare(Compare.Fn.LE, b));
       case MAX -> chosen(a.compare(Compare.Fn.GE, b));
       case GATE -> pair(() -> sumTo(Tensor.apply(new Binary(fn), g(), b), a), () -> null);
     };
+  }
+
+  /** Zero for the exponent 0, also at the base 0, where the formula has 0 * infinity. */
+  private Tensor powBase(Tensor a, Tensor b) {
+    Tensor slope = b.mul(a.pow(b.sub(1)));
+    Tensor constant = b.compare(Compare.Fn.EQ, 0);
+    return sumTo(g().mul(Tensor.where(constant, b.fullLike(0), slope)), a);
+  }
+
+  /** Zero for the base 0 and exponents from 0 on, where the formula has 0 * infinity. */
+  private Tensor powExponent(Tensor a, Tensor b) {
+    Tensor zero =
+        Tensor.apply(
+            new Binary(Binary.Fn.MIN), a.compare(Compare.Fn.EQ, 0), b.compare(Compare.Fn.GE, 0));
+    return sumTo(g().mul(Tensor.where(zero, a.fullLike(0), y().mul(a.log()))), b);
   }
 
   /** The gradient goes to the first side where {@code first} holds, else to the second. */

@@ -53,6 +53,7 @@ public final class Tape {
    * Gradients of a scalar for all tensors it depends on that asked for them.
    *
    * @throws IllegalArgumentException if {@code result} has more than one element or is not tracked
+   * @throws IllegalStateException if a tensor between the result and those was closed
    */
   public static Gradients backward(Tensor result) {
     if (result.size() != 1) {
@@ -61,7 +62,9 @@ public final class Tape {
               + result.shape()
               + "; reduce it, or give the gradient of the result");
     }
-    return backward(result, withoutRecording(() -> result.fullLike(1)));
+    try (Tensor one = withoutRecording(() -> result.fullLike(1))) {
+      return backward(result, one);
+    }
   }
 
   /** Gradients of {@code sum(result * gradient)}. */
@@ -97,6 +100,8 @@ public final class Tape {
         Tensor inputGradient = inputGradients[i];
         if (inputGradient != null && node.needs(i)) {
           deliver(node.inputs().get(i), inputGradient, pending, found, queued, queue);
+        } else if (inputGradient != null) {
+          inputGradient.close();
         }
       }
       for (int i = 0; i < outputGradients.length; i++) {
@@ -134,6 +139,11 @@ public final class Tape {
       throw new IllegalStateException(
           "backward: gradient " + gradient.spec() + " for tensor " + tensor.spec());
     }
+    GradNode node = tensor.gradNode();
+    if (node == null && !tensor.requiresGrad()) {
+      throw new IllegalStateException(
+          "backward: the way to the inputs is cut at " + tensor + "; close it after backward()");
+    }
     Tensor before = pending.get(tensor);
     Tensor sum = gradient;
     if (before != null) {
@@ -142,7 +152,6 @@ public final class Tape {
       gradient.close();
     }
     pending.put(tensor, sum);
-    GradNode node = tensor.gradNode();
     if (tensor.requiresGrad()) {
       found.put(tensor, sum);
     }
