@@ -1,8 +1,10 @@
 package io.quern;
 
+import java.lang.ref.WeakReference;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,14 +21,21 @@ import org.jspecify.annotations.Nullable;
  * }
  */
 public final class TensorScope implements AutoCloseable {
-  private static final ThreadLocal<@Nullable TensorScope> CURRENT = new ThreadLocal<>();
+  private static final ThreadLocal<@Nullable Frame> CURRENT = new ThreadLocal<>();
+
+  /** Tensors that are registered before the closed ones among them are dropped. */
+  private static final int ROOM = 256;
 
   private final Thread owner = Thread.currentThread();
   private final @Nullable TensorScope parent;
   private final @Nullable String label;
   private final List<Tensor> tensors = new ArrayList<>();
   private final IdentityHashMap<Tensor, Boolean> kept = new IdentityHashMap<>();
+  private int room = ROOM;
   private boolean closed;
+
+  /** An open scope of a thread; weak, so that a forgotten one does not collect tensors for ever. */
+  private record Frame(WeakReference<TensorScope> scope, @Nullable Frame outer) {}
 
   private TensorScope(@Nullable TensorScope parent, @Nullable String label) {
     this.parent = parent;
@@ -43,9 +52,27 @@ public final class TensorScope implements AutoCloseable {
    * than finding the line of code that closed it.
    */
   public static TensorScope open(@Nullable String label) {
-    TensorScope scope = new TensorScope(CURRENT.get(), label);
-    CURRENT.set(scope);
+    TensorScope scope = new TensorScope(current(), label);
+    CURRENT.set(new Frame(new WeakReference<>(scope), CURRENT.get()));
     return scope;
+  }
+
+  private static @Nullable TensorScope current() {
+    Frame frame = CURRENT.get();
+    TensorScope scope = null;
+    while (frame != null && (scope = frame.scope().get()) == null) {
+      leave(frame);
+      frame = frame.outer();
+    }
+    return scope;
+  }
+
+  private static void leave(Frame frame) {
+    if (frame.outer() == null) {
+      CURRENT.remove();
+    } else {
+      CURRENT.set(frame.outer());
+    }
   }
 
   /** Hands {@code tensor} to the enclosing scope, or to the garbage collector without one. */
@@ -56,10 +83,24 @@ public final class TensorScope implements AutoCloseable {
   }
 
   static void register(Tensor tensor) {
-    TensorScope scope = CURRENT.get();
+    TensorScope scope = current();
     if (scope != null) {
-      scope.tensors.add(tensor);
+      scope.add(tensor);
     }
+  }
+
+  private void add(Tensor tensor) {
+    if (tensors.size() >= room) {
+      tensors.removeIf(Tensor::isClosed);
+      kept.keySet().removeIf(Tensor::isClosed);
+      room = Math.max(ROOM, 2 * tensors.size());
+    }
+    tensors.add(tensor);
+  }
+
+  /** Tensors that this scope refers to. */
+  int size() {
+    return tensors.size();
   }
 
   private void check(String what) {
@@ -84,23 +125,20 @@ public final class TensorScope implements AutoCloseable {
       return;
     }
     check("close");
-    if (CURRENT.get() != this) {
+    if (current() != this) {
       throw new IllegalStateException("tensor scope: closed before a scope opened inside of it");
     }
     closed = true;
-    if (parent == null) {
-      CURRENT.remove();
-    } else {
-      CURRENT.set(parent);
-    }
+    leave(Objects.requireNonNull(CURRENT.get()));
     String where = label != null ? label + " ended" : Tensor.callSite("a TensorScope closed");
     for (Tensor tensor : tensors) {
       if (!kept.containsKey(tensor)) {
         tensor.close(where);
       } else if (parent != null) {
-        parent.tensors.add(tensor);
+        parent.add(tensor);
       }
     }
     tensors.clear();
+    kept.clear();
   }
 }
