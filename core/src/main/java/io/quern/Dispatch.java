@@ -58,6 +58,7 @@ final class Dispatch {
 
   /** Runs an op that may have no inputs on a device. */
   static Tensor[] run(Op op, Device device, Tensor... inputs) {
+    requireOn(device, op, inputs);
     List<TensorSpec> outputs = op.infer(specs(inputs));
     Tensor[] results =
         op instanceof View view
@@ -71,7 +72,18 @@ final class Dispatch {
 
   /** Runs an op into tensors that exist; nothing is recorded. */
   static void runInto(Op op, Tensor[] inputs, Tensor[] outputs) {
+    Device device = deviceOf(op, inputs);
+    requireOn(device, op, inputs);
+    requireOn(device, op, outputs);
     List<TensorSpec> specs = op.infer(specs(inputs));
+    if (op instanceof View || outputs.length != specs.size()) {
+      throw new IllegalArgumentException(
+          op.name()
+              + ": writes "
+              + (op instanceof View ? 0 : specs.size())
+              + " outputs, found "
+              + outputs.length);
+    }
     for (int i = 0; i < outputs.length; i++) {
       if (!specs.get(i).equals(outputs[i].spec()) || !outputs[i].layout().isContiguous()) {
         throw new IllegalArgumentException(
@@ -85,28 +97,29 @@ final class Dispatch {
                 + (outputs[i].layout().isContiguous() ? "" : " as a view"));
       }
     }
-    Device device = deviceOf(op, inputs);
-    if (outputs[0].device() != device) {
-      throw new IllegalArgumentException(
-          op.name() + ": inputs are on " + device + ", outputs on " + outputs[0].device());
-    }
     device.dispatch().compute(op, inputs, specs, outputs);
   }
 
   private static Device deviceOf(Op op, Tensor[] inputs) {
-    Device device = inputs[0].device();
-    for (Tensor input : inputs) {
-      if (input.device() != device) {
+    if (inputs.length == 0) {
+      throw new IllegalArgumentException(
+          op.name() + ": without inputs a device must be named, see Tensor.apply(Op, Device)");
+    }
+    return inputs[0].device();
+  }
+
+  private static void requireOn(Device device, Op op, Tensor[] tensors) {
+    for (Tensor tensor : tensors) {
+      if (tensor.device() != device) {
         throw new IllegalArgumentException(
             op.name()
-                + ": inputs are on "
+                + ": runs on "
                 + device
-                + " and "
-                + input.device()
+                + ", found a tensor on "
+                + tensor.device()
                 + "; move one side with to(Device)");
       }
     }
-    return device;
   }
 
   private static List<TensorSpec> specs(Tensor[] inputs) {
@@ -122,12 +135,12 @@ final class Dispatch {
       Optional<Layout> layout = input.layout().reshape(shape);
       if (layout.isEmpty()) {
         try (Tensor copy = Tape.withoutRecording(input::contiguous)) {
-          return copy.alias(copy.layout().reshape(shape).orElseThrow());
+          return copy.alias(view.name(), copy.layout().reshape(shape).orElseThrow());
         }
       }
-      return input.alias(layout.get());
+      return input.alias(view.name(), layout.get());
     }
-    return input.alias(view.apply(input.layout()));
+    return input.alias(view.name(), view.apply(input.layout()));
   }
 
   private Tensor[] compute(
@@ -145,34 +158,35 @@ final class Dispatch {
       resolutions.put(key, resolution);
     }
     return switch (resolution) {
-      case Resolution.Direct(Kernel kernel) -> call(kernel, inputs, specs, into);
-      case Resolution.Decomposed(Composite composite) ->
-          store(
-              Tape.withoutRecording(() -> composite.decompose(new Eager(device), List.of(inputs))),
-              into);
+      case Resolution.Direct(Kernel kernel) -> call(op, kernel, inputs, specs, into);
+      case Resolution.Decomposed(Composite composite) -> decomposed(composite, inputs, into);
       case Resolution.Copied() -> {
         Tensor[] copies = inputs.clone();
-        for (int i = 0; i < copies.length; i++) {
-          copies[i] = Tape.withoutRecording(inputs[i]::contiguous);
-        }
-        Tensor[] results = compute(op, copies, specs, into);
-        for (int i = 0; i < copies.length; i++) {
-          if (copies[i] != inputs[i]) {
-            copies[i].close();
+        try {
+          for (int i = 0; i < copies.length; i++) {
+            copies[i] = Tape.withoutRecording(inputs[i]::contiguous);
+          }
+          yield compute(op, copies, specs, into);
+        } finally {
+          for (int i = 0; i < copies.length; i++) {
+            if (copies[i] != inputs[i]) {
+              copies[i].close("the op that made it");
+            }
           }
         }
-        yield results;
       }
     };
   }
 
-  private static Tensor[] store(Tensor result, Tensor @Nullable [] into) {
-    if (into == null) {
-      return new Tensor[] {result};
+  private Tensor[] decomposed(Composite op, Tensor[] inputs, Tensor @Nullable [] into) {
+    try (TensorScope scope = TensorScope.open("a decomposition")) {
+      Tensor result = Tape.withoutRecording(() -> op.decompose(new Eager(device), List.of(inputs)));
+      if (into == null) {
+        return new Tensor[] {scope.keep(result)};
+      }
+      into[0].copyFrom(result);
+      return into;
     }
-    into[0].copyFrom(result);
-    result.close();
-    return into;
   }
 
   private Resolution resolve(KernelKey key) {
@@ -226,13 +240,14 @@ final class Dispatch {
   }
 
   private Tensor[] call(
-      Kernel kernel, Tensor[] inputs, List<TensorSpec> specs, Tensor @Nullable [] into) {
+      Op op, Kernel kernel, Tensor[] inputs, List<TensorSpec> specs, Tensor @Nullable [] into) {
     int held = 0;
+    Tensor[] existing = into == null ? inputs : concat(inputs, into);
     Tensor[] outputs = into == null ? new Tensor[specs.size()] : into;
     boolean done = false;
     try {
-      for (; held < inputs.length; held++) {
-        inputs[held].hold(kernel.name());
+      for (; held < existing.length; held++) {
+        existing[held].hold(op.name());
       }
       if (into == null) {
         for (int i = 0; i < outputs.length; i++) {
@@ -244,7 +259,7 @@ final class Dispatch {
       return outputs;
     } finally {
       while (--held >= 0) {
-        inputs[held].unhold();
+        existing[held].unhold();
       }
       if (!done && into == null) {
         closeAll(outputs);
@@ -253,10 +268,16 @@ final class Dispatch {
     }
   }
 
+  private static Tensor[] concat(Tensor[] first, Tensor[] second) {
+    Tensor[] all = Arrays.copyOf(first, first.length + second.length);
+    System.arraycopy(second, 0, all, first.length, second.length);
+    return all;
+  }
+
   private static void closeAll(@Nullable Tensor[] tensors) {
     for (Tensor tensor : tensors) {
       if (tensor != null) {
-        tensor.close();
+        tensor.close("an op that failed");
       }
     }
   }
@@ -288,6 +309,6 @@ final class Dispatch {
 
   /** The decomposition of a composite, recorded on the tape. */
   static Tensor decompose(Composite op, Tensor... inputs) {
-    return op.decompose(new Eager(inputs[0].device()), List.of(inputs));
+    return op.decompose(new Eager(deviceOf(op, inputs)), List.of(inputs));
   }
 }

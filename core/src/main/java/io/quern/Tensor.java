@@ -80,17 +80,22 @@ public final class Tensor implements AutoCloseable {
   }
 
   /** A tensor with this layout on the same memory. */
-  Tensor alias(Layout view) {
-    hold("view");
+  Tensor alias(String op, Layout view) {
+    hold(op);
     return new Tensor(storage, dtype, view);
   }
 
   /** Keeps the memory in place while it is used; throws when the tensor was closed. */
   void hold(String op) {
-    String closed = closedBy;
-    if (closed != null || !storage.acquire()) {
-      throw new IllegalStateException(op + ": tensor " + spec() + " was used after " + closed);
+    // The cause is read last: another thread may close this tensor meanwhile.
+    if (closedBy != null || !storage.acquire()) {
+      throw new IllegalStateException(op + ": tensor " + spec() + " was used after " + closedBy);
     }
+  }
+
+  private void requireOpen(String op) {
+    hold(op);
+    unhold();
   }
 
   void unhold() {
@@ -129,10 +134,27 @@ public final class Tensor implements AutoCloseable {
         .walk(
             frames ->
                 frames
-                    .filter(frame -> !frame.getClassName().startsWith("io.quern.Tensor"))
+                    .filter(frame -> !isCloser(frame.getClassName()))
                     .findFirst()
                     .map(frame -> what + " at " + frame.toStackTraceElement())
                     .orElse(what));
+  }
+
+  /** Whether a class closes tensors on behalf of its callers. */
+  private static boolean isCloser(String name) {
+    return name.equals(Tensor.class.getName())
+        || name.equals(TensorScope.class.getName())
+        || name.equals(Batch.class.getName())
+        || name.equals(Gradients.class.getName())
+        || name.startsWith("java.");
+  }
+
+  /** Closes what a method has made on the way to its result, unless a gradient needs it. */
+  private static Tensor without(Tensor temporary, Tensor result) {
+    if (result.gradNode == null) {
+      temporary.close("the method that made it");
+    }
+    return result;
   }
 
   // ---- making tensors ---------------------------------------------------------------------
@@ -315,11 +337,20 @@ public final class Tensor implements AutoCloseable {
     if (index.length != rank()) {
       throw new IllegalArgumentException("get: " + index.length + " indices for shape " + shape());
     }
-    Tensor element = this;
-    for (int d = rank() - 1; d >= 0; d--) {
-      element = element.select(d, index[d]);
+    Layout at = layout;
+    for (int d = 0; d < index.length; d++) {
+      if (index[d] < 0 || index[d] >= dim(d)) {
+        throw new IllegalArgumentException(
+            "get: index " + Arrays.toString(index) + " is out of range for shape " + shape());
+      }
+      at = at.slice(d, index[d], 1, 1);
     }
-    return element.item();
+    Tensor element = alias("get", at.reshape(Shape.scalar()).orElseThrow());
+    try {
+      return element.item();
+    } finally {
+      element.close("get");
+    }
   }
 
   private int arrayLength() {
@@ -341,14 +372,45 @@ public final class Tensor implements AutoCloseable {
     } finally {
       source.unhold();
       if (source != this) {
-        source.close();
+        source.close("reading");
       }
     }
   }
 
-  /** Replaces the elements by those of {@code source}, which has the same spec. */
+  /**
+   * Replaces the elements by those of {@code source}, which may be on another device and may share
+   * memory with this tensor. Nothing is recorded for gradients.
+   *
+   * @throws IllegalArgumentException if the specs differ, or this tensor is not contiguous
+   */
   public void copyFrom(Tensor source) {
-    Dispatch.runInto(new Cast(dtype), new Tensor[] {source.to(device())}, new Tensor[] {this});
+    if (!source.spec().equals(spec())) {
+      throw new IllegalArgumentException(
+          "copyFrom: the source must be " + spec() + ", found " + source.spec());
+    }
+    if (!layout.isContiguous()) {
+      throw new IllegalArgumentException(
+          "copyFrom: the target must be contiguous, found layout " + layout);
+    }
+    requireOpen("copyFrom");
+    source.requireOpen("copyFrom");
+    Tensor apart =
+        Tape.withoutRecording(
+            () -> overlaps(source) ? apply(new Cast(dtype), source) : source.to(device()));
+    try {
+      Dispatch.runInto(new Cast(dtype), new Tensor[] {apart}, new Tensor[] {this});
+    } finally {
+      if (apart != source) {
+        apart.close("copyFrom");
+      }
+    }
+  }
+
+  private boolean overlaps(Tensor other) {
+    return storage == other.storage
+        && !layout.equals(other.layout)
+        && layout.lowest() <= other.layout.highest()
+        && other.layout.lowest() <= layout.highest();
   }
 
   // ---- running ops ------------------------------------------------------------------------
@@ -414,7 +476,7 @@ public final class Tensor implements AutoCloseable {
 
   /** A view of the same memory that is not tracked. */
   public Tensor detach() {
-    return alias(layout);
+    return alias("detach", layout);
   }
 
   // ---- views ------------------------------------------------------------------------------
@@ -487,14 +549,19 @@ public final class Tensor implements AutoCloseable {
 
   /** Elements {@code from, from + step, ...} before {@code to} of an axis; step 1 or more. */
   public Tensor slice(int axis, long from, long to, long step) {
-    long count = step < 1 ? 0 : (to - from + step - 1) / step;
+    long count = step < 1 || to <= from ? to - from : (to - from - 1) / step + 1;
     return apply(new View.Slice(axis, from, count, step), this);
   }
 
   /** One position of an axis, which is removed. */
   public Tensor select(int axis, long index) {
     int at = shape().axis(axis);
-    return slice(at, index, index + 1).reshape(shape().without(at));
+    if (index < 0 || index >= dim(at)) {
+      throw new IllegalArgumentException(
+          "select: index " + index + " is out of range for axis " + axis + " of shape " + shape());
+    }
+    Tensor slice = slice(at, index, index + 1);
+    return without(slice, slice.reshape(shape().without(at)));
   }
 
   /** Reverses an axis. */
@@ -534,10 +601,14 @@ public final class Tensor implements AutoCloseable {
     if (target == device()) {
       return this;
     }
-    Tensor result = allocate(target, spec());
-    MemorySegment bytes = MemorySegment.ofArray(toByteArray());
-    target.context().upload(bytes, result.storage.buffer(), 0);
-    return result;
+    Tensor source = Tape.withoutRecording(this::contiguous);
+    try {
+      return Transfer.to(target, source);
+    } finally {
+      if (source != this) {
+        source.close("to(Device)");
+      }
+    }
   }
 
   // ---- elementwise ------------------------------------------------------------------------
@@ -552,7 +623,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   private Tensor with(Binary.Fn fn, double other) {
-    return with(fn, constant(other));
+    Tensor constant = constant(other);
+    return without(constant, with(fn, constant));
   }
 
   private Tensor constant(double value) {
@@ -611,7 +683,8 @@ public final class Tensor implements AutoCloseable {
 
   /** Limits the elements to [low, high]. */
   public Tensor clamp(double low, double high) {
-    return with(Binary.Fn.MAX, low).with(Binary.Fn.MIN, high);
+    Tensor least = with(Binary.Fn.MAX, low);
+    return without(least, least.with(Binary.Fn.MIN, high));
   }
 
   public Tensor neg() {
@@ -657,7 +730,8 @@ public final class Tensor implements AutoCloseable {
 
   /** One of the comparisons with a number; gives BOOL. */
   public Tensor compare(Compare.Fn fn, double other) {
-    return compare(fn, constant(other));
+    Tensor constant = constant(other);
+    return without(constant, compare(fn, constant));
   }
 
   /** Where they are equal, as BOOL. */
@@ -694,12 +768,14 @@ public final class Tensor implements AutoCloseable {
 
   /** Mean over {@code axes}, which are removed; over all when none is named. */
   public Tensor mean(int... axes) {
-    return sum(axes).mul(1.0 / count(axes));
+    Tensor sum = sum(axes);
+    return without(sum, sum.mul(1.0 / count(axes)));
   }
 
   /** Mean over {@code axes}, which stay with size 1. */
   public Tensor meanKeep(int... axes) {
-    return sumKeep(axes).mul(1.0 / count(axes));
+    Tensor sum = sumKeep(axes);
+    return without(sum, sum.mul(1.0 / count(axes)));
   }
 
   private double count(int... axes) {

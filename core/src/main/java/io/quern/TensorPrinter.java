@@ -1,5 +1,7 @@
 package io.quern;
 
+import io.quern.grad.Tape;
+import java.util.Arrays;
 import java.util.Locale;
 
 /** Writes a tensor's elements in nested brackets. */
@@ -7,26 +9,29 @@ final class TensorPrinter {
   private static final long WHOLE = 1000;
   private static final long EDGE = 3;
 
-  private final Tensor tensor;
   private final boolean abridged;
   private final StringBuilder text = new StringBuilder();
 
   private TensorPrinter(Tensor tensor) {
-    this.tensor = tensor;
-    this.abridged = tensor.size() > WHOLE;
+    this.abridged =
+        tensor.size() > WHOLE
+            || Arrays.stream(tensor.shape().toArray()).anyMatch(dim -> dim > WHOLE);
   }
 
   static String print(Tensor tensor) {
     TensorPrinter printer = new TensorPrinter(tensor);
     try (var _ = TensorScope.open("printing")) {
-      printer.print(tensor, 0);
+      return Tape.withoutRecording(
+          () -> {
+            printer.print(tensor, 0);
+            return printer.text.toString();
+          });
     }
-    return printer.text.toString();
   }
 
   private void print(Tensor part, int depth) {
     if (part.rank() == 0) {
-      text.append(element(part.item()));
+      text.append(element(part));
       return;
     }
     text.append('[');
@@ -49,10 +54,11 @@ final class TensorPrinter {
     text.append(part.rank() == 1 ? ", " : ",\n" + " ".repeat(depth + 1));
   }
 
-  private String element(double value) {
-    if (!tensor.dtype().isFloat()) {
-      return Long.toString((long) value);
+  private static String element(Tensor scalar) {
+    if (!scalar.dtype().isFloat()) {
+      return Long.toString(scalar.toLongArray()[0]);
     }
+    double value = scalar.item();
     return value == Math.rint(value) && Math.abs(value) < 1e6
         ? String.format(Locale.ROOT, "%.1f", value)
         : String.format(Locale.ROOT, "%.5g", value);
