@@ -137,7 +137,7 @@ public final class Tensor implements AutoCloseable {
                     .filter(frame -> !isCloser(frame.getClassName()))
                     .findFirst()
                     .map(frame -> what + " at " + frame.toStackTraceElement())
-                    .orElse(what));
+                    .orElseGet(() -> what + " on thread " + Thread.currentThread().getName()));
   }
 
   /** Whether a class closes tensors on behalf of its callers. */
