@@ -34,11 +34,11 @@ public final class HostBuffer extends Buffer {
 
   /** {@link DeviceContext#upload} for host memory. */
   public static void upload(MemorySegment from, Buffer to, long byteOffset) {
-    MemorySegment.copy(from, 0, Raw.ALL, to.address() + byteOffset, from.byteSize());
+    Raw.copy(from, 0, Raw.ALL, to.address() + byteOffset, from.byteSize());
   }
 
   /** {@link DeviceContext#download} for host memory. */
   public static void download(Buffer from, long byteOffset, MemorySegment to) {
-    MemorySegment.copy(Raw.ALL, from.address() + byteOffset, to, 0, to.byteSize());
+    Raw.copy(Raw.ALL, from.address() + byteOffset, to, 0, to.byteSize());
   }
 }

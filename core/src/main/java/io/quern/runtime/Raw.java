@@ -76,7 +76,20 @@ public final class Raw {
 
   /** Copies bytes between ranges that do not overlap. */
   public static void copy(long from, long to, long bytes) {
-    MemorySegment.copy(ALL, from, ALL, to, bytes);
+    copy(ALL, from, ALL, to, bytes);
+  }
+
+  /**
+   * Copies bytes between segments that do not overlap.
+   *
+   * <p>The form with layouts always moves memory as a whole. The one without copies less than 64
+   * bytes in a loop of longs, and with JDK 25.0.3 results that went through it were seen to have
+   * zeros in the middle, at 28, 32 and 60 bytes.
+   */
+  public static void copy(
+      MemorySegment from, long fromOffset, MemorySegment to, long toOffset, long bytes) {
+    MemorySegment.copy(
+        from, ValueLayout.JAVA_BYTE, fromOffset, to, ValueLayout.JAVA_BYTE, toOffset, bytes);
   }
 
   /** Sets bytes to zero. */

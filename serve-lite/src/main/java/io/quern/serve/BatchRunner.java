@@ -6,6 +6,7 @@ import io.quern.TensorScope;
 import io.quern.grad.Tape;
 import io.quern.op.TensorSpec;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
@@ -29,7 +30,14 @@ final class BatchRunner {
       stack = MemorySegment.ofArray(new byte[Math.toIntExact(count * bytes)]);
     }
     for (int i = 0; i < count; i++) {
-      MemorySegment.copy(examples.get(i), 0, stack, i * bytes, bytes);
+      MemorySegment.copy(
+          examples.get(i),
+          ValueLayout.JAVA_BYTE,
+          0,
+          stack,
+          ValueLayout.JAVA_BYTE,
+          i * bytes,
+          bytes);
     }
     return Tape.withoutRecording(() -> apply(stack.asSlice(0, count * bytes), count));
   }
