@@ -8,6 +8,8 @@ module io.quern {
   exports io.quern.op;
   exports io.quern.backend;
   exports io.quern.grad;
+  exports io.quern.graph;
+  exports io.quern.plan;
   exports io.quern.io;
   exports io.quern.nn;
   exports io.quern.optim;

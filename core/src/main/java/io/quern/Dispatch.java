@@ -6,6 +6,7 @@ import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.grad.GradNode;
 import io.quern.grad.Tape;
+import io.quern.graph.Trace;
 import io.quern.op.Composite;
 import io.quern.op.Layout;
 import io.quern.op.Op;
@@ -60,10 +61,13 @@ final class Dispatch {
   static Tensor[] run(Op op, Device device, Tensor... inputs) {
     requireOn(device, op, inputs);
     List<TensorSpec> outputs = op.infer(specs(inputs));
+    Trace trace = Trace.current();
     Tensor[] results =
-        op instanceof View view
-            ? new Tensor[] {view(view, inputs[0])}
-            : device.dispatch().compute(op, inputs, outputs, null);
+        trace != null
+            ? trace.record(op, device, inputs, outputs)
+            : op instanceof View view
+                ? new Tensor[] {view(view, inputs[0])}
+                : device.dispatch().compute(op, inputs, outputs, null);
     if (Tape.isRecording()) {
       GradNode.record(op, inputs, results);
     }
@@ -97,7 +101,15 @@ final class Dispatch {
                 + (outputs[i].layout().isContiguous() ? "" : " as a view"));
       }
     }
+    Trace trace = Trace.current();
+    if (trace != null) {
+      trace.recordInto(op, device, inputs, specs, outputs);
+      return;
+    }
     device.dispatch().compute(op, inputs, specs, outputs);
+    for (Tensor output : outputs) {
+      output.storage().written();
+    }
   }
 
   private static Device deviceOf(Op op, Tensor[] inputs) {

@@ -3,6 +3,8 @@ package io.quern;
 import io.quern.op.Random;
 import io.quern.op.TensorSpec;
 import io.quern.runtime.Philox;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -18,6 +20,8 @@ public final class Rng {
   private static final long FORKS = 1;
 
   private static final long SPLITS = 2;
+
+  private static final TensorSpec KEY = new TensorSpec(DType.I64, Shape.of(2));
 
   private final long seed;
   private final AtomicLong counter;
@@ -111,12 +115,16 @@ public final class Rng {
       Device device) {
     Random op = new Random(distribution, new TensorSpec(dtype, shape));
     try (TensorScope scope = TensorScope.open("random numbers")) {
-      long first = counter.getAndAdd((shape.size() + 3) / 4);
-      Tensor key = Tensor.of(new long[] {seed, first}).to(device);
+      Tensor key = Tensor.ofHost(KEY, device, target -> writeKey(shape.size(), target));
       Tensor drawn = Tensor.apply(op, device, key);
       Tensor scaled = scale == 1 ? drawn : drawn.mul(scale);
       return scope.keep(shift == 0 ? scaled : scaled.add(shift));
     }
+  }
+
+  private void writeKey(long elements, MemorySegment target) {
+    target.setAtIndex(ValueLayout.JAVA_LONG_UNALIGNED, 0, seed);
+    target.setAtIndex(ValueLayout.JAVA_LONG_UNALIGNED, 1, counter.getAndAdd((elements + 3) / 4));
   }
 
   /**

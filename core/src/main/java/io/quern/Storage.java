@@ -14,6 +14,7 @@ final class Storage {
   private final Device device;
   private final Holders holders;
   private final Cleaner.Cleanable cleanable;
+  private volatile long version;
 
   Storage(Device device, Buffer buffer) {
     this.device = device;
@@ -43,6 +44,17 @@ final class Storage {
 
   Buffer buffer() {
     return holders.buffer;
+  }
+
+  /** How often the memory was written into since it was made. */
+  long version() {
+    return version;
+  }
+
+  /** Tells that the memory was written into; writers of one tensor take turns anyway. */
+  @SuppressWarnings("NonAtomicVolatileUpdate") // any other number will do
+  void written() {
+    version++;
   }
 
   /** Takes part in holding the buffer; false when it has gone already. */

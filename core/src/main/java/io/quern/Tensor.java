@@ -1,8 +1,12 @@
 package io.quern;
 
+import io.quern.backend.Buffer;
 import io.quern.grad.GradNode;
 import io.quern.grad.Gradients;
 import io.quern.grad.Tape;
+import io.quern.graph.HostValue;
+import io.quern.graph.Symbol;
+import io.quern.graph.Trace;
 import io.quern.op.ArgReduce;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
@@ -53,6 +57,10 @@ public final class Tensor implements AutoCloseable {
   private volatile @Nullable String closedBy;
 
   private Tensor(Storage storage, DType dtype, Layout layout) {
+    this(storage, dtype, layout, true);
+  }
+
+  private Tensor(Storage storage, DType dtype, Layout layout, boolean inScope) {
     if (layout.shape().size() > 0
         && (layout.lowest() < 0
             || dtype.byteSize(layout.highest() + 1) > storage.buffer().byteSize())) {
@@ -68,13 +76,20 @@ public final class Tensor implements AutoCloseable {
     this.storage = storage;
     this.dtype = dtype;
     this.layout = layout;
-    TensorScope.register(this);
+    if (inScope) {
+      TensorScope.register(this);
+    }
   }
 
   // ---- memory -----------------------------------------------------------------------------
 
   static Tensor allocate(Device device, TensorSpec spec) {
-    Storage storage = new Storage(device, device.context().allocate(spec.byteSize()));
+    return on(device, spec, device.context().allocate(spec.byteSize()));
+  }
+
+  /** A contiguous tensor on a buffer, which it owns. */
+  static Tensor on(Device device, TensorSpec spec, Buffer buffer) {
+    Storage storage = new Storage(device, buffer);
     storage.acquire();
     return new Tensor(storage, spec.dtype(), Layout.contiguous(spec.shape()));
   }
@@ -85,12 +100,22 @@ public final class Tensor implements AutoCloseable {
     return new Tensor(storage, dtype, view);
   }
 
+  /** A tensor like this one on the same memory, which is closed by its owner only. */
+  Tensor aliasOutsideScopes(String op) {
+    hold(op);
+    return new Tensor(storage, dtype, layout, false);
+  }
+
   /** Keeps the memory in place while it is used; throws when the tensor was closed. */
   void hold(String op) {
     // The cause is read last: another thread may close this tensor meanwhile.
     if (closedBy != null || !storage.acquire()) {
       throw new IllegalStateException(op + ": tensor " + spec() + " was used after " + closedBy);
     }
+  }
+
+  private boolean isTraced() {
+    return storage.buffer() instanceof Symbol;
   }
 
   private void requireOpen(String op) {
@@ -212,6 +237,24 @@ public final class Tensor implements AutoCloseable {
     Device device = Device.cpu();
     Tensor tensor = allocate(device, spec);
     device.context().upload(data, tensor.storage.buffer(), 0);
+    return tensor;
+  }
+
+  /**
+   * A small tensor that the application computes: now, or, in a compiled function, anew in each of
+   * its runs.
+   *
+   * @param source writes the elements; called from the thread that runs the function
+   */
+  public static Tensor ofHost(TensorSpec spec, Device device, HostValue source) {
+    Trace trace = Trace.current();
+    if (trace != null) {
+      return trace.host(spec, source);
+    }
+    MemorySegment elements = MemorySegment.ofArray(new byte[Math.toIntExact(spec.byteSize())]);
+    source.write(elements);
+    Tensor tensor = allocate(device, spec);
+    device.context().upload(elements, tensor.storage.buffer(), 0);
     return tensor;
   }
 
@@ -362,6 +405,9 @@ public final class Tensor implements AutoCloseable {
   }
 
   private void download(DType as, MemorySegment target) {
+    if (isTraced()) {
+      throw Trace.needsValue(callSite("code"), spec());
+    }
     Tensor source = Tape.withoutRecording(() -> to(as).contiguous());
     source.hold("read");
     try {
@@ -863,6 +909,8 @@ public final class Tensor implements AutoCloseable {
     String closed = closedBy;
     return closed != null
         ? "Tensor " + spec() + ", closed by " + closed
-        : "Tensor " + spec() + " on " + device() + "\n" + TensorPrinter.print(this);
+        : isTraced()
+            ? "Tensor " + spec() + ", traced"
+            : "Tensor " + spec() + " on " + device() + "\n" + TensorPrinter.print(this);
   }
 }

@@ -56,6 +56,26 @@ class ArchitectureTest {
                   "io.quern.backend",
                   "io.quern.op",
                   "io.quern.grad",
+                  "io.quern.graph",
+                  "io.quern.plan",
+                  "io.quern.reference",
+                  "io.quern.runtime")),
+          Map.entry(
+              "io.quern.graph",
+              Set.of(
+                  "io.quern",
+                  "io.quern.op",
+                  "io.quern.backend.Buffer",
+                  "io.quern.grad.Tape",
+                  "io.quern.runtime.Knob")),
+          Map.entry(
+              "io.quern.plan",
+              Set.of(
+                  "io.quern",
+                  "io.quern.op",
+                  "io.quern.backend",
+                  "io.quern.grad.Tape",
+                  "io.quern.graph",
                   "io.quern.reference",
                   "io.quern.runtime")),
           Map.entry(

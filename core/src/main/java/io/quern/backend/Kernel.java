@@ -8,6 +8,15 @@ public interface Kernel {
   /** Computes the outputs; they may be the same memory as inputs where the op says so. */
   void run(Operands operands);
 
+  /**
+   * Waits until the kernel is as fast as it will be, where that is made in the background.
+   *
+   * @return false when a slower way stays in use
+   */
+  default boolean warmUp() {
+    return true;
+  }
+
   /** Name of the algorithm, such as {@code gemm_f32_6x2v}. */
   String name();
 }

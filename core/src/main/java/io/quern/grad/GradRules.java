@@ -13,6 +13,7 @@ import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.Fill;
+import io.quern.op.Fused;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
 import io.quern.op.Iota;
@@ -93,6 +94,7 @@ final class GradRules {
       case Softmax(int axis) -> list(y().mul(g().sub(g().mul(y()).sumKeep(axis))));
       case LogSoftmax(int axis) -> list(g().sub(y().exp().mul(g().sumKeep(axis))));
       case LayerNorm norm -> decomposed(norm);
+      case Fused fused -> decomposed(fused);
       case Pool2dGrad _, SgdStep _, AdamStep _ ->
           throw new UnsupportedOperationException(
               "backward: " + op.name() + " has no gradient; detach() its inputs");

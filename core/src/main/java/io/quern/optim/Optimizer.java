@@ -2,10 +2,13 @@ package io.quern.optim;
 
 import io.quern.DType;
 import io.quern.Device;
+import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.TensorScope;
 import io.quern.grad.Gradients;
 import io.quern.grad.Tape;
+import io.quern.op.TensorSpec;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -129,18 +132,32 @@ public abstract class Optimizer {
     if (refuseNonFinite) {
       Clip.requireFinite(gradients, parameters);
     }
-    steps++;
-    double[] numbers = scalars(learningRate, steps);
     Tape.withoutRecording(
         () -> {
           try (TensorScope _ = TensorScope.open("an optimiser step")) {
-            updateAll(gradients, numbers);
+            updateAll(gradients);
           }
           return steps;
         });
   }
 
-  private void updateAll(Gradients gradients, double[] numbers) {
+  /** The scalars of a step; asking for them begins it. */
+  private Tensor nextScalars(Device device) {
+    int count = scalars(learningRate, 1).length;
+    return Tensor.ofHost(
+        new TensorSpec(DType.F64, Shape.of(count)),
+        device,
+        target -> {
+          steps++;
+          double[] numbers = scalars(learningRate, steps);
+          for (int i = 0; i < numbers.length; i++) {
+            target.setAtIndex(ValueLayout.JAVA_DOUBLE_UNALIGNED, i, numbers[i]);
+          }
+        });
+  }
+
+  private void updateAll(Gradients gradients) {
+    Tensor numbers = nextScalars(Device.cpu());
     Map<List<Object>, Tensor> scalars = new LinkedHashMap<>();
     parameters.forEach(
         (name, parameter) ->
@@ -152,8 +169,7 @@ public abstract class Optimizer {
                       Device device = parameter.device();
                       Tensor numbersThere =
                           scalars.computeIfAbsent(
-                              List.of(dtype, device),
-                              key -> Tensor.of(numbers).to(dtype).to(device));
+                              List.of(dtype, device), key -> numbers.to(dtype).to(device));
                       update(name, parameter, gradient, numbersThere);
                     }));
   }

@@ -1,9 +1,19 @@
 package io.quern.conformance;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import io.quern.Device;
+import io.quern.Quern;
+import io.quern.Rng;
+import io.quern.Tensor;
+import io.quern.TensorScope;
+import io.quern.graph.Pass;
+import io.quern.op.TensorSpec;
+import io.quern.plan.Compiled;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
@@ -20,7 +30,7 @@ public abstract class AbstractConformance {
 
   /** How tensors are computed. */
   protected List<Mode> modes() {
-    return List.of(Mode.EAGER_BACKEND);
+    return List.of(Mode.EAGER_BACKEND, Mode.PLAN_UNOPTIMISED, Mode.PLAN_OPTIMISED);
   }
 
   @TestFactory
@@ -41,6 +51,41 @@ public abstract class AbstractConformance {
 
   private DynamicTest tensors(OpCase opCase, Mode mode) {
     return dynamicTest(mode + " " + opCase.name(), () -> TensorCheck.run(opCase, mode, device()));
+  }
+
+  /** Compiled functions have the bits of the same ops one by one, whatever passes are on. */
+  @TestFactory
+  Stream<DynamicTest> compiledFunctions() {
+    return LongStream.range(0, 150)
+        .mapToObj(seed -> dynamicTest("seed " + seed, () -> checkCompiled(seed)));
+  }
+
+  private void checkCompiled(long seed) {
+    try (TensorScope _ = TensorScope.open()) {
+      List<Tensor> weights = List.of(random(seed, 1, 4, 6), random(seed, 2, 6));
+      List<Tensor> inputs =
+          List.of(random(seed, 3, 4, 6), random(seed, 4, 6, 4), random(seed, 5, 4, 1));
+      RandomFunction function = new RandomFunction(seed, weights);
+      List<byte[]> expected = function.apply(inputs).stream().map(Tensor::toByteArray).toList();
+      List<TensorSpec> specs = inputs.stream().map(Tensor::spec).toList();
+      Compiled compiled = Quern.compile(device(), function, specs);
+      List<Pass[]> choices = new ArrayList<>(List.of(new Pass[0], Pass.values()));
+      for (Pass pass : Pass.values()) {
+        choices.add(new Pass[] {pass});
+      }
+      for (Pass[] passes : choices) {
+        Tensor[] results = compiled.with(passes).runAll(inputs.toArray(Tensor[]::new));
+        for (int i = 0; i < results.length; i++) {
+          assertThat(results[i].toByteArray())
+              .as("output %d with passes %s", i, List.of(passes))
+              .isEqualTo(expected.get(i));
+        }
+      }
+    }
+  }
+
+  private Tensor random(long seed, long stream, long... shape) {
+    return Rng.of(seed).fork(stream).normal(shape).to(device());
   }
 
   @TestFactory

@@ -95,6 +95,9 @@ public final class ErrorCases {
     refused(cases, new Unary(Unary.Fn.EXP), "needs a float dtype", of(DType.I32, 2));
     refused(cases, new Unary(Unary.Fn.NEG), "needs a numeric dtype", of(DType.BOOL, 2));
     refused(cases, new Unary(Unary.Fn.NEG), "U8 has no negative values", of(DType.U8, 2));
+    refused(cases, FusedCases.tanh(), "takes 2 inputs, found 1", f32(2));
+    refused(cases, FusedCases.tanh(), "shapes [2] and [3] do not broadcast", f32(2), f32(3));
+    refused(cases, FusedCases.tanh(), "dtypes differ", f32(2), of(DType.F64, 2));
     refused(cases, new Where(), "the condition must be BOOL", f32(2), f32(2), f32(2));
     refused(cases, new Where(), "dtypes differ", of(DType.BOOL, 2), f32(2), of(DType.F16, 2));
     add(

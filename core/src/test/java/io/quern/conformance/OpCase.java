@@ -5,6 +5,7 @@ import io.quern.op.Layout;
 import io.quern.op.Op;
 import io.quern.op.TensorSpec;
 import io.quern.op.View;
+import io.quern.op.Work;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -105,8 +106,7 @@ public record OpCase(
 
   /** Bytes of all inputs and outputs, each element counted once. */
   public long bytes() {
-    long inputBytes = inputs.stream().mapToLong(input -> input.spec().byteSize()).sum();
-    return inputBytes + outputSpecs().stream().mapToLong(TensorSpec::byteSize).sum();
+    return Work.bytes(inputSpecs(), outputSpecs());
   }
 
   @Override

@@ -38,6 +38,7 @@ public final class OpCases {
     IndexingCases.addTo(cases);
     OptimCases.addTo(cases);
     CompositeCases.addTo(cases);
+    FusedCases.addTo(cases);
     ViewCases.addTo(cases);
     return List.copyOf(cases);
   }

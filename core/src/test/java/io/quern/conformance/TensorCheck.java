@@ -25,7 +25,8 @@ public final class TensorCheck {
       List<HostArray> bases = opCase.drawBases();
       List<Tensor> tensors = bases.stream().map(base -> tensor(base, device)).toList();
       List<byte[]> before = tensors.stream().map(Tensor::toByteArray).toList();
-      List<Tensor> outputs = apply(opCase, device, seen(opCase, tensors));
+      List<Tensor> outputs =
+          mode.apply(device, inputs -> apply(opCase, device, seen(opCase, inputs)), tensors);
       new Comparison(opCase, mode.toString())
           .check(bases, outputs.stream().map(TensorCheck::array).toList());
       for (int i = 0; i < bases.size(); i++) {

@@ -25,7 +25,7 @@ class ReferenceConformanceTest extends AbstractConformance {
 
   @Override
   protected List<Mode> modes() {
-    return List.of(Mode.EAGER_REFERENCE);
+    return List.of(Mode.EAGER_REFERENCE, Mode.PLAN_UNOPTIMISED, Mode.PLAN_OPTIMISED);
   }
 
   @Test

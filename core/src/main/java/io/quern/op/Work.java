@@ -1,32 +1,26 @@
-package io.quern.conformance;
+package io.quern.op;
 
 import io.quern.Shape;
-import io.quern.op.AdamStep;
-import io.quern.op.Cast;
-import io.quern.op.Concat;
-import io.quern.op.Conv2d;
-import io.quern.op.Conv2dInputGrad;
-import io.quern.op.Conv2dWeightGrad;
-import io.quern.op.Gather;
-import io.quern.op.LayerNorm;
-import io.quern.op.LogSoftmax;
-import io.quern.op.MatMul;
-import io.quern.op.Op;
-import io.quern.op.Pad;
-import io.quern.op.Pool2d;
-import io.quern.op.Pool2dGrad;
-import io.quern.op.SgdStep;
-import io.quern.op.Softmax;
-import io.quern.op.TakeAlong;
-import io.quern.op.TensorSpec;
-import io.quern.op.View;
 import java.util.List;
 
-/** How much there is to compute, for benchmarks. */
-final class Work {
+/** How much there is to compute and to move, for reports. */
+public final class Work {
   private Work() {}
 
-  static long flops(Op op, List<TensorSpec> inputs, List<TensorSpec> outputs) {
+  /** Bytes of all inputs and outputs, each element counted once. */
+  public static long bytes(List<TensorSpec> inputs, List<TensorSpec> outputs) {
+    long sum = 0;
+    for (TensorSpec input : inputs) {
+      sum += input.byteSize();
+    }
+    for (TensorSpec output : outputs) {
+      sum += output.byteSize();
+    }
+    return sum;
+  }
+
+  /** Floating-point operations, counting one for a function such as exp. */
+  public static long flops(Op op, List<TensorSpec> inputs, List<TensorSpec> outputs) {
     Shape output = outputs.getFirst().shape();
     return switch (op) {
       case View _ -> 0;
@@ -47,6 +41,7 @@ final class Work {
       case Softmax _ -> 5 * output.size();
       case LogSoftmax _ -> 5 * output.size();
       case LayerNorm _ -> 8 * output.size();
+      case Fused fused -> fused.program().steps().size() * output.size();
       case SgdStep _ -> 6 * output.size();
       case AdamStep _ -> 14 * output.size();
       default -> Math.max(output.size(), inputs.isEmpty() ? 0 : inputs.getFirst().shape().size());

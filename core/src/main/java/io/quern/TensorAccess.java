@@ -1,0 +1,63 @@
+package io.quern;
+
+import io.quern.backend.Buffer;
+import io.quern.op.TensorSpec;
+
+/** The memory behind tensors, for those who plan and run graphs. Applications do not need it. */
+public final class TensorAccess {
+  private TensorAccess() {}
+
+  /** The buffer that a tensor shares with its views; its layout says where in it. */
+  public static Buffer buffer(Tensor tensor) {
+    return tensor.storage().buffer();
+  }
+
+  /**
+   * Keeps a tensor's memory in place until {@link #unhold}.
+   *
+   * @throws IllegalStateException if it was closed; the message starts with {@code op}
+   */
+  public static void hold(Tensor tensor, String op) {
+    tensor.hold(op);
+  }
+
+  /** Undoes one {@link #hold}. */
+  public static void unhold(Tensor tensor) {
+    tensor.unhold();
+  }
+
+  /** A contiguous tensor with undefined elements. */
+  public static Tensor allocate(Device device, TensorSpec spec) {
+    return Tensor.allocate(device, spec);
+  }
+
+  /** A contiguous tensor with undefined elements that no scope closes. */
+  public static Tensor detached(Device device, TensorSpec spec) {
+    Tensor tensor = Tensor.allocate(device, spec);
+    try {
+      return tensor.aliasOutsideScopes("allocate");
+    } finally {
+      tensor.close("the plan that made it");
+    }
+  }
+
+  /** A contiguous tensor on a buffer that is not memory. */
+  public static Tensor symbolic(Device device, TensorSpec spec, Buffer buffer) {
+    return Tensor.on(device, spec, buffer);
+  }
+
+  /** A tensor on the same memory that no scope closes. */
+  public static Tensor share(Tensor tensor) {
+    return tensor.aliasOutsideScopes("compile");
+  }
+
+  /** A number that changes whenever an op writes into the tensor's memory. */
+  public static long version(Tensor tensor) {
+    return tensor.storage().version();
+  }
+
+  /** Tells that the tensor's memory was written into. */
+  public static void written(Tensor tensor) {
+    tensor.storage().written();
+  }
+}

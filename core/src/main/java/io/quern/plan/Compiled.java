@@ -1,0 +1,174 @@
+package io.quern.plan;
+
+import io.quern.Device;
+import io.quern.Tensor;
+import io.quern.TensorAccess;
+import io.quern.grad.Tape;
+import io.quern.graph.Graph;
+import io.quern.graph.Pass;
+import io.quern.graph.Trace;
+import io.quern.op.TensorSpec;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
+
+/**
+ * A function of tensors that runs as plans, one for each combination of shapes and dtypes it is
+ * called with. Thread-safe.
+ */
+public final class Compiled {
+  private final Device device;
+  private final Function<List<Tensor>, List<Tensor>> function;
+  private final List<TensorSpec> inputs;
+  private final List<Pass> passes;
+  private final boolean fixed;
+  private final Map<List<TensorSpec>, Entry> plans;
+
+  /** Compiles for {@code inputs} at once, for others when they are met. */
+  public Compiled(
+      Device device, Function<List<Tensor>, List<Tensor>> function, List<TensorSpec> inputs) {
+    this(device, function, inputs, Pass.enabled(), false, new ConcurrentHashMap<>());
+    entry(inputs);
+  }
+
+  private Compiled(
+      Device device,
+      Function<List<Tensor>, List<Tensor>> function,
+      List<TensorSpec> inputs,
+      List<Pass> passes,
+      boolean fixed,
+      Map<List<TensorSpec>, Entry> plans) {
+    this.device = device;
+    this.function = function;
+    this.inputs = List.copyOf(inputs);
+    this.passes = passes;
+    this.fixed = fixed;
+    this.plans = plans;
+  }
+
+  /** A plan, and what was folded into it when it was made. */
+  private record Entry(Plan plan, List<Tensor> folded, List<Long> versions) {
+    boolean isCurrent() {
+      for (int i = 0; i < folded.size(); i++) {
+        if (TensorAccess.version(folded.get(i)) != versions.get(i)) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
+  /** This function, which throws when it is called with other shapes than it was compiled for. */
+  public Compiled fixed() {
+    return new Compiled(device, function, inputs, passes, true, plans);
+  }
+
+  /** This function compiled with these passes only. */
+  public Compiled with(Pass... only) {
+    return new Compiled(device, function, inputs, List.of(only), fixed, new ConcurrentHashMap<>());
+  }
+
+  /**
+   * Runs the function.
+   *
+   * @return its only result, as a new tensor
+   */
+  public Tensor run(Tensor... arguments) {
+    Tensor[] results = runAll(arguments);
+    if (results.length != 1) {
+      throw new IllegalStateException(
+          "compiled: the function has " + results.length + " results; use runAll");
+    }
+    return results[0];
+  }
+
+  /** Runs the function and gives its results as new tensors. */
+  public Tensor[] runAll(Tensor... arguments) {
+    Plan plan = planFor(arguments);
+    Tensor[] results = new Tensor[plan.outputs().size()];
+    for (int i = 0; i < results.length; i++) {
+      results[i] = TensorAccess.allocate(device, plan.outputs().get(i));
+    }
+    Tensor[] packed = arguments.clone();
+    try {
+      for (int i = 0; i < packed.length; i++) {
+        Tensor argument = arguments[i];
+        packed[i] = Tape.withoutRecording(argument::contiguous);
+      }
+      plan.run(packed, results);
+      return results;
+    } finally {
+      for (int i = 0; i < packed.length; i++) {
+        if (packed[i] != arguments[i]) {
+          packed[i].close();
+        }
+      }
+    }
+  }
+
+  /**
+   * Runs the function and writes its results into contiguous tensors; arguments are contiguous too.
+   * Allocates nothing.
+   */
+  public void runInto(Tensor[] arguments, Tensor[] results) {
+    planFor(arguments).run(arguments, results);
+  }
+
+  /** The plan for the shapes that the function was compiled for. */
+  public Plan plan() {
+    return entry(inputs).plan;
+  }
+
+  /** Waits until the kernels of {@link #plan} are as fast as they will be. */
+  public Compiled warmUp() {
+    plan().warmUp();
+    return this;
+  }
+
+  private Plan planFor(Tensor[] arguments) {
+    if (matches(arguments)) {
+      return entry(inputs).plan;
+    }
+    List<TensorSpec> specs = Arrays.stream(arguments).map(Tensor::spec).toList();
+    if (fixed) {
+      throw new IllegalArgumentException(
+          "compiled: expected arguments " + inputs + ", found " + specs);
+    }
+    return entry(specs).plan;
+  }
+
+  private boolean matches(Tensor[] arguments) {
+    boolean matches = arguments.length == inputs.size();
+    for (int i = 0; matches && i < arguments.length; i++) {
+      matches =
+          arguments[i].dtype() == inputs.get(i).dtype()
+              && arguments[i].shape().equals(inputs.get(i).shape());
+    }
+    return matches;
+  }
+
+  private Entry entry(List<TensorSpec> specs) {
+    Entry entry = plans.get(specs);
+    if (entry != null && entry.isCurrent()) {
+      return entry;
+    }
+    return plans.compute(
+        specs, (key, old) -> old != null && old.isCurrent() ? old : compile(specs));
+  }
+
+  private Entry compile(List<TensorSpec> specs) {
+    Graph graph = Trace.of(function, device, specs);
+    for (Pass pass : passes) {
+      graph = pass.apply(graph);
+    }
+    List<Tensor> folded =
+        graph.captured().stream()
+            .flatMap(captured -> captured.sources().stream())
+            .distinct()
+            .toList();
+    List<Long> versions = folded.stream().map(TensorAccess::version).toList();
+    return new Entry(Planner.plan(graph), folded, versions);
+  }
+}

@@ -1,0 +1,98 @@
+package io.quern.plan;
+
+import io.quern.Tensor;
+import io.quern.graph.HostValue;
+import io.quern.op.TensorSpec;
+
+/** A range of memory that steps of a plan read and write. */
+abstract sealed class Memory {
+  private final long bytes;
+
+  private Memory(long bytes) {
+    this.bytes = bytes;
+  }
+
+  long bytes() {
+    return bytes;
+  }
+
+  /** Part of the arena, for results that are used up within a run. */
+  static final class Temporary extends Memory {
+    private long offset = -1;
+
+    Temporary(long bytes) {
+      super(bytes);
+    }
+
+    /** Bytes from the start of the arena, once it is laid out. */
+    long offset() {
+      return offset;
+    }
+
+    void place(long at) {
+      offset = at;
+    }
+  }
+
+  /** Part of the arena that the application writes at the start of each run. */
+  static final class Host extends Memory {
+    private final HostValue source;
+    private final Temporary place;
+
+    Host(TensorSpec spec, HostValue source) {
+      super(spec.byteSize());
+      this.source = source;
+      this.place = new Temporary(spec.byteSize());
+    }
+
+    HostValue source() {
+      return source;
+    }
+
+    Temporary place() {
+      return place;
+    }
+  }
+
+  /** An argument of a run. */
+  static final class Argument extends Memory {
+    private final int index;
+
+    Argument(int index, long bytes) {
+      super(bytes);
+      this.index = index;
+    }
+
+    int index() {
+      return index;
+    }
+  }
+
+  /** A result of a run. */
+  static final class Output extends Memory {
+    private final int index;
+
+    Output(int index, long bytes) {
+      super(bytes);
+      this.index = index;
+    }
+
+    int index() {
+      return index;
+    }
+  }
+
+  /** A tensor of the application. */
+  static final class Captured extends Memory {
+    private final Tensor tensor;
+
+    Captured(Tensor tensor) {
+      super(tensor.spec().byteSize());
+      this.tensor = tensor;
+    }
+
+    Tensor tensor() {
+      return tensor;
+    }
+  }
+}

@@ -1,0 +1,38 @@
+package io.quern.plan;
+
+import io.quern.backend.Kernel;
+import io.quern.op.Op;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A kernel on certain memory; outputs are contiguous. */
+record Step(Op op, Kernel kernel, List<Place> inputs, List<Place> outputs) {
+  Step {
+    inputs = List.copyOf(inputs);
+    outputs = List.copyOf(outputs);
+  }
+
+  /** Inputs, then outputs. */
+  List<Place> operands() {
+    List<Place> operands = new ArrayList<>(inputs);
+    operands.addAll(outputs);
+    return operands;
+  }
+
+  /** This step with other memory wherever it uses {@code old}. */
+  Step with(Memory old, Memory memory) {
+    return new Step(op, kernel, moved(inputs, old, memory), moved(outputs, old, memory));
+  }
+
+  private static List<Place> moved(List<Place> places, Memory old, Memory memory) {
+    return places.stream().map(place -> place.moved(old, memory)).toList();
+  }
+
+  boolean reads(Memory memory) {
+    return inputs.stream().anyMatch(place -> place.memory().equals(memory));
+  }
+
+  boolean writes(Memory memory) {
+    return outputs.stream().anyMatch(place -> place.memory().equals(memory));
+  }
+}
