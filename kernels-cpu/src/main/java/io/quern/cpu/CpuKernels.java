@@ -7,6 +7,7 @@ import io.quern.cpu.conv.ConvWeightGrad;
 import io.quern.cpu.elementwise.ElementwiseKernel;
 import io.quern.cpu.elementwise.FillKernel;
 import io.quern.cpu.elementwise.RandomKernel;
+import io.quern.cpu.fused.FusedKernel;
 import io.quern.cpu.gemm.MatMulKernel;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.index.ConcatKernel;
@@ -29,6 +30,7 @@ import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.Fill;
+import io.quern.op.Fused;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
 import io.quern.op.LayerNorm;
@@ -59,6 +61,7 @@ final class CpuKernels {
         .add(Conv2dWeightGrad.class, "conv2d_weight_grad_" + gemm, ConvWeightGrad::create)
         .add(Unary.class, "unary_f32", ElementwiseKernel::unary)
         .add(Binary.class, "binary_f32", ElementwiseKernel::binary)
+        .add(Fused.class, "fused_f32", FusedKernel::create)
         .add(Compare.class, "compare_f32", ElementwiseKernel::compare)
         .add(Where.class, "where_f32", ElementwiseKernel::where)
         .add(Cast.class, "cast", ElementwiseKernel::cast)

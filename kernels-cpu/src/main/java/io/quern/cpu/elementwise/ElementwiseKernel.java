@@ -11,9 +11,6 @@ import io.quern.op.Compare;
 import io.quern.op.Unary;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Workers;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,7 +21,6 @@ public final class ElementwiseKernel implements Kernel {
   private static final boolean VECTOR = VectorTier.chosen().isVector();
   private static final int CHUNK = 16384;
   private static final int TILE = 1024;
-  private static final Map<Object, Loop> LOOPS = new ConcurrentHashMap<>();
 
   private final Loop loop;
   private final String name;
@@ -53,10 +49,6 @@ public final class ElementwiseKernel implements Kernel {
     this.direct = all;
   }
 
-  private static Loop loop(Object fn, Function<Object, Loop> make) {
-    return LOOPS.computeIfAbsent(fn, make);
-  }
-
   private static String name(String function) {
     return function + (VECTOR ? "_f32" : "_f32_scalar");
   }
@@ -66,8 +58,7 @@ public final class ElementwiseKernel implements Kernel {
     if (!key.all(DType.F32) || !(key.op() instanceof Unary(Unary.Fn fn))) {
       return null;
     }
-    Loop loop = loop(fn, f -> VECTOR ? VectorUnaryF32.of(fn) : ScalarUnaryF32.of(fn));
-    return new ElementwiseKernel(key, loop, name(key.op().name()));
+    return new ElementwiseKernel(key, Loops.unary(fn), name(key.op().name()));
   }
 
   /** A kernel for a Binary of F32, or null. */
@@ -75,9 +66,7 @@ public final class ElementwiseKernel implements Kernel {
     if (!key.all(DType.F32) || !(key.op() instanceof Binary(Binary.Fn fn))) {
       return null;
     }
-    boolean vector = VECTOR && fn != Binary.Fn.POW;
-    Loop loop = loop(fn, f -> vector ? VectorBinaryF32.of(fn) : ScalarBinaryF32.of(fn));
-    return new ElementwiseKernel(key, loop, name(key.op().name()));
+    return new ElementwiseKernel(key, Loops.binary(fn), name(key.op().name()));
   }
 
   /** A kernel for a Compare of F32, or null. */
@@ -85,8 +74,7 @@ public final class ElementwiseKernel implements Kernel {
     if (key.dtype(0) != DType.F32 || !(key.op() instanceof Compare(Compare.Fn fn))) {
       return null;
     }
-    Loop loop = loop(fn, f -> CompareF32.of(fn));
-    return new ElementwiseKernel(key, loop, "compare_f32");
+    return new ElementwiseKernel(key, Loops.compare(fn), "compare_f32");
   }
 
   /** A kernel for a Where of F32, or null. */

@@ -1,7 +1,7 @@
 package io.quern.cpu.elementwise;
 
 /** The inner loop of an elementwise kernel over operands without gaps. Thread-safe. */
-interface Loop {
+public interface Loop {
   /** Computes {@code n} elements; addresses of operands that the op does not have are 0. */
   void run(long a, long b, long c, long out, long n);
 }

@@ -3,6 +3,7 @@ package io.quern.cpu.elementwise;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 
@@ -19,22 +20,46 @@ public final class Specialised {
 
   /** An instance of a copy of the lookup's class, in which {@code value} is the class data. */
   public static Object copy(MethodHandles.Lookup template, Object value) {
+    MethodHandles.Lookup copy = define(template, value);
+    try {
+      return copy.findConstructor(copy.lookupClass(), MethodType.methodType(void.class)).invoke();
+    } catch (Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw failed(template, value, e);
+    }
+  }
+
+  /** A static method of a copy of the lookup's class, in which {@code value} is the class data. */
+  static MethodHandle method(
+      MethodHandles.Lookup template, Object value, String name, MethodType type) {
+    MethodHandles.Lookup copy = define(template, value);
+    try {
+      return copy.findStatic(copy.lookupClass(), name, type);
+    } catch (ReflectiveOperationException e) {
+      throw failed(template, value, e);
+    }
+  }
+
+  private static MethodHandles.Lookup define(MethodHandles.Lookup template, Object value) {
     Class<?> type = template.lookupClass();
     String file = type.getName().substring(type.getPackageName().length() + 1) + ".class";
     try (InputStream bytes = type.getResourceAsStream(file)) {
       if (bytes == null) {
         throw new IllegalStateException("specialise: no class file of " + type.getName());
       }
-      MethodHandles.Lookup copy =
-          template.defineHiddenClassWithClassData(bytes.readAllBytes(), value, true);
-      return copy.findConstructor(copy.lookupClass(), MethodType.methodType(void.class)).invoke();
+      return template.defineHiddenClassWithClassData(bytes.readAllBytes(), value, true);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    } catch (Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException("specialise: " + type.getName() + " for " + value, e);
+    } catch (IllegalAccessException e) {
+      throw failed(template, value, e);
     }
+  }
+
+  private static IllegalStateException failed(
+      MethodHandles.Lookup template, Object value, Throwable cause) {
+    return new IllegalStateException(
+        "specialise: " + template.lookupClass().getName() + " for " + value, cause);
   }
 
   /** The class data of the calling copy; in the template itself, which is never run, null. */

@@ -6,7 +6,9 @@ import static io.quern.runtime.Raw.ALL;
 import static io.quern.runtime.Raw.ORDER;
 
 import io.quern.op.Binary;
+import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
@@ -16,6 +18,15 @@ final class VectorBinaryF32 implements Loop {
 
   static Loop of(Binary.Fn fn) {
     return (Loop) Specialised.copy(MethodHandles.lookup(), fn);
+  }
+
+  /** The function on one vector of each side, for generated loops. */
+  static MethodHandle function(Binary.Fn fn) {
+    return Specialised.method(
+        MethodHandles.lookup(),
+        fn,
+        "apply",
+        MethodType.methodType(FloatVector.class, FloatVector.class, FloatVector.class));
   }
 
   @Override

@@ -7,7 +7,9 @@ import static io.quern.runtime.Raw.ORDER;
 
 import io.quern.cpu.math.VectorMath;
 import io.quern.op.Unary;
+import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
 import jdk.incubator.vector.FloatVector;
 
 /** Template of the vector loops of {@link Unary}. */
@@ -16,6 +18,15 @@ final class VectorUnaryF32 implements Loop {
 
   static Loop of(Unary.Fn fn) {
     return (Loop) Specialised.copy(MethodHandles.lookup(), fn);
+  }
+
+  /** The function on one vector, for generated loops. */
+  static MethodHandle function(Unary.Fn fn) {
+    return Specialised.method(
+        MethodHandles.lookup(),
+        fn,
+        "apply",
+        MethodType.methodType(FloatVector.class, FloatVector.class));
   }
 
   @Override
