@@ -117,6 +117,11 @@ public abstract class Optimizer {
     return this;
   }
 
+  /** Whether {@link #step} checks the gradients first. */
+  public final boolean refusesNonFinite() {
+    return refuseNonFinite;
+  }
+
   /** Number of steps so far. */
   public final long steps() {
     return steps;

@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
-import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,10 +32,16 @@ public final class HostMemory {
   private static final int SLAB = 1 << 20;
   private static final int LARGE = SLAB / 4;
 
+  /** Size classes up to the largest long. */
+  private static final int CLASSES = 4 * (63 - 7);
+
   private static final HostMemory SHARED = new HostMemory(defaultLimit());
 
   private final long limit;
-  private final TreeMap<Long, ArrayDeque<Block>> unused = new TreeMap<>();
+
+  /** Free blocks by {@link #classIndex}. */
+  private final List<ArrayDeque<Block>> unused = new ArrayList<>();
+
   private final List<Slab> slabs = new ArrayList<>();
   private @Nullable Slab current;
   private long mappedBytes;
@@ -47,6 +52,9 @@ public final class HostMemory {
   /** A pool of its own, for tests. */
   HostMemory(long limit) {
     this.limit = limit;
+    for (int i = 0; i < CLASSES; i++) {
+      unused.add(new ArrayDeque<>());
+    }
   }
 
   /** The pool that all tensors of the process share. */
@@ -132,7 +140,7 @@ public final class HostMemory {
     if (block.slab != null) {
       block.slab.live--;
     }
-    unused.computeIfAbsent(block.bytes, size -> new ArrayDeque<>()).push(block);
+    unused.get(classIndex(block.bytes)).push(block);
   }
 
   public synchronized Usage usage() {
@@ -158,8 +166,7 @@ public final class HostMemory {
   }
 
   private @Nullable Block take(long rounded) {
-    ArrayDeque<Block> same = unused.get(rounded);
-    Block block = same == null ? null : same.poll();
+    Block block = unused.get(classIndex(rounded)).poll();
     if (block == null) {
       block = rounded <= LARGE ? cut(rounded) : map(rounded);
     }
@@ -179,8 +186,8 @@ public final class HostMemory {
 
   /** The smallest unused block that is large enough, for when nothing can be mapped any more. */
   private @Nullable Block takeLarger(long bytes) {
-    for (ArrayDeque<Block> blocks : unused.tailMap(bytes).values()) {
-      Block block = blocks.poll();
+    for (int i = classIndex(bytes); i < CLASSES; i++) {
+      Block block = unused.get(i).poll();
       if (block != null) {
         return block;
       }
@@ -231,9 +238,8 @@ public final class HostMemory {
    */
   private void unmapUnused(long wanted) {
     long gained = 0;
-    var classes = unused.descendingMap().headMap((long) LARGE, false).values().iterator();
-    while (gained < wanted && classes.hasNext()) {
-      ArrayDeque<Block> blocks = classes.next();
+    for (int i = CLASSES - 1; gained < wanted && i > classIndex(LARGE); i--) {
+      ArrayDeque<Block> blocks = unused.get(i);
       while (gained < wanted && !blocks.isEmpty()) {
         Block block = blocks.pop();
         if (block.mapping != null) {
@@ -249,8 +255,8 @@ public final class HostMemory {
   }
 
   private void unmapSlabs() {
-    for (ArrayDeque<Block> blocks : unused.headMap((long) LARGE, true).values()) {
-      blocks.removeIf(block -> block.slab != null && block.slab.live == 0);
+    for (int i = 0; i <= classIndex(LARGE); i++) {
+      unused.get(i).removeIf(block -> block.slab != null && block.slab.live == 0);
     }
     for (Slab slab : slabs) {
       if (slab.live == 0) {
@@ -285,6 +291,16 @@ public final class HostMemory {
     }
     long step = Long.highestOneBit(bytes - 1) / 4;
     return (bytes + step - 1) / step * step;
+  }
+
+  /** Number of a size class; larger ones have larger numbers. */
+  static int classIndex(long rounded) {
+    if (rounded <= 4 * ALIGNMENT) {
+      return (int) (rounded / ALIGNMENT) - 1;
+    }
+    int power = 63 - Long.numberOfLeadingZeros(rounded - 1);
+    int quarter = (int) ((rounded - 1 - (1L << power)) >> (power - 2));
+    return 4 * (power - 7) + quarter;
   }
 
   private static long defaultLimit() {

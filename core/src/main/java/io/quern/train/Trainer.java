@@ -47,6 +47,7 @@ public final class Trainer {
   private final Optimizer optimizer;
   private final Loss loss;
   private Rng rng;
+  private @Nullable TrainStep trainStep;
   private Progress progress = Progress.START;
   private long batches;
   private volatile boolean stopped;
@@ -190,6 +191,7 @@ public final class Trainer {
     saved.restore(model, optimizer);
     progress = saved.progress();
     rng = Rng.of(saved.rng());
+    trainStep = null;
   }
 
   /** Writes all that {@link #resume} needs. */
@@ -324,26 +326,34 @@ public final class Trainer {
     try (TensorScope _ = TensorScope.open("a training step")) {
       Tensor input = batch.input().to(device);
       Tensor target = batch.target().to(device);
-      Tensor prediction = model.forward(input, Mode.training(rng));
-      Tensor batchLoss = loss.of(prediction, target);
-      double value = batchLoss.item();
+      TrainStep.Outcome outcome = trainStep().forwardBackward(input, target);
+      double value = outcome.loss().item();
       if (!Double.isFinite(value)) {
         throw new ArithmeticException(nonFinite(value, input, target));
       }
-      Gradients gradients = clip(batchLoss.backward());
+      Gradients gradients = clip(outcome.gradients());
       if (options.schedule != null) {
         optimizer.learningRate(options.schedule.at(progress.step()));
       }
-      optimizer.step(gradients);
+      trainStep().update(gradients);
       Tape.withoutRecording(
           () -> {
             for (Metric metric : options.metrics) {
-              metric.update(prediction, target);
+              metric.update(outcome.prediction(), target);
             }
             return value;
           });
       return value;
     }
+  }
+
+  private TrainStep trainStep() {
+    TrainStep step = trainStep;
+    if (step == null) {
+      step = new TrainStep(model, optimizer, loss, Mode.training(rng));
+      trainStep = step;
+    }
+    return step;
   }
 
   private Gradients clip(Gradients gradients) {

@@ -31,6 +31,15 @@ class HostMemoryTest {
   }
 
   @Test
+  void sizeClassesAreNumberedInOrder() {
+    int expected = 0;
+    for (long bytes = 1; bytes <= 1L << 60; bytes = HostMemory.sizeClass(bytes) + 1) {
+      assertThat(HostMemory.classIndex(HostMemory.sizeClass(bytes))).isEqualTo(expected++);
+    }
+    assertThat(HostMemory.classIndex(Long.MAX_VALUE)).isGreaterThan(expected);
+  }
+
+  @Test
   void sizeClassesAreFew() {
     long classes = 0;
     for (long bytes = 1; bytes <= MEGABYTE; bytes = HostMemory.sizeClass(bytes) + 1) {

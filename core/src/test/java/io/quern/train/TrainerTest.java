@@ -158,7 +158,7 @@ class TrainerTest {
     assertThat(seen).hasSize(2).allMatch(Tensor::isClosed);
     assertThat(model.parameters().values()).noneMatch(Tensor::isClosed);
     assertThat(model.buffers().values()).noneMatch(Tensor::isClosed);
-    assertThatThrownBy(seen.get(0)::neg).hasMessageContaining("used after a training step ended");
+    assertThatThrownBy(seen.get(0)::neg).hasMessageContaining("used after a traced function ended");
   }
 
   @Test
