@@ -92,6 +92,7 @@ class ArchitectureTest {
                   "io.quern",
                   "io.quern.op",
                   "io.quern.grad",
+                  "io.quern.plan.Compiled",
                   "io.quern.nn",
                   "io.quern.optim",
                   "io.quern.io",

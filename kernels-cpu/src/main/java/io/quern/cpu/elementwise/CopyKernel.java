@@ -12,6 +12,7 @@ final class CopyKernel implements Kernel {
   private final Gatherer gatherer;
   private final long count;
   private final int bytes;
+  private final Workers.Task<Operands> task = this::copy;
 
   CopyKernel(KernelKey key) {
     this.bytes = key.dtype(0).bytes();
@@ -22,19 +23,16 @@ final class CopyKernel implements Kernel {
   @Override
   public void run(Operands operands) {
     int chunks = Math.toIntExact((count + CHUNK - 1) / CHUNK);
-    Workers.shared().run(CopyKernel::task, new Call(this, operands), chunks);
+    Workers.shared().run(task, operands, chunks);
   }
 
-  private record Call(CopyKernel kernel, Operands operands) {}
-
-  private static void task(Call call, int chunk) {
-    CopyKernel kernel = call.kernel;
+  private void copy(Operands operands, int chunk) {
     long first = (long) chunk * CHUNK;
-    kernel.gatherer.copy(
-        call.operands.address(0),
+    gatherer.copy(
+        operands.address(0),
         first,
-        Math.min(CHUNK, kernel.count - first),
-        call.operands.address(1) + kernel.bytes * first);
+        Math.min(CHUNK, count - first),
+        operands.address(1) + bytes * first);
   }
 
   @Override

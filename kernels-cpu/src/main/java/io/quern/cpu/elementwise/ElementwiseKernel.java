@@ -29,6 +29,7 @@ public final class ElementwiseKernel implements Kernel {
   private final int[] bytes;
   private final @Nullable Gatherer[] gatherers;
   private final boolean direct;
+  private final Workers.Task<Operands> task = this::compute;
 
   private ElementwiseKernel(KernelKey key, Loop loop, String name) {
     this.loop = loop;
@@ -99,16 +100,11 @@ public final class ElementwiseKernel implements Kernel {
   @Override
   public void run(Operands operands) {
     int chunks = Math.toIntExact((count + CHUNK - 1) / CHUNK);
-    Workers.shared().run(ElementwiseKernel::task, new Call(this, operands), chunks);
+    Workers.shared().run(task, operands, chunks);
   }
 
-  private record Call(ElementwiseKernel kernel, Operands operands) {}
-
-  private static void task(Call call, int chunk) {
-    call.kernel.compute(call.operands, (long) chunk * CHUNK);
-  }
-
-  private void compute(Operands operands, long first) {
+  private void compute(Operands operands, int chunk) {
+    long first = (long) chunk * CHUNK;
     long end = Math.min(count, first + CHUNK);
     if (direct) {
       loop.run(

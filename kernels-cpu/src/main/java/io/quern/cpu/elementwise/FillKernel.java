@@ -15,6 +15,7 @@ public final class FillKernel implements Kernel {
 
   private final long count;
   private final float value;
+  private final Workers.Task<Operands> task = this::fill;
 
   private FillKernel(long count, float value) {
     this.count = count;
@@ -31,16 +32,13 @@ public final class FillKernel implements Kernel {
   @Override
   public void run(Operands operands) {
     int chunks = Math.toIntExact((count + CHUNK - 1) / CHUNK);
-    Workers.shared().run(FillKernel::task, new Call(this, operands.address(0)), chunks);
+    Workers.shared().run(task, operands, chunks);
   }
 
-  private record Call(FillKernel kernel, long address) {}
-
-  private static void task(Call call, int chunk) {
+  private void fill(Operands operands, int chunk) {
     long first = (long) chunk * CHUNK;
-    long n = Math.min(CHUNK, call.kernel.count - first);
-    float value = call.kernel.value;
-    long to = call.address + 4 * first;
+    long n = Math.min(CHUNK, count - first);
+    long to = operands.address(0) + 4 * first;
     for (long i = 0; i < n; i++) {
       Raw.putFloat(to + 4 * i, value);
     }

@@ -17,6 +17,7 @@ public final class RandomKernel implements Kernel {
 
   private final boolean normal;
   private final long count;
+  private final Workers.Task<Operands> task = this::draw;
 
   private RandomKernel(boolean normal, long count) {
     this.normal = normal;
@@ -34,23 +35,21 @@ public final class RandomKernel implements Kernel {
 
   @Override
   public void run(Operands operands) {
-    long key = operands.address(0);
-    Call call = new Call(this, Raw.getLong(key), Raw.getLong(key + 8), operands.address(1));
-    Workers.shared().run(RandomKernel::task, call, Math.toIntExact((count + CHUNK - 1) / CHUNK));
+    Workers.shared().run(task, operands, Math.toIntExact((count + CHUNK - 1) / CHUNK));
   }
 
-  private record Call(RandomKernel kernel, long seed, long counter, long to) {}
-
-  private static void task(Call call, int chunk) {
-    RandomKernel kernel = call.kernel;
+  private void draw(Operands operands, int chunk) {
+    long seed = Raw.getLong(operands.address(0));
+    long counter = Raw.getLong(operands.address(0) + 8);
+    long to = operands.address(1);
     long first = (long) chunk * CHUNK;
-    long end = Math.min(kernel.count, first + CHUNK);
+    long end = Math.min(count, first + CHUNK);
     int[] words = new int[4];
     for (long i = first; i < end; i += 4) {
-      Philox.block(call.seed, call.counter + i / 4, 0, words);
+      Philox.block(seed, counter + i / 4, 0, words);
       for (int lane = 0; lane < Math.min(4, end - i); lane++) {
-        float value = kernel.normal ? normal(words, lane) : (words[lane] >>> 8) * 0x1p-24f;
-        Raw.putFloat(call.to + 4 * (i + lane), value);
+        float value = normal ? normal(words, lane) : (words[lane] >>> 8) * 0x1p-24f;
+        Raw.putFloat(to + 4 * (i + lane), value);
       }
     }
   }

@@ -1,6 +1,10 @@
 package io.quern.cpu.optim;
 
+import io.quern.backend.Operands;
 import io.quern.cpu.VectorTier;
+import io.quern.op.AdamStep;
+import io.quern.op.SgdStep;
+import io.quern.runtime.Raw;
 
 /** Loops of the optimiser steps, with the same bits in both implementations. Thread-safe. */
 abstract class StepMath {
@@ -17,40 +21,35 @@ abstract class StepMath {
     return Chosen.INSTANCE;
   }
 
-  /** Addresses of one call: parameter, gradient, velocity, and the two outputs. */
-  record Sgd(long p, long g, long v, long pOut, long vOut) {
-    Sgd at(long bytes) {
-      return new Sgd(p + bytes, g + bytes, v + bytes, pOut + bytes, vOut + bytes);
-    }
+  /** Elements {@code first} to {@code first + n - 1} of an SgdStep. */
+  abstract void sgd(SgdStep op, Operands operands, long first, long n);
+
+  /** Elements {@code first} to {@code first + n - 1} of an AdamStep. */
+  abstract void adam(AdamStep op, Operands operands, long first, long n);
+
+  // ---- factors of AdamStep, from its scalars [lr, c1, c2] --------------------------------------
+
+  private static double scalar(Operands operands, int index) {
+    return Raw.getFloat(operands.address(4) + 4L * index);
   }
 
-  /** Addresses of one call: parameter, gradient, m, v, and the three outputs. */
-  record Adam(long p, long g, long m, long v, long pOut, long mOut, long vOut) {
-    Adam at(long bytes) {
-      return new Adam(
-          p + bytes, g + bytes, m + bytes, v + bytes, pOut + bytes, mOut + bytes, vOut + bytes);
-    }
+  /** What the parameter is scaled by first. */
+  static float keep(AdamStep op, Operands operands) {
+    return (float) (op.decoupled() ? 1 - scalar(operands, 0) * op.weightDecay() : 1);
   }
 
-  /** Factors of {@link io.quern.op.SgdStep}. */
-  record SgdFactors(float lr, float momentum, boolean nesterov, float decay) {}
+  /** How much of the parameter is added to the gradient. */
+  static float decay(AdamStep op) {
+    return (float) (op.decoupled() ? 0 : op.weightDecay());
+  }
 
-  /**
-   * Factors of {@link io.quern.op.AdamStep}: {@code keep} scales the parameter first, {@code decay}
-   * adds it to the gradient, {@code rate = lr / c1}, {@code unbias = 1 / c2}.
-   */
-  record AdamFactors(
-      float beta1,
-      float oneMinusBeta1,
-      float beta2,
-      float oneMinusBeta2,
-      float epsilon,
-      float keep,
-      float decay,
-      float rate,
-      float unbias) {}
+  /** {@code lr / c1}. */
+  static float rate(Operands operands) {
+    return (float) (scalar(operands, 0) / scalar(operands, 1));
+  }
 
-  abstract void sgd(Sgd at, SgdFactors factors, long n);
-
-  abstract void adam(Adam at, AdamFactors factors, long n);
+  /** {@code 1 / c2}. */
+  static float unbias(Operands operands) {
+    return (float) (1 / scalar(operands, 2));
+  }
 }
