@@ -2,6 +2,7 @@
 module io.quern {
   requires tools.jackson.core;
   requires java.management;
+  requires jdk.jfr;
   requires static transitive org.jspecify;
 
   exports io.quern;

@@ -1,6 +1,7 @@
 package io.quern;
 
 import io.quern.backend.Buffer;
+import io.quern.op.Layout;
 import io.quern.op.TensorSpec;
 
 /** The memory behind tensors, for those who plan and run graphs. Applications do not need it. */
@@ -44,6 +45,11 @@ public final class TensorAccess {
   /** A contiguous tensor on a buffer that is not memory. */
   public static Tensor symbolic(Device device, TensorSpec spec, Buffer buffer) {
     return Tensor.on(device, spec, buffer);
+  }
+
+  /** A tensor with another layout on the same memory. */
+  public static Tensor view(Tensor tensor, Layout layout) {
+    return tensor.alias("view", layout);
   }
 
   /** A tensor on the same memory that no scope closes. */

@@ -12,6 +12,7 @@ import io.quern.op.Concat;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.Epilogue;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.Gather;
@@ -95,6 +96,7 @@ final class GradRules {
       case LogSoftmax(int axis) -> list(g().sub(y().exp().mul(g().sumKeep(axis))));
       case LayerNorm norm -> decomposed(norm);
       case Fused fused -> decomposed(fused);
+      case Epilogue epilogue -> decomposed(epilogue);
       case Pool2dGrad _, SgdStep _, AdamStep _ ->
           throw new UnsupportedOperationException(
               "backward: " + op.name() + " has no gradient; detach() its inputs");

@@ -19,7 +19,9 @@ public enum Pass {
   /** Drops what nobody uses. */
   DEAD_CODE(DeadCode::apply),
   /** Turns chains of elementwise functions into one op. */
-  FUSE(FuseElementwise::apply);
+  FUSE(FuseElementwise::apply),
+  /** Joins products and the elementwise functions of their results. */
+  EPILOGUES(FuseEpilogues::apply);
 
   private static final Knob OFF =
       Knob.of("quern.passes.off", "", "graph passes to leave out, such as fuse,cse; or all");

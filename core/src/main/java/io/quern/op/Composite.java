@@ -6,7 +6,8 @@ import java.util.List;
  * An op that other ops can express. A backend without a kernel for it runs the decomposition, and
  * its gradient follows from the decomposition unless there is a shorter rule.
  */
-public sealed interface Composite extends Op permits Softmax, LogSoftmax, LayerNorm, Fused {
+public sealed interface Composite extends Op
+    permits Softmax, LogSoftmax, LayerNorm, Fused, Epilogue {
   /** The op in terms of others. */
   <T> T decompose(OpBuilder<T> builder, List<T> inputs);
 }

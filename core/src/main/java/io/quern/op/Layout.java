@@ -122,6 +122,11 @@ public final class Layout {
     return new Layout(shape.with(axis, count), stepped, at);
   }
 
+  /** The same elements {@code by} positions further. */
+  public Layout moved(long by) {
+    return new Layout(shape, strides, offset + by);
+  }
+
   /** Reverses {@code axis}. */
   public Layout flip(int axis) {
     long[] flipped = strides.clone();

@@ -70,6 +70,30 @@ public record ScalarProgram(int inputs, List<Step> steps) {
     return inputs + steps.size() - 1;
   }
 
+  /**
+   * The same code on inputs in another order.
+   *
+   * @param order the new number of each input; several may become one
+   * @param count number of inputs then
+   */
+  public ScalarProgram withInputs(int[] order, int count) {
+    List<Step> renumbered = new ArrayList<>();
+    for (Step step : steps) {
+      renumbered.add(
+          switch (step) {
+            case Literal literal -> literal;
+            case Apply1(Unary.Fn fn, int x) -> new Apply1(fn, renumber(x, order, count));
+            case Apply2(Binary.Fn fn, int x, int y) ->
+                new Apply2(fn, renumber(x, order, count), renumber(y, order, count));
+          });
+    }
+    return new ScalarProgram(count, renumbered);
+  }
+
+  private int renumber(int value, int[] order, int count) {
+    return value < inputs ? order[value] : value - inputs + count;
+  }
+
   /** The program as ops on whole tensors, one after another. */
   public <T> T replay(OpBuilder<T> builder, List<T> values) {
     List<T> all = new ArrayList<>(values);

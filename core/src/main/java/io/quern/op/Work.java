@@ -41,6 +41,9 @@ public final class Work {
       case Softmax _ -> 5 * output.size();
       case LogSoftmax _ -> 5 * output.size();
       case LayerNorm _ -> 8 * output.size();
+      case Epilogue epilogue ->
+          flops(epilogue.product(), inputs.subList(0, epilogue.operands()), outputs)
+              + epilogue.program().steps().size() * output.size();
       case Fused fused -> fused.program().steps().size() * output.size();
       case SgdStep _ -> 6 * output.size();
       case AdamStep _ -> 14 * output.size();

@@ -159,9 +159,13 @@ public final class Compiled {
   }
 
   private Entry compile(List<TensorSpec> specs) {
+    long start = System.nanoTime();
     Graph graph = Trace.of(function, device, specs);
+    Debug.traced(graph);
     for (Pass pass : passes) {
-      graph = pass.apply(graph);
+      Graph rewritten = pass.apply(graph);
+      Debug.passed(pass.label(), graph, rewritten);
+      graph = rewritten;
     }
     List<Tensor> folded =
         graph.captured().stream()
@@ -169,6 +173,8 @@ public final class Compiled {
             .distinct()
             .toList();
     List<Long> versions = folded.stream().map(TensorAccess::version).toList();
-    return new Entry(Planner.plan(graph), folded, versions);
+    Plan plan = Planner.plan(graph);
+    Debug.planned(plan, System.nanoTime() - start);
+    return new Entry(plan, folded, versions);
   }
 }

@@ -120,7 +120,11 @@ final class Frame {
     }
   }
 
-  void run() {
+  void run(Plan plan) {
+    if (Debug.watchesRuns() || StepEvent.isOn()) {
+      new WatchedRun(plan).run(kernels, operands);
+      return;
+    }
     for (int i = 0; i < kernels.length; i++) {
       kernels[i].run(operands[i]);
     }

@@ -127,7 +127,7 @@ public final class Plan {
         TensorAccess.hold(results[heldResults], "plan");
       }
       frame.bind(arguments, results);
-      frame.run();
+      frame.run(this);
       for (Tensor tensor : written) {
         TensorAccess.written(tensor);
       }

@@ -95,6 +95,15 @@ public final class ErrorCases {
     refused(cases, new Unary(Unary.Fn.EXP), "needs a float dtype", of(DType.I32, 2));
     refused(cases, new Unary(Unary.Fn.NEG), "needs a numeric dtype", of(DType.BOOL, 2));
     refused(cases, new Unary(Unary.Fn.NEG), "U8 has no negative values", of(DType.U8, 2));
+    Op biased = EpilogueCases.biasRelu();
+    refused(cases, biased, "takes 3 inputs, found 2", f32(2, 3), f32(3, 4));
+    refused(
+        cases,
+        biased,
+        "the result of the chain must have shape [2, 4], found [5, 2, 4]",
+        f32(2, 3),
+        f32(3, 4),
+        f32(5, 1, 1));
     refused(cases, FusedCases.tanh(), "takes 2 inputs, found 1", f32(2));
     refused(cases, FusedCases.tanh(), "shapes [2] and [3] do not broadcast", f32(2), f32(3));
     refused(cases, FusedCases.tanh(), "dtypes differ", f32(2), of(DType.F64, 2));

@@ -39,6 +39,7 @@ public final class OpCases {
     OptimCases.addTo(cases);
     CompositeCases.addTo(cases);
     FusedCases.addTo(cases);
+    EpilogueCases.addTo(cases);
     ViewCases.addTo(cases);
     return List.copyOf(cases);
   }

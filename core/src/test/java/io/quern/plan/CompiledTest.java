@@ -322,7 +322,8 @@ class CompiledTest {
     try {
       assertThatExceptionOfType(IllegalArgumentException.class)
           .isThrownBy(() -> Quern.compile(x -> x, ROW))
-          .withMessageContaining("expected some of [simplify, fold, cse, dead_code, fuse]");
+          .withMessageContaining(
+              "expected some of [simplify, fold, cse, dead_code, fuse, epilogues]");
     } finally {
       System.clearProperty("quern.passes.off");
     }

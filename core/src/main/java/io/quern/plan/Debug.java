@@ -1,0 +1,73 @@
+package io.quern.plan;
+
+import io.quern.graph.Graph;
+import io.quern.op.Fused;
+import io.quern.runtime.Knob;
+import java.util.Locale;
+
+/**
+ * What compiled functions tell about themselves on standard error, more with each level: 1 that a
+ * plan was made, 2 its table, 3 the graph before and after each pass, 4 the code of fused chains, 5
+ * the time of each step of each run, 6 the range of what each step has computed.
+ */
+final class Debug {
+  private static final Knob LEVEL =
+      Knob.of("quern.debug", "0", "0 to 6: what compiled functions print, from plans to values");
+  private static final Knob VALIDATE =
+      Knob.of("quern.validate", "off", "on compares each step of a plan with the reference device");
+
+  /** Level in force when the first plan was made. */
+  static final int CHOSEN = LEVEL.intValue(0, 6);
+
+  /** Whether steps are compared with the reference device. */
+  static final boolean VALIDATES = VALIDATE.isOn();
+
+  private Debug() {}
+
+  /** Whether runs go step by step under supervision. */
+  static boolean watchesRuns() {
+    return CHOSEN >= 5 || VALIDATES;
+  }
+
+  static void traced(Graph graph) {
+    if (CHOSEN >= 3) {
+      print("traced:\n" + graph);
+    }
+  }
+
+  static void passed(String pass, Graph before, Graph after) {
+    if (CHOSEN >= 3 && !before.toString().equals(after.toString())) {
+      print("after " + pass + ":\n" + after);
+    }
+  }
+
+  static void planned(Plan plan, long nanos) {
+    if (CHOSEN == 1) {
+      print(
+          String.format(
+              Locale.ROOT,
+              "plan %s: %d steps, arena %,d bytes, made in %.1f ms",
+              plan.outputs(),
+              plan.steps(),
+              plan.arenaBytes(),
+              nanos / 1e6));
+    }
+    if (CHOSEN >= 2) {
+      print(plan.describe());
+    }
+    if (CHOSEN >= 4) {
+      int number = 0;
+      for (Step step : plan.stepList()) {
+        if (step.op() instanceof Fused fused) {
+          print("step " + number + ": " + fused.program());
+        }
+        number++;
+      }
+    }
+  }
+
+  @SuppressWarnings("SystemOut") // asked for by the user who sets the knob
+  static void print(String text) {
+    System.err.println(text);
+  }
+}
