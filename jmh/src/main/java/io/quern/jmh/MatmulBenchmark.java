@@ -1,9 +1,13 @@
 package io.quern.jmh;
 
+import io.quern.Device;
+import io.quern.Quern;
 import io.quern.Rng;
 import io.quern.Tensor;
+import io.quern.plan.Compiled;
 import io.quern.runtime.Workers;
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -34,8 +38,9 @@ public class MatmulBenchmark {
   @Param({"1", "2"})
   public int workers;
 
-  private Tensor left;
-  private Tensor right;
+  private Compiled compiled;
+  private Tensor[] arguments;
+  private Tensor[] result;
 
   /** The three sizes in {@code MxKxN}. */
   public static long[] sizes(String shape) {
@@ -48,13 +53,18 @@ public class MatmulBenchmark {
     Workers.setThreads(workers);
     long[] sizes = sizes(shape);
     Rng rng = Rng.of(1);
-    left = rng.normal(sizes[0], sizes[1]);
-    right = rng.normal(sizes[1], sizes[2]);
+    arguments = new Tensor[] {rng.normal(sizes[0], sizes[1]), rng.normal(sizes[1], sizes[2])};
+    result = new Tensor[] {Tensor.zeros(sizes[0], sizes[2])};
+    compiled =
+        Quern.compile(
+            Device.cpu(),
+            in -> List.of(in.get(0).matmul(in.get(1))),
+            List.of(arguments[0].spec(), arguments[1].spec()));
   }
 
   /** One product. */
   @Benchmark
   public void quern() {
-    left.matmul(right).close();
+    compiled.runInto(arguments, result);
   }
 }

@@ -17,7 +17,7 @@ import ai.djl.training.GradientCollector;
 import ai.djl.training.Trainer;
 import ai.djl.training.loss.Loss;
 import ai.djl.training.optimizer.Optimizer;
-import io.quern.jmh.CnnTrainBenchmark;
+import io.quern.jmh.TrainBenchmark;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -32,14 +32,18 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** {@link CnnTrainBenchmark} through libtorch: the same layers, loss and optimiser. */
+/** {@link TrainBenchmark} through libtorch: the same layers, loss and optimiser. */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.Throughput)
 @Fork(5)
 @Warmup(iterations = 5, time = 1)
 @Measurement(iterations = 5, time = 1)
-public class TorchCnnTrainBenchmark {
-  private static final int BATCH = CnnTrainBenchmark.BATCH;
+public class TorchTrainBenchmark {
+  private static final int BATCH = TrainBenchmark.BATCH;
+
+  /** {@code cnn} or {@code mlp}. */
+  @Param({"cnn", "mlp"})
+  public String network;
 
   /** Threads that compute. */
   @Param({"1", "2"})
@@ -50,7 +54,16 @@ public class TorchCnnTrainBenchmark {
   private NDArray images;
   private NDArray labels;
 
-  private static SequentialBlock network() {
+  private static SequentialBlock network(String name) {
+    if (name.equals("mlp")) {
+      return new SequentialBlock()
+          .add(Blocks.batchFlattenBlock())
+          .add(Linear.builder().setUnits(512).build())
+          .add(Activation.reluBlock())
+          .add(Linear.builder().setUnits(512).build())
+          .add(Activation.reluBlock())
+          .add(Linear.builder().setUnits(10).build());
+    }
     Shape pair = new Shape(2, 2);
     return new SequentialBlock()
         .add(convolution(32))
@@ -77,8 +90,8 @@ public class TorchCnnTrainBenchmark {
   @Setup(Level.Trial)
   public void setUp() {
     Torch.start(workers);
-    model = Model.newInstance("cnn", "PyTorch");
-    model.setBlock(network());
+    model = Model.newInstance(network, "PyTorch");
+    model.setBlock(network(network));
     trainer =
         model.newTrainer(
             new DefaultTrainingConfig(Loss.softmaxCrossEntropyLoss())
