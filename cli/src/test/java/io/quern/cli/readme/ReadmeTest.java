@@ -25,7 +25,8 @@ class ReadmeTest {
             .results()
             .map(block -> block.group(1).strip())
             .toList();
-    assertThat(blocks).containsExactly(example("Train.java"), example("Predict.java"));
+    assertThat(blocks)
+        .containsExactly(example("Train.java"), example("Predict.java"), example("Compile.java"));
   }
 
   private static String example(String file) throws IOException {
@@ -42,5 +43,6 @@ class ReadmeTest {
     Train.run(DATA, file);
     assertThat(file).exists();
     Predict.run(file, new float[784]);
+    Compile.run(io.quern.nn.ModelFile.load(file).module(), io.quern.Tensor.zeros(1, 784));
   }
 }

@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.Twins;
 import io.quern.cpu.VectorTier;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
@@ -22,7 +23,7 @@ public final class ElementwiseKernel implements Kernel {
   private static final int CHUNK = 16384;
   private static final int TILE = 1024;
 
-  private final Loop loop;
+  private final Twins<Loop> loop;
   private final String name;
   private final long count;
   private final int inputs;
@@ -31,7 +32,7 @@ public final class ElementwiseKernel implements Kernel {
   private final boolean direct;
   private final Workers.Task<Operands> task = this::compute;
 
-  private ElementwiseKernel(KernelKey key, Loop loop, String name) {
+  private ElementwiseKernel(KernelKey key, Twins<Loop> loop, String name) {
     this.loop = loop;
     this.name = name;
     this.count = key.output().shape().size();
@@ -81,7 +82,7 @@ public final class ElementwiseKernel implements Kernel {
   /** A kernel for a Where of F32, or null. */
   public static @Nullable Kernel where(KernelKey key) {
     return key.dtype(1) == DType.F32
-        ? new ElementwiseKernel(key, SimpleLoops::where, "where_f32")
+        ? new ElementwiseKernel(key, Twins.only(SimpleLoops::where), "where_f32")
         : null;
   }
 
@@ -94,7 +95,7 @@ public final class ElementwiseKernel implements Kernel {
       return new CopyKernel(key);
     }
     Loop loop = SimpleLoops.cast(key.dtype(0), key.dtype(1));
-    return loop == null ? null : new ElementwiseKernel(key, loop, "cast");
+    return loop == null ? null : new ElementwiseKernel(key, Twins.only(loop), "cast");
   }
 
   @Override
@@ -104,10 +105,11 @@ public final class ElementwiseKernel implements Kernel {
   }
 
   private void compute(Operands operands, int chunk) {
+    Loop now = loop.get();
     long first = (long) chunk * CHUNK;
     long end = Math.min(count, first + CHUNK);
     if (direct) {
-      loop.run(
+      now.run(
           address(operands, 0, first),
           inputs > 1 ? address(operands, 1, first) : 0,
           inputs > 2 ? address(operands, 2, first) : 0,
@@ -119,7 +121,7 @@ public final class ElementwiseKernel implements Kernel {
     for (long at = first; at < end; at += TILE) {
       long n = Math.min(TILE, end - at);
       boolean fresh = at == first;
-      loop.run(
+      now.run(
           staged(operands, 0, at, n, scratch.address(), fresh),
           inputs > 1 ? staged(operands, 1, at, n, scratch.address(), fresh) : 0,
           inputs > 2 ? staged(operands, 2, at, n, scratch.address(), fresh) : 0,
@@ -145,6 +147,11 @@ public final class ElementwiseKernel implements Kernel {
       gatherer.copy(operands.address(index), 0, Math.min(TILE, count), to);
     }
     return to;
+  }
+
+  @Override
+  public boolean warmUp() {
+    return loop.await();
   }
 
   @Override

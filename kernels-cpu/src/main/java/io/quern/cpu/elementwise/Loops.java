@@ -1,6 +1,7 @@
 package io.quern.cpu.elementwise;
 
-import io.quern.cpu.VectorTier;
+import io.quern.cpu.Trial;
+import io.quern.cpu.Twins;
 import io.quern.op.Binary;
 import io.quern.op.Compare;
 import io.quern.op.Unary;
@@ -10,26 +11,47 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** The loops of elementwise functions of F32, made when they are first asked for. Thread-safe. */
 public final class Loops {
-  private static final boolean VECTOR = VectorTier.chosen().isVector();
-  private static final Map<Object, Loop> LOOPS = new ConcurrentHashMap<>();
+  private static final int TRIAL = 256;
+  private static final Map<Object, Twins<Loop>> LOOPS = new ConcurrentHashMap<>();
   private static final Map<Object, MethodHandle> FUNCTIONS = new ConcurrentHashMap<>();
 
   private Loops() {}
 
-  /** The loop of a function of one operand, in the process' tier. */
-  public static Loop unary(Unary.Fn fn) {
-    return LOOPS.computeIfAbsent(fn, key -> VECTOR ? VectorUnaryF32.of(fn) : ScalarUnaryF32.of(fn));
+  /** The loop of a function of one operand. */
+  public static Twins<Loop> unary(Unary.Fn fn) {
+    return LOOPS.computeIfAbsent(
+        fn,
+        key ->
+            Twins.ofKernel(
+                key + " of floats",
+                () -> ScalarUnaryF32.of(fn),
+                () -> VectorUnaryF32.of(fn),
+                loop ->
+                    Trial.run(
+                        2, TRIAL, o -> loop.run(o.address(0), 0, 0, o.address(1), TRIAL - 3))));
   }
 
-  /** The loop of a function of two operands, in the process' tier. */
-  public static Loop binary(Binary.Fn fn) {
+  /** The loop of a function of two operands. */
+  public static Twins<Loop> binary(Binary.Fn fn) {
     return LOOPS.computeIfAbsent(
-        fn, key -> VECTOR && isVectorised(fn) ? VectorBinaryF32.of(fn) : ScalarBinaryF32.of(fn));
+        fn,
+        key ->
+            isVectorised(fn)
+                ? Twins.ofKernel(
+                    key + " of floats",
+                    () -> ScalarBinaryF32.of(fn),
+                    () -> VectorBinaryF32.of(fn),
+                    loop ->
+                        Trial.run(
+                            3,
+                            TRIAL,
+                            o -> loop.run(o.address(0), o.address(1), 0, o.address(2), TRIAL - 3)))
+                : Twins.only(ScalarBinaryF32.of(fn)));
   }
 
   /** The loop of a comparison. */
-  static Loop compare(Compare.Fn fn) {
-    return LOOPS.computeIfAbsent(fn, key -> CompareF32.of(fn));
+  static Twins<Loop> compare(Compare.Fn fn) {
+    return LOOPS.computeIfAbsent(fn, key -> Twins.only(CompareF32.of(fn)));
   }
 
   /** Whether there is a {@link #vectorFunction} for it. */

@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.Twins;
 import io.quern.cpu.elementwise.Gatherer;
 import io.quern.op.Fused;
 import io.quern.op.ScalarProgram;
@@ -26,7 +27,7 @@ public final class FusedKernel implements Kernel {
 
   private final ScalarProgram program;
   private final Iteration iteration;
-  private final FusedLoops.Entry loop;
+  private final Twins<FusedLoop> loop;
   private final boolean inPlace;
   private final boolean[] single;
   private final long count;
@@ -95,12 +96,13 @@ public final class FusedKernel implements Kernel {
     long from = chunk % partsPerRun * CHUNK;
     long n = partsPerRun == 1 ? iteration.inner() : Math.min(CHUNK, iteration.inner() - from);
     HostMemory.Block table = HostMemory.shared().allocate(8L * (inputs + 1));
+    FusedLoop now = loop.get();
     for (long run = first; run < last; run++) {
       for (int i = 0; i <= inputs; i++) {
         long address = operands.address(i) + iteration.offset(i, run);
         Raw.putLong(table.address() + 8L * i, address + from * iteration.innerStride(i));
       }
-      loop.run(table.address(), n);
+      now.run(table.address(), n);
     }
     HostMemory.shared().free(table);
   }
@@ -111,6 +113,7 @@ public final class FusedKernel implements Kernel {
     long tableBytes = 64L * ((8L * (inputs + 1) + 63) / 64);
     HostMemory.Block memory = HostMemory.shared().allocate(tableBytes + 4L * TILE * inputs);
     long table = memory.address();
+    FusedLoop now = loop.get();
     for (long at = first; at < end; at += TILE) {
       long n = Math.min(TILE, end - at);
       for (int i = 0; i < inputs; i++) {
@@ -118,7 +121,7 @@ public final class FusedKernel implements Kernel {
         Raw.putLong(table + 8L * i, staged(operands, i, at, n, staged));
       }
       Raw.putLong(table + 8L * inputs, operands.address(inputs) + 4 * at);
-      loop.run(table, n);
+      now.run(table, n);
     }
     HostMemory.shared().free(memory);
   }

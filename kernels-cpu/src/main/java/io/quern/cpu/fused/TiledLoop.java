@@ -1,10 +1,13 @@
 package io.quern.cpu.fused;
 
+import io.quern.cpu.Twins;
 import io.quern.cpu.elementwise.Loop;
 import io.quern.cpu.elementwise.Loops;
 import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -16,7 +19,7 @@ final class TiledLoop extends FusedLoop {
 
   private final ScalarProgram program;
   private final boolean[] uniform;
-  private final Loop[] loops;
+  private final List<Twins<Loop>> loops = new ArrayList<>();
   private final int[] left;
   private final int[] right;
 
@@ -29,19 +32,18 @@ final class TiledLoop extends FusedLoop {
     List<ScalarProgram.Step> steps = program.steps();
     this.program = program;
     this.uniform = uniform.clone();
-    this.loops = new Loop[steps.size()];
     this.left = new int[steps.size()];
     this.right = new int[steps.size()];
-    for (int i = 0; i < loops.length; i++) {
+    for (int i = 0; i < steps.size(); i++) {
       switch (steps.get(i)) {
-        case ScalarProgram.Literal _ -> loops[i] = Loops.unary(io.quern.op.Unary.Fn.NEG);
+        case ScalarProgram.Literal _ -> loops.add(Twins.only(TiledLoop::unused));
         case ScalarProgram.Apply1(var fn, int x) -> {
-          loops[i] = Loops.unary(fn);
+          loops.add(Loops.unary(fn));
           left[i] = x;
           right[i] = x;
         }
         case ScalarProgram.Apply2(var fn, int x, int y) -> {
-          loops[i] = Loops.binary(fn);
+          loops.add(Loops.binary(fn));
           left[i] = x;
           right[i] = y;
         }
@@ -49,6 +51,10 @@ final class TiledLoop extends FusedLoop {
     }
     this.buffer = new int[program.result() + 1];
     this.buffers = assignBuffers();
+  }
+
+  private static void unused(long a, long b, long c, long out, long n) {
+    throw new IllegalStateException("fused: a literal has no loop");
   }
 
   private boolean isLiteral(int value) {
@@ -59,14 +65,14 @@ final class TiledLoop extends FusedLoop {
   /** Values that stay the same have buffers of their own; others share when they are used up. */
   private int assignBuffers() {
     int[] lastUse = new int[buffer.length];
-    for (int i = 0; i < loops.length; i++) {
+    for (int i = 0; i < loops.size(); i++) {
       if (!isLiteral(program.inputs() + i)) {
         lastUse[left[i]] = i;
         lastUse[right[i]] = i;
       }
     }
     int count = 0;
-    java.util.ArrayDeque<Integer> free = new java.util.ArrayDeque<>();
+    ArrayDeque<Integer> free = new ArrayDeque<>();
     for (int value = 0; value < buffer.length; value++) {
       boolean input = value < program.inputs();
       if ((input && uniform[value]) || isLiteral(value)) {
@@ -75,7 +81,7 @@ final class TiledLoop extends FusedLoop {
         buffer[value] = -1;
       }
     }
-    for (int i = 0; i < loops.length - 1; i++) {
+    for (int i = 0; i < loops.size() - 1; i++) {
       int value = program.inputs() + i;
       if (isLiteral(value)) {
         continue;
@@ -126,17 +132,20 @@ final class TiledLoop extends FusedLoop {
 
   private void tile(long addresses, long first, long n, long scratch) {
     long output = Raw.getLong(addresses + 8L * program.inputs()) + 4 * first;
-    for (int i = 0; i < loops.length; i++) {
+    for (int i = 0; i < loops.size(); i++) {
       int value = program.inputs() + i;
       if (!isLiteral(value)) {
-        long to = i == loops.length - 1 ? output : at(value, scratch);
-        loops[i].run(
-            operand(left[i], addresses, first, scratch),
-            operand(right[i], addresses, first, scratch),
-            0,
-            to,
-            n);
-      } else if (i == loops.length - 1) {
+        long to = i == loops.size() - 1 ? output : at(value, scratch);
+        loops
+            .get(i)
+            .get()
+            .run(
+                operand(left[i], addresses, first, scratch),
+                operand(right[i], addresses, first, scratch),
+                0,
+                to,
+                n);
+      } else if (i == loops.size() - 1) {
         fill((float) ((ScalarProgram.Literal) program.steps().get(i)).value(), n, output);
       }
     }

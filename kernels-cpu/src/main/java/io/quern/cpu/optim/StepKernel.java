@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.Twins;
 import io.quern.op.AdamStep;
 import io.quern.op.SgdStep;
 import io.quern.runtime.Workers;
@@ -11,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Optimiser steps over contiguous floats, in one pass over memory; outputs may be the inputs. */
 public final class StepKernel implements Kernel {
-  private static final StepMath MATH = StepMath.chosen();
+  private static final Twins<StepMath> MATH = StepMath.chosen();
   private static final int CHUNK = 16384;
 
   private final long count;
@@ -34,14 +35,16 @@ public final class StepKernel implements Kernel {
   /** The kernel of an SgdStep, or null when it is not contiguous F32. */
   public static @Nullable Kernel sgd(KernelKey key) {
     return fits(key) && key.op() instanceof SgdStep op
-        ? new StepKernel(key, "sgd_f32", (operands, first, n) -> MATH.sgd(op, operands, first, n))
+        ? new StepKernel(
+            key, "sgd_f32", (operands, first, n) -> MATH.get().sgd(op, operands, first, n))
         : null;
   }
 
   /** The kernel of an AdamStep, or null when it is not contiguous F32. */
   public static @Nullable Kernel adam(KernelKey key) {
     return fits(key) && key.op() instanceof AdamStep op
-        ? new StepKernel(key, "adam_f32", (operands, first, n) -> MATH.adam(op, operands, first, n))
+        ? new StepKernel(
+            key, "adam_f32", (operands, first, n) -> MATH.get().adam(op, operands, first, n))
         : null;
   }
 
@@ -58,6 +61,11 @@ public final class StepKernel implements Kernel {
   private void step(Operands operands, int chunk) {
     long first = (long) chunk * CHUNK;
     step.run(operands, first, Math.min(CHUNK, count - first));
+  }
+
+  @Override
+  public boolean warmUp() {
+    return MATH.await();
   }
 
   @Override

@@ -1,23 +1,34 @@
 package io.quern.cpu.optim;
 
 import io.quern.backend.Operands;
-import io.quern.cpu.VectorTier;
+import io.quern.cpu.Trial;
+import io.quern.cpu.Twins;
 import io.quern.op.AdamStep;
 import io.quern.op.SgdStep;
 import io.quern.runtime.Raw;
 
 /** Loops of the optimiser steps, with the same bits in both implementations. Thread-safe. */
 abstract class StepMath {
+  private static final int TRIAL = 128;
+  private static final SgdStep SGD = new SgdStep(0.9, true, 0.01);
+  private static final AdamStep ADAM = new AdamStep(0.9, 0.99, 1e-8, 0.01, true);
+
   /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
-    static final StepMath INSTANCE =
-        VectorTier.chosen().isVector() ? new VectorStepMath() : new ScalarStepMath();
+    static final Twins<StepMath> INSTANCE =
+        Twins.ofKernel(
+            "optimiser steps",
+            ScalarStepMath::new,
+            VectorStepMath::new,
+            math ->
+                Trial.run(8, TRIAL, operands -> math.adam(ADAM, operands, 0, TRIAL - 3))
+                    + Trial.run(8, TRIAL, operands -> math.sgd(SGD, operands, 0, TRIAL - 3)));
   }
 
   StepMath() {}
 
-  /** The implementation of this process. */
-  static StepMath chosen() {
+  /** The implementations of this process. */
+  static Twins<StepMath> chosen() {
     return Chosen.INSTANCE;
   }
 

@@ -1,0 +1,145 @@
+package io.quern.cpu;
+
+import io.quern.runtime.Knob;
+import java.lang.System.Logger.Level;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import java.util.function.ToLongFunction;
+
+/**
+ * Two implementations with the same bits: one that is there at once, and a faster one whose code
+ * the JVM must compile first, during which it is a thousand times slower. A background thread runs
+ * the second one on small work until it is compiled, compares the bits and puts it in place.
+ * Thread-safe.
+ */
+public final class Twins<T> {
+  private static final Knob WARMUP =
+      Knob.of(
+          "quern.warmup",
+          "on",
+          "off uses vector kernels at once, slow as they are until the JVM has compiled them");
+  private static final boolean WARMS = WARMUP.isOn();
+  private static final System.Logger LOG = System.getLogger("io.quern");
+
+  /** How long the faster one may take to get compiled. */
+  private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+  private static final int RUNS = 4;
+  private static final int WINS = 3;
+  private static final ThreadPoolExecutor BACKGROUND = background();
+
+  private final CompletableFuture<Boolean> decided;
+  private volatile T current;
+
+  private Twins(T current, CompletableFuture<Boolean> decided) {
+    this.current = current;
+    this.decided = decided;
+  }
+
+  private static ThreadPoolExecutor background() {
+    ThreadPoolExecutor executor =
+        new ThreadPoolExecutor(
+            1,
+            1,
+            1,
+            TimeUnit.SECONDS,
+            new LinkedBlockingQueue<>(),
+            Thread.ofPlatform().daemon().name("quern-warmup").factory());
+    executor.allowCoreThreadTimeOut(true);
+    return executor;
+  }
+
+  /** Always the same. */
+  public static <T> Twins<T> only(T one) {
+    return new Twins<>(one, CompletableFuture.completedFuture(true));
+  }
+
+  /**
+   * The scalar implementation of a kernel now, the vector one when it is ready; one of them for
+   * ever when there are no vectors or {@code quern.warmup} is off.
+   *
+   * @param trial runs an implementation on small work and gives a hash of the results' bits
+   */
+  public static <T> Twins<T> ofKernel(
+      String name,
+      Supplier<? extends T> scalar,
+      Supplier<? extends T> vector,
+      ToLongFunction<T> trial) {
+    if (!VectorTier.chosen().isVector()) {
+      return only(scalar.get());
+    }
+    return of(name, scalar, vector, trial);
+  }
+
+  /** {@code ready} now, and {@code compiled} when it is faster; at once without warm-up. */
+  public static <T> Twins<T> of(
+      String name,
+      Supplier<? extends T> ready,
+      Supplier<? extends T> compiled,
+      ToLongFunction<T> trial) {
+    return WARMS ? warming(name, ready, compiled, trial) : only(compiled.get());
+  }
+
+  static <T> Twins<T> warming(
+      String name,
+      Supplier<? extends T> ready,
+      Supplier<? extends T> compiled,
+      ToLongFunction<T> trial) {
+    Twins<T> twins = new Twins<>(ready.get(), new CompletableFuture<>());
+    BACKGROUND.execute(() -> twins.decide(name, compiled, trial));
+    return twins;
+  }
+
+  /** The implementation to use now. */
+  public T get() {
+    return current;
+  }
+
+  /** Waits for the decision; whether the faster implementation is in use. */
+  public boolean await() {
+    return decided.join();
+  }
+
+  private void decide(String name, Supplier<? extends T> compiled, ToLongFunction<T> trial) {
+    boolean faster = false;
+    try {
+      T ready = current;
+      T candidate = compiled.get();
+      if (trial.applyAsLong(ready) != trial.applyAsLong(candidate)) {
+        LOG.log(Level.WARNING, "{0}: other results once compiled; left aside", name);
+      } else if (isFaster(candidate, ready, trial)) {
+        current = candidate;
+        faster = true;
+      } else {
+        LOG.log(Level.INFO, "{0}: does not get faster; stays as it is", name);
+      }
+    } catch (RuntimeException | LinkageError e) {
+      LOG.log(Level.WARNING, name + ": cannot be made faster", e);
+    } finally {
+      decided.complete(faster);
+    }
+  }
+
+  private static <T> boolean isFaster(T candidate, T ready, ToLongFunction<T> trial) {
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    int wins = 0;
+    while (wins < WINS && System.nanoTime() < deadline) {
+      wins = time(candidate, trial) < time(ready, trial) ? wins + 1 : 0;
+    }
+    return wins == WINS;
+  }
+
+  private static <T> long time(T one, ToLongFunction<T> trial) {
+    long best = Long.MAX_VALUE;
+    for (int i = 0; i < RUNS; i++) {
+      long start = System.nanoTime();
+      var _ = trial.applyAsLong(one);
+      best = Math.min(best, System.nanoTime() - start);
+    }
+    return best;
+  }
+}
