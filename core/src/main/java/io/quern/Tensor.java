@@ -8,6 +8,7 @@ import io.quern.graph.HostValue;
 import io.quern.graph.Symbol;
 import io.quern.graph.Trace;
 import io.quern.op.ArgReduce;
+import io.quern.op.Attention;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
@@ -466,6 +467,11 @@ public final class Tensor implements AutoCloseable {
     return Dispatch.run(op, inputs)[0];
   }
 
+  /** Applies an op and gives all of its outputs. */
+  public static Tensor[] applyAll(Op op, Tensor... inputs) {
+    return Dispatch.run(op, inputs);
+  }
+
   /** Applies an op that may have no inputs on a device. */
   public static Tensor apply(Op op, Device device, Tensor... inputs) {
     return Dispatch.run(op, device, inputs)[0];
@@ -867,6 +873,22 @@ public final class Tensor implements AutoCloseable {
   /** Matrix product of the last two dimensions, [.., m, k] x [.., k, n]; the others broadcast. */
   public Tensor matmul(Tensor other) {
     return apply(new MatMul(), this, other);
+  }
+
+  /**
+   * Scaled dot-product attention of these queries, [.., heads, queries, size], with the scale 1 /
+   * sqrt(size); see {@link Attention} for grouped heads, the causal mask and hidden queries.
+   *
+   * @param key [.., key heads, keys, size]
+   * @param value [.., key heads, keys, value size]
+   * @param mask of this dtype, added to the scores, broadcasts to [.., heads, queries, keys]
+   * @param causal whether query i sees the keys 0 to i only
+   * @return [.., heads, queries, value size]
+   */
+  public Tensor attention(Tensor key, Tensor value, @Nullable Tensor mask, boolean causal) {
+    double scale = rank() == 0 ? 1 : 1 / Math.sqrt((double) dim(-1));
+    Op op = new Attention(scale, causal);
+    return mask == null ? apply(op, this, key, value) : apply(op, this, key, value, mask);
   }
 
   /** Slices of {@code axis} at {@code indices} (I64 or I32, any shape). */

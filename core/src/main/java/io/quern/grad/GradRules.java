@@ -4,6 +4,9 @@ import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.op.AdamStep;
 import io.quern.op.ArgReduce;
+import io.quern.op.Attention;
+import io.quern.op.AttentionGrad;
+import io.quern.op.AttentionWeights;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
@@ -97,7 +100,9 @@ final class GradRules {
       case LayerNorm norm -> decomposed(norm);
       case Fused fused -> decomposed(fused);
       case Epilogue epilogue -> decomposed(epilogue);
-      case Pool2dGrad _, SgdStep _, AdamStep _ ->
+      case AttentionWeights weights -> decomposed(weights);
+      case Attention attention -> attention(attention);
+      case Pool2dGrad _, AttentionGrad _, SgdStep _, AdamStep _ ->
           throw new UnsupportedOperationException(
               "backward: " + op.name() + " has no gradient; detach() its inputs");
     };
@@ -303,6 +308,25 @@ final class GradRules {
             : null);
     if (node.inputs().size() == 3) {
       result.add(node.needs(2) ? g().sum(0, 2, 3) : null);
+    }
+    return result;
+  }
+
+  /** A mask that is learned needs the weights themselves, so all goes through them. */
+  private List<@Nullable Tensor> attention(Attention op) {
+    boolean masked = node.inputs().size() == 4;
+    if (masked && node.needs(3)) {
+      return decomposed(op);
+    }
+    List<Tensor> inputs = new ArrayList<>(List.of(x(0), x(1), x(2), y(), g()));
+    if (masked) {
+      inputs.add(x(3));
+    }
+    AttentionGrad grad = new AttentionGrad(op.scale(), op.causal());
+    List<@Nullable Tensor> result =
+        new ArrayList<>(Arrays.asList(Tensor.applyAll(grad, inputs.toArray(Tensor[]::new))));
+    if (masked) {
+      result.add(null);
     }
     return result;
   }

@@ -32,6 +32,7 @@ public sealed interface Op
         TakeAlongGrad,
         Concat,
         Pad,
+        AttentionGrad,
         SgdStep,
         AdamStep,
         Composite {

@@ -45,6 +45,13 @@ public final class Work {
           flops(epilogue.product(), inputs.subList(0, epilogue.operands()), outputs)
               + epilogue.program().steps().size() * output.size();
       case Fused fused -> fused.program().steps().size() * output.size();
+      case AttentionWeights _ -> 2 * output.size() * inputs.getFirst().shape().dim(-1);
+      case Attention _ ->
+          2 * inputs.getFirst().shape().size() * inputs.get(1).shape().dim(-2)
+              + 2 * output.size() * inputs.get(1).shape().dim(-2);
+      case AttentionGrad _ ->
+          6 * output.size() * inputs.get(1).shape().dim(-2)
+              + 4 * inputs.get(4).shape().size() * inputs.get(1).shape().dim(-2);
       case SgdStep _ -> 6 * output.size();
       case AdamStep _ -> 14 * output.size();
       default -> Math.max(output.size(), inputs.isEmpty() ? 0 : inputs.getFirst().shape().size());

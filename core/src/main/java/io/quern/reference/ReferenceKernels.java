@@ -5,6 +5,7 @@ import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.op.AdamStep;
 import io.quern.op.ArgReduce;
+import io.quern.op.AttentionGrad;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
@@ -82,6 +83,7 @@ public final class ReferenceKernels {
           case TakeAlongGrad grad -> ReferenceIndexing.takeAlongGrad(key, grad.axis());
           case Concat concat -> ReferenceIndexing.concat(key, concat.axis());
           case Pad pad -> ReferenceIndexing.pad(key, pad);
+          case AttentionGrad grad -> ReferenceAttention.grad(key, grad);
           case SgdStep step -> ReferenceOptim.sgd(key, step);
           case AdamStep step -> ReferenceOptim.adam(key, step);
         };

@@ -3,6 +3,9 @@ package io.quern.conformance;
 import io.quern.DType;
 import io.quern.Shape;
 import io.quern.op.ArgReduce;
+import io.quern.op.Attention;
+import io.quern.op.AttentionGrad;
+import io.quern.op.AttentionWeights;
 import io.quern.op.Binary;
 import io.quern.op.Compare;
 import io.quern.op.Concat;
@@ -49,6 +52,7 @@ public final class ErrorCases {
     elementwise(cases);
     reductions(cases);
     products(cases);
+    attention(cases);
     indices(cases);
     shapes(cases);
     views(cases);
@@ -218,6 +222,44 @@ public final class ErrorCases {
         "the gradient must have shape [1, 1, 3, 3], found [1, 1, 4, 4]",
         f32(1, 1, 4, 4),
         f32(1, 1, 4, 4));
+  }
+
+  private static void attention(List<ErrorCase> cases) {
+    Op op = new Attention(1, false);
+    Input q = f32(2, 4, 3, 5);
+    Input k = f32(2, 2, 6, 5);
+    refused(cases, op, "takes 3 to 4 inputs, found 2", q, k);
+    refused(cases, op, "dtypes differ", q, k, of(DType.F64, 2, 2, 6, 5));
+    refused(cases, op, "needs queries [.., heads, length, size]", f32(3, 5), f32(6, 5), f32(6, 5));
+    refused(cases, op, "batch or size differ", q, f32(1, 2, 6, 5), f32(1, 2, 6, 5));
+    refused(cases, op, "batch or size differ", q, f32(2, 2, 6, 4), f32(2, 2, 6, 4));
+    refused(
+        cases,
+        op,
+        "4 heads of queries are not a multiple of 3 heads of keys",
+        q,
+        f32(2, 3, 6, 5),
+        f32(2, 3, 6, 5));
+    refused(cases, op, "needs one key or more", q, f32(2, 2, 0, 5), f32(2, 2, 0, 5));
+    refused(cases, op, "values must be keys in number and heads", q, k, f32(2, 2, 5, 5));
+    refused(cases, op, "the mask must broadcast to [2, 4, 3, 6]", q, k, k, f32(2, 2, 4, 3, 6));
+    refused(cases, op, "shapes [2, 1] and [2, 4, 3, 6] do not", q, k, k, f32(2, 1));
+    refused(cases, op, "dtypes differ", q, k, k, of(DType.BOOL, 3, 6));
+    refused(
+        cases,
+        new AttentionWeights(1, true),
+        "needs a float dtype",
+        of(DType.I32, 1, 2, 3),
+        of(DType.I32, 1, 2, 3));
+    refused(
+        cases,
+        new AttentionGrad(1, false),
+        "the gradient must have shape [2, 4, 3, 5], found [2, 4, 3, 6]",
+        q,
+        k,
+        k,
+        q,
+        f32(2, 4, 3, 6));
   }
 
   private static void indices(List<ErrorCase> cases) {

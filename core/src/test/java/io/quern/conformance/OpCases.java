@@ -40,6 +40,7 @@ public final class OpCases {
     CompositeCases.addTo(cases);
     FusedCases.addTo(cases);
     EpilogueCases.addTo(cases);
+    AttentionCases.addTo(cases);
     ViewCases.addTo(cases);
     return List.copyOf(cases);
   }

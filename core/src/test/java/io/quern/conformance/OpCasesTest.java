@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.quern.op.AdamStep;
 import io.quern.op.ArgReduce;
+import io.quern.op.AttentionGrad;
 import io.quern.op.Compare;
 import io.quern.op.Fill;
 import io.quern.op.Iota;
@@ -32,6 +33,7 @@ class OpCasesTest {
           Random.class,
           ArgReduce.class,
           Pool2dGrad.class,
+          AttentionGrad.class,
           SgdStep.class,
           AdamStep.class);
 
