@@ -4,7 +4,8 @@ import io.quern.DType;
 import io.quern.Rng;
 import io.quern.Shape;
 import io.quern.Tensor;
-import io.quern.op.Compare;
+import io.quern.op.AttentionWeights;
+import io.quern.op.Op;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -137,26 +138,27 @@ public final class MultiHeadAttention extends Module {
    * @param key [n, keys, dim]
    * @param value [n, keys, dim]
    * @param mask broadcasts to [n, heads, queries, keys]; BOOL, true where the key takes part, or of
-   *     the dtype of the query, added to the scores. A query all of whose keys are masked by a BOOL
-   *     mask sees all of them alike
+   *     the dtype of the query, added to the scores. A query all of whose keys are hidden gets
+   *     zeros before the output's projection
    * @return [n, queries, dim]
    */
   public Tensor attend(Tensor query, Tensor key, Tensor value, @Nullable Tensor mask, Mode mode) {
     checkSequences(query, key, value);
     Tensor[] projected = project(query, key, value);
-    Tensor scores =
-        heads(projected[0])
-            .mul(1 / Math.sqrt((double) options.dim / options.heads))
-            .matmul(heads(projected[1]).transpose(-1, -2));
-    if (mask != null) {
-      scores = mask.dtype() == DType.BOOL ? hide(scores, mask) : scores.add(mask);
+    Tensor q = heads(projected[0]);
+    Tensor k = heads(projected[1]);
+    Tensor v = heads(projected[2]);
+    Tensor added = mask == null || mask.dtype() != DType.BOOL ? mask : hiding(mask, q);
+    Tensor attended;
+    if (options.dropout > 0 && mode.isTraining()) {
+      double scale = 1 / Math.sqrt((double) options.dim / options.heads);
+      Op op = new AttentionWeights(scale, options.causal);
+      Tensor weights = added == null ? Tensor.apply(op, q, k) : Tensor.apply(op, q, k, added);
+      attended = Dropout.apply(weights, options.dropout, mode).matmul(v);
+    } else {
+      attended = q.attention(k, v, added, options.causal);
     }
-    if (options.causal) {
-      scores = hide(scores, causalMask(scores));
-    }
-    Tensor weights = Dropout.apply(scores.softmax(-1), options.dropout, mode);
-    Tensor joined = weights.matmul(heads(projected[2])).permute(0, 2, 1, 3).reshape(query.shape());
-    return output.forward(joined, mode);
+    return output.forward(attended.permute(0, 2, 1, 3).reshape(query.shape()), mode);
   }
 
   private void checkSequences(Tensor query, Tensor key, Tensor value) {
@@ -223,15 +225,10 @@ public final class MultiHeadAttention extends Module {
         .permute(0, 2, 1, 3);
   }
 
-  /** Scores of hidden keys become so low that softmax gives them 0, but never NaN. */
-  private static Tensor hide(Tensor scores, Tensor visible) {
-    double lowest = scores.dtype() == DType.F16 ? -65504 : -1e30;
-    return Tensor.where(visible, scores, Tensor.full(lowest, scores.dtype(), scores.device()));
-  }
-
-  private static Tensor causalMask(Tensor scores) {
-    long length = scores.dim(-1);
-    Tensor positions = Tensor.arange(length, DType.I64).to(scores.device());
-    return positions.reshape(length, 1).compare(Compare.Fn.GE, positions.reshape(1, length));
+  /** 0 where the mask is true, else -infinity. */
+  private static Tensor hiding(Tensor visible, Tensor like) {
+    Tensor zero = Tensor.full(0, like.dtype(), like.device());
+    Tensor hidden = Tensor.full(Double.NEGATIVE_INFINITY, like.dtype(), like.device());
+    return Tensor.where(visible, zero, hidden);
   }
 }

@@ -254,8 +254,8 @@ final class AttentionCases {
   }
 
   /**
-   * The sums of the formula on absolute values, times the relative error of the weights. The
-   * weights come from a product with a unit matrix; the gradient's products do not cancel.
+   * The sums of the formula on absolute values, times the relative error of the weights; weights
+   * below the least normal float have an absolute error.
    */
   private static List<HostArray> gradMagnitude(AttentionGrad op, List<HostArray> inputs) {
     List<HostArray> scored = new ArrayList<>(inputs.subList(0, 2));
@@ -286,7 +286,7 @@ final class AttentionCases {
       }
       for (int j = 0; j < keys; j++) {
         int row = keyHead * keys + j;
-        double weight = size * p[i * keys + j];
+        double weight = size * Math.max(p[i * keys + j], Values.leastNormal(DType.F32));
         double ds = mean;
         for (int t = 0; t < dv; t++) {
           ds += g[i * dv + t] * v[row * dv + t];

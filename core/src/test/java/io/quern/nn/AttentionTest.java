@@ -142,15 +142,18 @@ class AttentionTest {
   }
 
   @Test
-  void aQueryWithoutKeysAveragesAllAndStaysFinite() {
+  void aQueryWithoutKeysGetsTheBiasAndStaysFinite() {
     MultiHeadAttention attention = attention(false);
+    attention.parameters().get("out_proj.bias").copyFrom(normal(21, DIM));
     Tensor x = normal(2, 1, 3, DIM).requireGrad();
     Tensor nothing = Tensor.full(0, DType.BOOL, x.device(), 3, 3);
     Tensor output = attention.forward(x, nothing, Mode.INFERENCE);
     for (double element : output.sum().backward().get(x).toDoubleArray()) {
       assertThat(element).isFinite();
     }
-    assertClose(output, output.select(1, 0).expand(Shape.of(1, 3, DIM)).toDoubleArray());
+    Tensor bias = attention.parameters().get("out_proj.bias");
+    assertThat(output.toDoubleArray())
+        .containsExactly(bias.expand(Shape.of(1, 3, DIM)).toDoubleArray());
   }
 
   @Test
@@ -159,6 +162,26 @@ class AttentionTest {
     Tensor weights = normal(3, 1, 3, DIM);
     FiniteDifferences.check(
         x -> attention.forward(x, Mode.INFERENCE).mul(weights).sum(), normal(2, 1, 3, DIM));
+  }
+
+  @Test
+  void gradientsUnderMasksAreRight() {
+    MultiHeadAttention attention = attention(false);
+    Tensor weights = normal(3, 1, 3, DIM);
+    Tensor mask = Tensor.ofBytes(new byte[] {1, 0, 1, 0, 0, 0, 1, 1, 0}, 3, 3).to(DType.BOOL);
+    FiniteDifferences.check(
+        x -> attention.forward(x, mask, Mode.INFERENCE).mul(weights).sum(), normal(2, 1, 3, DIM));
+  }
+
+  @Test
+  void dropoutSeesTheSameMasks() {
+    MultiHeadAttention dropping =
+        MultiHeadAttention.builder(DIM, HEADS).causal(true).dropout(1e-9).build(Rng.of(1));
+    Tensor x = Rng.of(2).normal(2, 4, DIM);
+    Tensor mask = Tensor.ofBytes(new byte[] {0, 1, 1, 1}, 1, 4).to(DType.BOOL);
+    assertThat(dropping.forward(x, mask, Mode.training(Rng.of(3))).toFloatArray())
+        .usingComparatorWithPrecision(1e-5f)
+        .containsExactly(dropping.forward(x, mask, Mode.INFERENCE).toFloatArray());
   }
 
   @Test

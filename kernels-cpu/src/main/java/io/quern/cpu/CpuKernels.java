@@ -1,6 +1,8 @@
 package io.quern.cpu;
 
 import io.quern.backend.KernelTable;
+import io.quern.cpu.attention.AttentionGradKernel;
+import io.quern.cpu.attention.AttentionKernel;
 import io.quern.cpu.conv.ConvForward;
 import io.quern.cpu.conv.ConvInputGrad;
 import io.quern.cpu.conv.ConvWeightGrad;
@@ -22,6 +24,8 @@ import io.quern.cpu.reduce.ReduceKernel;
 import io.quern.cpu.rows.RowKernel;
 import io.quern.op.AdamStep;
 import io.quern.op.ArgReduce;
+import io.quern.op.Attention;
+import io.quern.op.AttentionGrad;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
@@ -72,6 +76,8 @@ final class CpuKernels {
         .add(Softmax.class, "softmax_f32_row", RowKernel::softmax)
         .add(LogSoftmax.class, "log_softmax_f32_row", RowKernel::logSoftmax)
         .add(LayerNorm.class, "layer_norm_f32_row", RowKernel::layerNorm)
+        .add(Attention.class, "attention_f32_flash", AttentionKernel::create)
+        .add(AttentionGrad.class, "attention_grad_f32_flash", AttentionGradKernel::create)
         .add(Pool2d.class, "pool2d_f32", PoolKernel::create)
         .add(Pool2dGrad.class, "pool2d_grad_f32", PoolGradKernel::create)
         .add(Gather.class, "gather", GatherKernel::forward)

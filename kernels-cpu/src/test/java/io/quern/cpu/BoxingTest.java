@@ -8,6 +8,8 @@ import io.quern.Rng;
 import io.quern.Tensor;
 import io.quern.grad.Tape;
 import io.quern.op.AdamStep;
+import io.quern.op.Attention;
+import io.quern.op.AttentionGrad;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
@@ -65,6 +67,7 @@ class BoxingTest {
     Tensor images = rng.normal(8, 8, 28, 28);
     Tensor weight = rng.normal(8, 8, 3, 3);
     Tensor rows = rng.normal(1024, 1000);
+    Tensor heads = rng.normal(2, 200, 24);
     Tensor gamma = rng.normal(1000);
     Tensor factors = Tensor.of(new float[] {1e-3f, 0.1f, 0.1f});
     Window window = Window.of(3).padding(1);
@@ -82,6 +85,8 @@ class BoxingTest {
         new Work(new Reduce(Reduce.Fn.SUM, List.of(1), false), List.of(rows)),
         new Work(new Softmax(1), List.of(rows)),
         new Work(new LayerNorm(1, 1e-5), List.of(rows, gamma, gamma)),
+        new Work(new Attention(0.2, true), List.of(heads, heads, heads)),
+        new Work(new AttentionGrad(0.2, true), List.of(heads, heads, heads, heads, heads)),
         new Work(
             new AdamStep(0.9, 0.99, 1e-8, 0, false), List.of(rows, rows, rows, rows, factors)));
   }

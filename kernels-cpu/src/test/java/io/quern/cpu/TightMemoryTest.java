@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.quern.Shape;
 import io.quern.Tensor;
+import io.quern.op.AttentionGrad;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
@@ -89,6 +90,17 @@ class TightMemoryTest {
       ops.put("matmul", () -> matrix.matmul(turned));
       ops.put("sum", () -> table.sum(1));
       ops.put("add", () -> matrix.add(turned));
+      Tensor heads = Tensor.ones(2, 100, 40);
+      ops.put("attention", () -> heads.attention(heads, heads, null, true));
+      ops.put(
+          "attention_grad",
+          () -> {
+            Tensor[] gradients =
+                Tensor.applyAll(new AttentionGrad(1, false), heads, heads, heads, heads, heads);
+            gradients[1].close();
+            gradients[2].close();
+            return gradients[0];
+          });
       ops.put("softmax", () -> matrix.softmax(1));
       return ops;
     }

@@ -1,0 +1,238 @@
+package io.quern.cpu.attention;
+
+import static io.quern.cpu.attention.AttentionShape.KEYS;
+import static io.quern.cpu.attention.AttentionShape.QUERIES;
+import static io.quern.cpu.attention.AttentionShape.ROW;
+import static io.quern.cpu.attention.AttentionShape.roundUp;
+
+import io.quern.DType;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.Operands;
+import io.quern.cpu.gemm.Packing;
+import io.quern.cpu.math.ScalarMath;
+import io.quern.op.Attention;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.Raw;
+import io.quern.runtime.Workers;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Attention of floats of any strides, without a matrix of all scores (Dao et al., FlashAttention,
+ * 2022): a block of queries goes over blocks of keys; maximum, sum and result are corrected when
+ * the maximum grows (Milakov, Gimelshein, Online normalizer calculation for softmax, 2018). Keys
+ * and values are packed once, for all queries. A chunk is one block of queries of one head, or
+ * several when they are small.
+ */
+public final class AttentionKernel implements Kernel {
+  /** Multiply-adds of a chunk, at least. */
+  private static final double CHUNK = 1 << 18;
+
+  private static final AttentionMath MATH = AttentionMath.chosen();
+  private static final long SUMS = 4L * AttentionMath.LANES;
+
+  private final AttentionShape shape;
+  private final long blocks;
+  private final long keyBlocks;
+  private final long perChunk;
+  private final long columns;
+  private final long keyBytes;
+  private final long valueBytes;
+
+  private AttentionKernel(AttentionShape shape) {
+    this.shape = shape;
+    this.blocks = (shape.queries + QUERIES - 1) / QUERIES;
+    this.keyBlocks = (shape.keys + KEYS - 1) / KEYS;
+    this.columns = roundUp(shape.valueSize, Panels.WIDTH);
+    this.keyBytes = Panels.bytes(shape.keys, shape.size);
+    this.valueBytes = keyBlocks * Panels.bytes(shape.valueSize, KEYS);
+    double work =
+        (double) Math.min(shape.queries, QUERIES) * shape.keys * (shape.size + shape.valueSize);
+    this.perChunk = (long) Math.max(1, Math.ceil(CHUNK / Math.max(1, work)));
+  }
+
+  /** The kernel for {@code key}, or null when it is not all F32. */
+  public static @Nullable Kernel create(KernelKey key) {
+    return key.all(DType.F32)
+            && AttentionShape.fits(key)
+            && key.op() instanceof Attention(double scale, boolean causal)
+        ? new AttentionKernel(new AttentionShape(key, 3, scale, causal))
+        : null;
+  }
+
+  private record Call(
+      AttentionKernel kernel, Operands operands, long keys, long values, long offsets) {}
+
+  @Override
+  public void run(Operands operands) {
+    long units = shape.heads.size() * blocks;
+    if (units == 0 || shape.valueSize == 0) {
+      return;
+    }
+    long depth = Math.max(shape.size, KEYS);
+    long toValues = roundUp(shape.keyHeads * keyBytes, HostMemory.ALIGNMENT);
+    long toOffsets = toValues + shape.keyHeads * valueBytes;
+    HostMemory.Block packed = HostMemory.shared().allocate(toOffsets + 4 * depth);
+    try {
+      long address = packed.address();
+      Call call = new Call(this, operands, address, address + toValues, address + toOffsets);
+      Packing.rowOffsets(call.offsets, depth, 4L * Panels.WIDTH);
+      Workers.shared()
+          .run(AttentionKernel::pack, call, Math.toIntExact(shape.keyHeads * keyBlocks));
+      Workers.shared()
+          .run(AttentionKernel::chunk, call, Math.toIntExact((units + perChunk - 1) / perChunk));
+    } finally {
+      HostMemory.shared().free(packed);
+    }
+  }
+
+  /** Packs a block of keys, transposed, and of values. */
+  private static void pack(Call call, int chunk) {
+    AttentionKernel kernel = call.kernel;
+    AttentionShape shape = kernel.shape;
+    long head = chunk / kernel.keyBlocks;
+    long block = chunk - head * kernel.keyBlocks;
+    long first = block * KEYS;
+    long count = Math.min(KEYS, shape.keys - first);
+    Panels.pack(
+        call.operands.address(1) + shape.head(1, head) + first * shape.row(1),
+        shape.step(1),
+        shape.row(1),
+        count,
+        shape.size,
+        call.keys + head * kernel.keyBytes + 4 * first * shape.size);
+    long panel = 4L * Panels.WIDTH * KEYS;
+    long from = call.operands.address(2) + shape.head(2, head) + first * shape.row(2);
+    long to = call.values + head * kernel.valueBytes + block * kernel.columns * 4 * KEYS;
+    for (long j = 0; j < shape.valueSize; j += Panels.WIDTH) {
+      Panels.pack(
+          from + j * shape.step(2),
+          shape.row(2),
+          shape.step(2),
+          Math.min(Panels.WIDTH, shape.valueSize - j),
+          count,
+          to);
+      to += panel;
+    }
+  }
+
+  private static void chunk(Call call, int chunk) {
+    AttentionKernel kernel = call.kernel;
+    AttentionShape shape = kernel.shape;
+    long units = shape.heads.size() * kernel.blocks;
+    long packed = 4 * roundUp((long) QUERIES * shape.size, AttentionMath.LANES);
+    long result = 4 * QUERIES * kernel.columns;
+    HostMemory.Block scratch =
+        HostMemory.shared().allocate(packed + QUERIES * (ROW + SUMS + 64) + result);
+    try {
+      long end = Math.min(units, (chunk + 1) * kernel.perChunk);
+      for (long unit = chunk * kernel.perChunk; unit < end; unit++) {
+        new Block(call, unit / kernel.blocks, unit % kernel.blocks * QUERIES, scratch).run();
+      }
+    } finally {
+      HostMemory.shared().free(scratch);
+    }
+  }
+
+  /** A block of queries of one head on its way over the keys. */
+  private static final class Block {
+    private final AttentionKernel kernel;
+    private final AttentionShape shape;
+    private final Call call;
+    private final long head;
+    private final long first;
+    private final int count;
+    private final long packed;
+    private final long scores;
+    private final long sums;
+    private final long maxima;
+    private final long result;
+
+    Block(Call call, long head, long first, HostMemory.Block scratch) {
+      this.call = call;
+      this.kernel = call.kernel;
+      this.shape = kernel.shape;
+      this.head = head;
+      this.first = first;
+      this.count = (int) Math.min(QUERIES, shape.queries - first);
+      this.scores = scratch.address();
+      this.sums = scores + QUERIES * ROW;
+      this.maxima = sums + QUERIES * SUMS;
+      this.result = maxima + 64L * QUERIES;
+      this.packed = result + 4 * QUERIES * kernel.columns;
+    }
+
+    void run() {
+      start();
+      long visible = shape.visible(first + count);
+      for (long key = 0; key < visible; key += KEYS) {
+        keys(key, Math.min(KEYS, shape.keys - key));
+      }
+      long row = 4 * kernel.columns;
+      long to =
+          call.operands.address(call.operands.count() - 1)
+              + 4 * (head * shape.queries + first) * shape.valueSize;
+      for (int i = 0; i < count; i++) {
+        float sum = MATH.sum(sums + i * SUMS);
+        MATH.scale(result + i * row, sum == 0 ? 0 : 1 / sum, kernel.columns);
+        Raw.copy(result + i * row, to, 4L * shape.valueSize);
+        to += 4L * shape.valueSize;
+      }
+    }
+
+    private void start() {
+      long from = call.operands.address(0) + shape.head(0, head) + first * shape.row(0);
+      Packing.packA(from, shape.row(0), shape.step(0), count, shape.size, packed);
+      long length = roundUp(count, io.quern.cpu.gemm.MicroKernel.ROWS) * shape.size;
+      MATH.scale(packed, shape.scale, roundUp(length, AttentionMath.LANES));
+      Raw.zero(sums, count * SUMS);
+      for (int i = 0; i < count; i++) {
+        Raw.putFloat(maxima + 4L * i, Float.NEGATIVE_INFINITY);
+      }
+    }
+
+    /** Scores, weights and values of a block of keys. */
+    private void keys(long key, long keys) {
+      long keyHead = head / shape.group;
+      Panels.multiply(
+          Panels.Rows.packed(packed, shape.size, count),
+          call.keys + keyHead * kernel.keyBytes + 4 * key * shape.size,
+          4L * Panels.WIDTH * shape.size,
+          keys,
+          call.offsets,
+          shape.size,
+          scores,
+          ROW,
+          false);
+      long mask = call.operands.address(shape.maskOperand());
+      for (int i = 0; i < count; i++) {
+        long row = scores + i * ROW;
+        long length = shape.finish(MATH, mask, head, first + i, key, keys, row);
+        float before = Raw.getFloat(maxima + 4L * i);
+        float max = Math.max(before, MATH.max(row, length));
+        float shift = max == Float.NEGATIVE_INFINITY ? 0 : max;
+        float factor = ScalarMath.exp(before - shift);
+        Raw.putFloat(maxima + 4L * i, max);
+        MATH.expSum(row, shift, length, sums + i * SUMS, factor);
+        if (key > 0 && factor != 1) {
+          MATH.scale(result + 4L * i * kernel.columns, factor, kernel.columns);
+        }
+      }
+      Panels.multiply(
+          Panels.Rows.scores(scores, count),
+          call.values + keyHead * kernel.valueBytes + key * kernel.columns * 4,
+          4L * Panels.WIDTH * KEYS,
+          shape.valueSize,
+          call.offsets,
+          keys,
+          result,
+          4 * kernel.columns,
+          key > 0);
+    }
+  }
+
+  @Override
+  public String name() {
+    return "attention_f32_flash";
+  }
+}

@@ -1,0 +1,93 @@
+package io.quern.cpu.attention;
+
+import static io.quern.cpu.Simd.BYTES;
+import static io.quern.cpu.Simd.F32;
+import static io.quern.runtime.Raw.ALL;
+import static io.quern.runtime.Raw.ORDER;
+
+import io.quern.cpu.Simd;
+import io.quern.cpu.math.VectorMath;
+import io.quern.runtime.Raw;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+
+/** The loops by vectors. */
+final class VectorAttentionMath extends AttentionMath {
+  @Override
+  void scale(long x, float factor, long n) {
+    for (long at = x; at < x + 4 * n; at += BYTES) {
+      FloatVector.fromMemorySegment(F32, ALL, at, ORDER)
+          .mul(factor)
+          .intoMemorySegment(ALL, at, ORDER);
+    }
+  }
+
+  /** The largest element does not depend on the order, so the lanes may be folded in any. */
+  @Override
+  float max(long x, long n) {
+    FloatVector max = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
+    for (long at = x; at < x + 4 * n; at += BYTES) {
+      max = max.max(FloatVector.fromMemorySegment(F32, ALL, at, ORDER));
+    }
+    return max.reduceLanes(VectorOperators.MAX);
+  }
+
+  @Override
+  void add(long x, long n, long to) {
+    long at = 0;
+    for (; at + BYTES <= 4 * n; at += BYTES) {
+      FloatVector.fromMemorySegment(F32, ALL, to + at, ORDER)
+          .add(FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER))
+          .intoMemorySegment(ALL, to + at, ORDER);
+    }
+    for (; at < 4 * n; at += 4) {
+      Raw.putFloat(to + at, Raw.getFloat(to + at) + Raw.getFloat(x + at));
+    }
+  }
+
+  @Override
+  void expSum(long x, float max, long n, long lanes, float factor) {
+    scale(lanes, factor, LANES);
+    for (long at = 0; at < 4 * n; at += BYTES) {
+      FloatVector y =
+          VectorMath.exp(FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER).sub(max));
+      long lane = lanes + (at & (4 * LANES - 1));
+      y.intoMemorySegment(ALL, x + at, ORDER);
+      FloatVector.fromMemorySegment(F32, ALL, lane, ORDER)
+          .add(y)
+          .intoMemorySegment(ALL, lane, ORDER);
+    }
+  }
+
+  @Override
+  void weights(long x, float max, float factor, long n) {
+    for (long at = x; at < x + 4 * n; at += BYTES) {
+      VectorMath.exp(FloatVector.fromMemorySegment(F32, ALL, at, ORDER).sub(max))
+          .mul(factor)
+          .intoMemorySegment(ALL, at, ORDER);
+    }
+  }
+
+  @Override
+  void scoreGradient(long weights, float mean, long n, long to) {
+    for (long at = 0; at < 4 * n; at += BYTES) {
+      FloatVector.fromMemorySegment(F32, ALL, to + at, ORDER)
+          .sub(mean)
+          .mul(FloatVector.fromMemorySegment(F32, ALL, weights + at, ORDER))
+          .intoMemorySegment(ALL, to + at, ORDER);
+    }
+  }
+
+  @Override
+  float sum(long lanes) {
+    int half = LANES / 2;
+    for (; half >= Simd.LANES; half /= 2) {
+      for (long at = lanes; at < lanes + 4L * half; at += BYTES) {
+        FloatVector.fromMemorySegment(F32, ALL, at, ORDER)
+            .add(FloatVector.fromMemorySegment(F32, ALL, at + 4L * half, ORDER))
+            .intoMemorySegment(ALL, at, ORDER);
+      }
+    }
+    return fold(lanes, 2 * half);
+  }
+}
