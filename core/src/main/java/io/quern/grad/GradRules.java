@@ -20,18 +20,22 @@ import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
+import io.quern.op.GroupNorm;
 import io.quern.op.Iota;
 import io.quern.op.LayerNorm;
 import io.quern.op.LogSoftmax;
 import io.quern.op.MatMul;
+import io.quern.op.NormGrad;
 import io.quern.op.Op;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
 import io.quern.op.Random;
 import io.quern.op.Reduce;
+import io.quern.op.RmsNorm;
 import io.quern.op.SgdStep;
 import io.quern.op.Softmax;
+import io.quern.op.SoftmaxGrad;
 import io.quern.op.TakeAlong;
 import io.quern.op.TakeAlongGrad;
 import io.quern.op.Unary;
@@ -100,9 +104,17 @@ final class GradRules {
       case LayerNorm norm -> decomposed(norm);
       case Fused fused -> decomposed(fused);
       case Epilogue epilogue -> decomposed(epilogue);
+      case Softmax(int axis) -> list(Tensor.apply(new SoftmaxGrad(axis, false), y(), g()));
+      case LogSoftmax(int axis) -> list(Tensor.apply(new SoftmaxGrad(axis, true), y(), g()));
+      case SoftmaxGrad grad -> decomposed(grad);
+      case LayerNorm(int dims, double epsilon) ->
+          Arrays.asList(Tensor.applyAll(new NormGrad(dims, epsilon, true), x(0), x(1), g()));
+      case RmsNorm(int dims, double epsilon) ->
+          Arrays.asList(Tensor.applyAll(new NormGrad(dims, epsilon, false), x(0), x(1), g()));
+      case GroupNorm norm -> decomposed(norm);
       case AttentionWeights weights -> decomposed(weights);
       case Attention attention -> attention(attention);
-      case Pool2dGrad _, AttentionGrad _, SgdStep _, AdamStep _ ->
+      case Pool2dGrad _, AttentionGrad _, NormGrad _, SgdStep _, AdamStep _ ->
           throw new UnsupportedOperationException(
               "backward: " + op.name() + " has no gradient; detach() its inputs");
     };

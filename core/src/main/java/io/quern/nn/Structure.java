@@ -141,6 +141,8 @@ final class Structure {
       case "BatchNorm1d" -> BatchNorm1d.from(arguments, init);
       case "BatchNorm2d" -> BatchNorm2d.from(arguments, init);
       case "LayerNorm" -> LayerNorm.from(arguments, init);
+      case "RmsNorm" -> RmsNorm.from(arguments, init);
+      case "GroupNorm" -> GroupNorm.from(arguments, init);
       case "Dropout" -> Dropout.from(arguments);
       case "Embedding" -> Embedding.from(arguments, init);
       case "MultiHeadAttention" -> MultiHeadAttention.from(arguments, init);

@@ -33,6 +33,7 @@ public sealed interface Op
         Concat,
         Pad,
         AttentionGrad,
+        NormGrad,
         SgdStep,
         AdamStep,
         Composite {

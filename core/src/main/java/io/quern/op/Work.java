@@ -52,6 +52,10 @@ public final class Work {
       case AttentionGrad _ ->
           6 * output.size() * inputs.get(1).shape().dim(-2)
               + 4 * inputs.get(4).shape().size() * inputs.get(1).shape().dim(-2);
+      case SoftmaxGrad _ -> 4 * output.size();
+      case RmsNorm _ -> 5 * output.size();
+      case GroupNorm _ -> 8 * output.size();
+      case NormGrad _ -> 16 * output.size();
       case SgdStep _ -> 6 * output.size();
       case AdamStep _ -> 14 * output.size();
       default -> Math.max(output.size(), inputs.isEmpty() ? 0 : inputs.getFirst().shape().size());

@@ -19,6 +19,7 @@ import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
 import io.quern.op.Iota;
 import io.quern.op.MatMul;
+import io.quern.op.NormGrad;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
@@ -84,6 +85,7 @@ public final class ReferenceKernels {
           case Concat concat -> ReferenceIndexing.concat(key, concat.axis());
           case Pad pad -> ReferenceIndexing.pad(key, pad);
           case AttentionGrad grad -> ReferenceAttention.grad(key, grad);
+          case NormGrad grad -> ReferenceNorm.grad(key, grad);
           case SgdStep step -> ReferenceOptim.sgd(key, step);
           case AdamStep step -> ReferenceOptim.adam(key, step);
         };

@@ -14,18 +14,22 @@ import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
+import io.quern.op.GroupNorm;
 import io.quern.op.Iota;
 import io.quern.op.LayerNorm;
 import io.quern.op.LogSoftmax;
 import io.quern.op.MatMul;
+import io.quern.op.NormGrad;
 import io.quern.op.Op;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
 import io.quern.op.Random;
 import io.quern.op.Reduce;
+import io.quern.op.RmsNorm;
 import io.quern.op.SgdStep;
 import io.quern.op.Softmax;
+import io.quern.op.SoftmaxGrad;
 import io.quern.op.TakeAlong;
 import io.quern.op.TakeAlongGrad;
 import io.quern.op.TensorSpec;
@@ -51,6 +55,7 @@ public final class ErrorCases {
     List<ErrorCase> cases = new ArrayList<>();
     elementwise(cases);
     reductions(cases);
+    norms(cases);
     products(cases);
     attention(cases);
     indices(cases);
@@ -148,6 +153,13 @@ public final class ErrorCases {
     refused(cases, new ArgReduce(ArgReduce.Fn.ARGMIN, 1, false), "axis 1 is out of range", f32(3));
     refused(cases, new Softmax(2), "axis 2 is out of range", f32(3, 4));
     refused(cases, new Softmax(0), "needs a float dtype", of(DType.I32, 3));
+    refused(cases, new SoftmaxGrad(2, false), "axis 2 is out of range", f32(3, 4), f32(3, 4));
+    refused(
+        cases,
+        new SoftmaxGrad(1, true),
+        "the gradient must have shape [3, 4], found [3]",
+        f32(3, 4),
+        f32(3));
     refused(cases, new LogSoftmax(-3), "axis -3 is out of range", f32(3, 4));
     refused(
         cases,
@@ -158,6 +170,24 @@ public final class ErrorCases {
         f32(4));
     refused(
         cases, new LayerNorm(3, 1e-5), "cannot normalise 3 dimensions", f32(3, 4), f32(4), f32(4));
+  }
+
+  private static void norms(List<ErrorCase> cases) {
+    String dims = "cannot normalise 3 dimensions";
+    refused(cases, new RmsNorm(3, 0), dims, f32(3, 4), f32(4));
+    refused(cases, new RmsNorm(1, 0), "gamma must have shape [4], found [3]", f32(3, 4), f32(3));
+    refused(cases, new NormGrad(3, 0, true), dims, f32(3, 4), f32(4), f32(3, 4));
+    refused(
+        cases,
+        new NormGrad(1, 0, false),
+        "the gradient must have shape [3, 4], found [3]",
+        f32(3, 4),
+        f32(4),
+        f32(3));
+    Op groups = new GroupNorm(3, 0);
+    refused(cases, groups, "needs [n, channels, ..]", f32(3), f32(3), f32(3));
+    refused(cases, groups, "3 groups do not divide 4 channels", f32(2, 4), f32(4), f32(4));
+    refused(cases, groups, "beta must have shape [6]", f32(2, 6), f32(6), f32(4));
   }
 
   private static void products(List<ErrorCase> cases) {

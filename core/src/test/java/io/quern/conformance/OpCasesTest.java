@@ -8,6 +8,7 @@ import io.quern.op.AttentionGrad;
 import io.quern.op.Compare;
 import io.quern.op.Fill;
 import io.quern.op.Iota;
+import io.quern.op.NormGrad;
 import io.quern.op.Op;
 import io.quern.op.Pool2dGrad;
 import io.quern.op.Random;
@@ -34,6 +35,7 @@ class OpCasesTest {
           ArgReduce.class,
           Pool2dGrad.class,
           AttentionGrad.class,
+          NormGrad.class,
           SgdStep.class,
           AdamStep.class);
 

@@ -11,7 +11,7 @@ import io.quern.Device;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.TensorScope;
-import io.quern.op.LayerNorm;
+import io.quern.op.GroupNorm;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
 import io.quern.op.SgdStep;
@@ -293,12 +293,12 @@ class TapeTest {
   // ---- particular rules -------------------------------------------------------------------
 
   @Test
-  void layerNormIsDifferentiatedThroughItsDecomposition() {
+  void groupNormIsDifferentiatedThroughItsDecomposition() {
     Tensor x = Tensor.of(new double[] {0.3, -1.2, 2, 0.7, 0.1, -0.4}, 2, 3).requireGrad();
     Tensor gamma = leaf(1.5, -0.5, 2);
     Tensor beta = leaf(0.1, 0.2, 0.3);
     Tensor weights = Tensor.of(new double[] {1, 2, -1, 0.5, 3, 1}, 2, 3);
-    LayerNorm norm = new LayerNorm(1, 1e-3);
+    GroupNorm norm = new GroupNorm(1, 1e-3);
     Gradients whole = Tensor.apply(norm, x, gamma, beta).mul(weights).sum().backward();
     Gradients parts = Tensor.applyDecomposed(norm, x, gamma, beta).mul(weights).sum().backward();
     for (Tensor leaf : List.of(x, gamma, beta)) {
@@ -325,7 +325,7 @@ class TapeTest {
   }
 
   private static double weighted(
-      LayerNorm norm, double[] x, Tensor gamma, Tensor beta, Tensor weights) {
+      GroupNorm norm, double[] x, Tensor gamma, Tensor beta, Tensor weights) {
     return Tensor.apply(norm, Tensor.of(x, 2, 3), gamma, beta).mul(weights).sum().item();
   }
 

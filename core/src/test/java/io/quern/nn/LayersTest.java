@@ -129,6 +129,38 @@ class LayersTest {
   }
 
   @Test
+  void groupAndRmsNormAreTheFormulas() {
+    Module group = GroupNorm.of(2, 4, 0.25).to(DType.F64);
+    group.parameters().get("weight").copyFrom(normal(3, 4));
+    group.parameters().get("bias").copyFrom(normal(4, 4));
+    Tensor x = normal(2, 3, 4, 5);
+    double[] expected = new double[60];
+    for (int row = 0; row < 6; row++) {
+      double[] values = Arrays.copyOfRange(x.toDoubleArray(), row * 10, row * 10 + 10);
+      double mean = Arrays.stream(values).average().orElseThrow();
+      double variance =
+          Arrays.stream(values).map(v -> (v - mean) * (v - mean)).average().orElseThrow();
+      for (int i = 0; i < 10; i++) {
+        int channel = row % 2 * 2 + i / 5;
+        expected[row * 10 + i] =
+            (values[i] - mean) / Math.sqrt(variance + 0.25) * weight(group, "weight")[channel]
+                + weight(group, "bias")[channel];
+      }
+    }
+    assertClose(group.forward(x), expected);
+    Module rms = RmsNorm.of(Shape.of(5), 0.25).to(DType.F64);
+    rms.parameters().get("weight").copyFrom(normal(5, 5));
+    for (int row = 0; row < 12; row++) {
+      double[] values = Arrays.copyOfRange(x.toDoubleArray(), row * 5, row * 5 + 5);
+      double squares = Arrays.stream(values).map(v -> v * v).average().orElseThrow();
+      for (int i = 0; i < 5; i++) {
+        expected[row * 5 + i] = values[i] / Math.sqrt(squares + 0.25) * weight(rms, "weight")[i];
+      }
+    }
+    assertClose(rms.forward(x), expected);
+  }
+
+  @Test
   void conv2dRefusesGroupsThatDoNotDivide() {
     assertThatThrownBy(() -> Conv2d.of(4, 6, Window.of(1), 4, true, Rng.of(1)))
         .hasMessage("conv2d: 4 groups do not divide 4 input and 6 output channels");

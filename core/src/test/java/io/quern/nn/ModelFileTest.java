@@ -42,6 +42,8 @@ class ModelFileTest {
         .add("flat", Flatten.of())
         .add("drop", Dropout.of(0.25))
         .add("norm1", BatchNorm1d.of(72))
+        .add("group", GroupNorm.of(9, 72, 1e-3))
+        .add("rms", RmsNorm.of(Shape.of(72), 1e-3))
         .add("head", Sequential.of(Linear.of(72, 8, rng), new Gelu(), Linear.of(8, 3, false, rng)))
         .add("softmax", Softmax.of())
         .build();

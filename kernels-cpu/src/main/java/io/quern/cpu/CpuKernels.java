@@ -21,6 +21,7 @@ import io.quern.cpu.pool.PoolGradKernel;
 import io.quern.cpu.pool.PoolKernel;
 import io.quern.cpu.reduce.ArgReduceKernel;
 import io.quern.cpu.reduce.ReduceKernel;
+import io.quern.cpu.rows.NormGradKernel;
 import io.quern.cpu.rows.RowKernel;
 import io.quern.op.AdamStep;
 import io.quern.op.ArgReduce;
@@ -37,16 +38,20 @@ import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
+import io.quern.op.GroupNorm;
 import io.quern.op.LayerNorm;
 import io.quern.op.LogSoftmax;
 import io.quern.op.MatMul;
+import io.quern.op.NormGrad;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
 import io.quern.op.Random;
 import io.quern.op.Reduce;
+import io.quern.op.RmsNorm;
 import io.quern.op.SgdStep;
 import io.quern.op.Softmax;
+import io.quern.op.SoftmaxGrad;
 import io.quern.op.TakeAlong;
 import io.quern.op.TakeAlongGrad;
 import io.quern.op.Unary;
@@ -75,9 +80,13 @@ final class CpuKernels {
         .add(ArgReduce.class, "argreduce_f32", ArgReduceKernel::create)
         .add(Softmax.class, "softmax_f32_row", RowKernel::softmax)
         .add(LogSoftmax.class, "log_softmax_f32_row", RowKernel::logSoftmax)
+        .add(SoftmaxGrad.class, "softmax_grad_f32_row", RowKernel::softmaxGrad)
         .add(LayerNorm.class, "layer_norm_f32_row", RowKernel::layerNorm)
         .add(Attention.class, "attention_f32_flash", AttentionKernel::create)
         .add(AttentionGrad.class, "attention_grad_f32_flash", AttentionGradKernel::create)
+        .add(RmsNorm.class, "rms_norm_f32_row", RowKernel::rmsNorm)
+        .add(GroupNorm.class, "group_norm_f32_row", RowKernel::groupNorm)
+        .add(NormGrad.class, "norm_grad_f32_row", NormGradKernel::create)
         .add(Pool2d.class, "pool2d_f32", PoolKernel::create)
         .add(Pool2dGrad.class, "pool2d_grad_f32", PoolGradKernel::create)
         .add(Gather.class, "gather", GatherKernel::forward)

@@ -13,13 +13,18 @@ import io.quern.op.AttentionGrad;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.GroupNorm;
 import io.quern.op.LayerNorm;
+import io.quern.op.LogSoftmax;
 import io.quern.op.MatMul;
+import io.quern.op.NormGrad;
 import io.quern.op.Op;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
 import io.quern.op.Reduce;
+import io.quern.op.RmsNorm;
 import io.quern.op.Softmax;
+import io.quern.op.SoftmaxGrad;
 import io.quern.op.Unary;
 import io.quern.op.Window;
 import io.quern.runtime.Workers;
@@ -84,7 +89,13 @@ class BoxingTest {
         new Work(new Unary(Unary.Fn.GELU), List.of(rows)),
         new Work(new Reduce(Reduce.Fn.SUM, List.of(1), false), List.of(rows)),
         new Work(new Softmax(1), List.of(rows)),
+        new Work(new LogSoftmax(1), List.of(rows)),
+        new Work(new SoftmaxGrad(1, true), List.of(rows, rows)),
+        new Work(new SoftmaxGrad(1, false), List.of(rows, rows)),
         new Work(new LayerNorm(1, 1e-5), List.of(rows, gamma, gamma)),
+        new Work(new RmsNorm(1, 1e-5), List.of(rows, gamma)),
+        new Work(new GroupNorm(10, 1e-5), List.of(rows, gamma, gamma)),
+        new Work(new NormGrad(1, 1e-5, true), List.of(rows, gamma, rows)),
         new Work(new Attention(0.2, true), List.of(heads, heads, heads)),
         new Work(new AttentionGrad(0.2, true), List.of(heads, heads, heads, heads, heads)),
         new Work(

@@ -27,7 +27,7 @@ abstract class AttentionMath {
   /** {@code x[i] *= factor}; n is a multiple of the micro-kernel's columns. */
   abstract void scale(long x, float factor, long n);
 
-  /** The largest element, NaN when there is one. */
+  /** The largest element, leaving out NaN; -infinity when there is no other. */
   abstract float max(long x, long n);
 
   /** {@code to[i] += x[i]} for any n. */

@@ -16,7 +16,8 @@ final class ScalarAttentionMath extends AttentionMath {
   float max(long x, long n) {
     float max = Float.NEGATIVE_INFINITY;
     for (long at = x; at < x + 4 * n; at += 4) {
-      max = Math.max(max, Raw.getFloat(at));
+      float y = Raw.getFloat(at);
+      max = y > max ? y : max;
     }
     return max;
   }

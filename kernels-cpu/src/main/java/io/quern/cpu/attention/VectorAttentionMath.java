@@ -27,7 +27,8 @@ final class VectorAttentionMath extends AttentionMath {
   float max(long x, long n) {
     FloatVector max = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
     for (long at = x; at < x + 4 * n; at += BYTES) {
-      max = max.max(FloatVector.fromMemorySegment(F32, ALL, at, ORDER));
+      FloatVector y = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+      max = max.blend(y, y.compare(VectorOperators.GT, max));
     }
     return max.reduceLanes(VectorOperators.MAX);
   }

@@ -5,12 +5,14 @@ import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.cpu.math.ScalarMath;
-import io.quern.cpu.reduce.RunReduce;
+import io.quern.op.GroupNorm;
 import io.quern.op.LayerNorm;
 import io.quern.op.LogSoftmax;
-import io.quern.op.Reduce;
+import io.quern.op.RmsNorm;
 import io.quern.op.Softmax;
+import io.quern.op.SoftmaxGrad;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
 
@@ -18,23 +20,21 @@ import org.jspecify.annotations.Nullable;
 public final class RowKernel implements Kernel {
   private static final long CHUNK = 16384;
   private static final RowMath MATH = RowMath.chosen();
-  private static final RunReduce MAX = RunReduce.of(Reduce.Fn.MAX);
-  private static final RunReduce SUM = RunReduce.of(Reduce.Fn.SUM);
 
-  private final Row row;
+  private final Rows body;
   private final String name;
   private final long rows;
   private final long length;
   private final long rowsPerChunk;
 
-  /** What is computed for one row. */
+  /** What is computed for the rows from {@code first} to before {@code end}. */
   @FunctionalInterface
-  private interface Row {
-    void run(Operands operands, long from, long n, long to, long scratch);
+  private interface Rows {
+    void run(Operands operands, long n, long first, long end, long scratch);
   }
 
-  private RowKernel(KernelKey key, String name, long length, Row row) {
-    this.row = row;
+  private RowKernel(KernelKey key, String name, long length, Rows body) {
+    this.body = body;
     this.name = name;
     this.length = length;
     this.rows = length == 0 ? 0 : key.output().shape().size() / length;
@@ -44,14 +44,25 @@ public final class RowKernel implements Kernel {
   /** A Softmax along the last axis, or null. */
   public static @Nullable Kernel softmax(KernelKey key) {
     return key.op() instanceof Softmax(int axis) && fits(key, axis)
-        ? new RowKernel(key, "softmax_f32_row", key.shape(0).dim(-1), RowKernel::softmaxRow)
+        ? new RowKernel(key, "softmax_f32_row", key.shape(0).dim(-1), RowKernel::softmax)
         : null;
   }
 
   /** A LogSoftmax along the last axis, or null. */
   public static @Nullable Kernel logSoftmax(KernelKey key) {
     return key.op() instanceof LogSoftmax(int axis) && fits(key, axis)
-        ? new RowKernel(key, "log_softmax_f32_row", key.shape(0).dim(-1), RowKernel::logSoftmaxRow)
+        ? new RowKernel(key, "log_softmax_f32_row", key.shape(0).dim(-1), RowKernel::logSoftmax)
+        : null;
+  }
+
+  /** The gradient of a Softmax or LogSoftmax along the last axis, or null. */
+  public static @Nullable Kernel softmaxGrad(KernelKey key) {
+    return key.op() instanceof SoftmaxGrad(int axis, boolean log) && fits(key, axis)
+        ? new RowKernel(
+            key,
+            "softmax_grad_f32_row",
+            key.shape(0).dim(-1),
+            log ? RowKernel::logSoftmaxGrad : RowKernel::softmaxGrad)
         : null;
   }
 
@@ -65,7 +76,41 @@ public final class RowKernel implements Kernel {
         key,
         "layer_norm_f32_row",
         key.shape(1).size(),
-        (operands, from, n, to, scratch) -> layerNormRow(operands, epsilon, from, n, to, scratch));
+        (operands, n, first, end, scratch) -> layerNorm(operands, epsilon, n, first, end, scratch));
+  }
+
+  /** An RmsNorm, or null. */
+  public static @Nullable Kernel rmsNorm(KernelKey key) {
+    if (!(key.op() instanceof RmsNorm norm) || !fits(key, -1)) {
+      return null;
+    }
+    float epsilon = (float) norm.epsilon();
+    return new RowKernel(
+        key,
+        "rms_norm_f32_row",
+        key.shape(1).size(),
+        (operands, n, first, end, scratch) -> rmsNorm(operands, epsilon, n, first, end, scratch));
+  }
+
+  /** A GroupNorm, or null; a row is a group. */
+  public static @Nullable Kernel groupNorm(KernelKey key) {
+    if (!(key.op() instanceof GroupNorm norm) || !fits(key, -1)) {
+      return null;
+    }
+    float epsilon = (float) norm.epsilon();
+    int groups = norm.groups();
+    long channels = key.shape(0).dim(1) / groups;
+    long pixels = key.shape(0).slice(2, key.shape(0).rank()).size();
+    return new RowKernel(
+        key,
+        "group_norm_f32_row",
+        channels * pixels,
+        (operands, n, first, end, scratch) -> {
+          for (long row = first; row < end; row++) {
+            long channel = row % groups * channels;
+            groupNormRow(operands, epsilon, n, row, channel, channels, scratch);
+          }
+        });
   }
 
   private static boolean fits(KernelKey key, int axis) {
@@ -87,39 +132,99 @@ public final class RowKernel implements Kernel {
 
   private static void task(Call call, int chunk) {
     RowKernel kernel = call.kernel;
-    HostMemory.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
-    long from = call.operands.address(0);
-    long to = call.operands.address(call.operands.count() - 1);
+    HostMemory.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH);
     long first = chunk * kernel.rowsPerChunk;
     long end = Math.min(kernel.rows, first + kernel.rowsPerChunk);
-    for (long i = first; i < end; i++) {
-      long at = 4 * i * kernel.length;
-      kernel.row.run(call.operands, from + at, kernel.length, to + at, scratch.address());
-    }
+    kernel.body.run(call.operands, kernel.length, first, end, scratch.address());
     HostMemory.shared().free(scratch);
   }
 
-  private static void softmaxRow(Operands operands, long from, long n, long to, long scratch) {
-    float max = MAX.run(from, n, scratch);
-    MATH.expDifference(from, max, n, to);
-    MATH.divide(to, SUM.run(to, n, scratch), n, to);
+  private static void softmax(Operands operands, long n, long first, long end, long scratch) {
+    long x = operands.address(0) + 4 * first * n;
+    long to = operands.address(1) + 4 * first * n;
+    float max = MATH.max(x, n);
+    for (long row = first; row < end; row++) {
+      long next = row + 1 < end ? x + 4 * n : x;
+      float nextMax = MATH.exp(x, max, n, to, scratch, next);
+      MATH.scale(to, 1 / MATH.fold(scratch), n);
+      max = nextMax;
+      x = next;
+      to += 4 * n;
+    }
   }
 
-  private static void logSoftmaxRow(Operands operands, long from, long n, long to, long scratch) {
-    float max = MAX.run(from, n, scratch);
-    MATH.expDifference(from, max, n, to);
-    float log = ScalarMath.log(SUM.run(to, n, scratch));
-    MATH.subtract(from, max, n, to);
-    MATH.subtract(to, log, n, to);
+  private static void logSoftmax(Operands operands, long n, long first, long end, long scratch) {
+    for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
+      long x = operands.address(0) + at;
+      float max = MATH.max(x, n);
+      float log = ScalarMath.log(MATH.sumExp(x, max, n, scratch));
+      MATH.subtract(x, max, log, n, operands.address(1) + at);
+    }
   }
 
-  private static void layerNormRow(
-      Operands operands, float epsilon, long from, long n, long to, long scratch) {
-    float mean = SUM.run(from, n, scratch) / n;
-    MATH.squaredDifference(from, mean, n, to);
-    float variance = SUM.run(to, n, scratch) / n;
-    float scale = 1 / (float) Math.sqrt(variance + epsilon);
-    MATH.normalise(from, mean, scale, operands.address(1), operands.address(2), n, to);
+  private static void softmaxGrad(Operands operands, long n, long first, long end, long scratch) {
+    for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
+      long y = operands.address(0) + at;
+      long gradient = operands.address(1) + at;
+      float mean = MATH.dot(gradient, y, n, scratch);
+      MATH.subtractTimes(gradient, mean, y, n, operands.address(2) + at);
+    }
+  }
+
+  private static void logSoftmaxGrad(
+      Operands operands, long n, long first, long end, long scratch) {
+    for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
+      long gradient = operands.address(1) + at;
+      float sum = MATH.sum(gradient, n, scratch);
+      MATH.subtractExp(gradient, operands.address(0) + at, sum, n, operands.address(2) + at);
+    }
+  }
+
+  private static float inverse(float squares, float epsilon) {
+    return 1 / (float) Math.sqrt(squares + epsilon);
+  }
+
+  private static void layerNorm(
+      Operands operands, float epsilon, long n, long first, long end, long scratch) {
+    long gamma = operands.address(1);
+    long beta = operands.address(2);
+    for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
+      long x = operands.address(0) + at;
+      float mean = MATH.sum(x, n, scratch) / n;
+      float scale = inverse(MATH.squares(x, mean, n, scratch) / n, epsilon);
+      MATH.normalise(x, mean, scale, gamma, beta, n, operands.address(3) + at);
+    }
+  }
+
+  private static void rmsNorm(
+      Operands operands, float epsilon, long n, long first, long end, long scratch) {
+    for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
+      long x = operands.address(0) + at;
+      float scale = inverse(MATH.squares(x, 0, n, scratch) / n, epsilon);
+      MATH.rescale(x, scale, operands.address(1), n, operands.address(2) + at);
+    }
+  }
+
+  private static void groupNormRow(
+      Operands operands,
+      float epsilon,
+      long n,
+      long row,
+      long channel,
+      long channels,
+      long scratch) {
+    long x = operands.address(0) + 4 * row * n;
+    long to = operands.address(3) + 4 * row * n;
+    float mean = MATH.sum(x, n, scratch) / n;
+    float scale = inverse(MATH.squares(x, mean, n, scratch) / n, epsilon);
+    long pixels = n / channels;
+    for (long c = channel; c < channel + channels; c++) {
+      float gamma = Raw.getFloat(operands.address(1) + 4 * c);
+      float beta = Raw.getFloat(operands.address(2) + 4 * c);
+      MATH.normalise(x, mean, scale, gamma, beta, pixels, to);
+      x += 4 * pixels;
+      to += 4 * pixels;
+    }
   }
 
   @Override

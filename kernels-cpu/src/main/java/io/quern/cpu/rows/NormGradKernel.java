@@ -1,0 +1,107 @@
+package io.quern.cpu.rows;
+
+import io.quern.DType;
+import io.quern.Shape;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.Operands;
+import io.quern.op.NormGrad;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.Raw;
+import io.quern.runtime.Workers;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Gradients of LayerNorm and RmsNorm of contiguous floats. A chunk is a run of rows, with sums of
+ * its own for the gradients of gamma and beta, which are added in the order of the chunks.
+ */
+public final class NormGradKernel implements Kernel {
+  private static final long CHUNK = 16384;
+  private static final long MOST_CHUNKS = 64;
+  private static final RowMath MATH = RowMath.chosen();
+  private static final NormGradMath GRADIENT = NormGradMath.chosen();
+
+  private final float epsilon;
+  private final boolean centred;
+  private final long rows;
+  private final long length;
+  private final long rowsPerChunk;
+  private final int chunks;
+
+  private NormGradKernel(KernelKey key, NormGrad op) {
+    this.epsilon = (float) op.epsilon();
+    this.centred = op.centred();
+    this.length = key.shape(1).size();
+    Shape shape = key.shape(0);
+    this.rows = shape.slice(0, shape.rank() - op.dims()).size();
+    this.rowsPerChunk =
+        Math.max((rows + MOST_CHUNKS - 1) / MOST_CHUNKS, Math.max(1, CHUNK / Math.max(1, length)));
+    this.chunks = (int) ((rows + rowsPerChunk - 1) / rowsPerChunk);
+  }
+
+  /** The kernel for {@code key}, or null when it is not contiguous F32. */
+  public static @Nullable Kernel create(KernelKey key) {
+    return key.all(DType.F32) && key.isContiguous() && key.op() instanceof NormGrad op
+        ? new NormGradKernel(key, op)
+        : null;
+  }
+
+  private record Call(NormGradKernel kernel, Operands operands, long sums) {}
+
+  @Override
+  public void run(Operands operands) {
+    if (length == 0) {
+      return;
+    }
+    long outputs = centred ? 2 : 1;
+    HostMemory.Block sums = HostMemory.shared().allocate(8L * Math.max(1, chunks) * length);
+    try {
+      Workers.shared().run(NormGradKernel::chunk, new Call(this, operands, sums.address()), chunks);
+      for (int i = 0; i < outputs; i++) {
+        long to = operands.address(4 + i);
+        Raw.zero(to, 4 * length);
+        for (long chunk = 0; chunk < chunks; chunk++) {
+          GRADIENT.add(sums.address() + (2 * chunk + i) * 4 * length, length, to);
+        }
+      }
+    } finally {
+      HostMemory.shared().free(sums);
+    }
+  }
+
+  private static void chunk(Call call, int chunk) {
+    NormGradKernel kernel = call.kernel;
+    HostMemory.Block scratch = HostMemory.shared().allocate(2 * RowMath.SCRATCH);
+    try {
+      long n = kernel.length;
+      long first = chunk * kernel.rowsPerChunk;
+      long end = Math.min(kernel.rows, first + kernel.rowsPerChunk);
+      long sums = call.sums + 8L * chunk * n;
+      Raw.zero(sums, 8 * n);
+      for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
+        kernel.row(call.operands, at, sums, scratch.address());
+      }
+    } finally {
+      HostMemory.shared().free(scratch);
+    }
+  }
+
+  private void row(Operands operands, long at, long sums, long scratch) {
+    long n = length;
+    long x = operands.address(0) + at;
+    long gamma = operands.address(1);
+    long gradient = operands.address(2) + at;
+    float mean = centred ? MATH.sum(x, n, scratch) / n : 0;
+    float scale = 1 / (float) Math.sqrt(MATH.squares(x, mean, n, scratch) / n + epsilon);
+    long other = scratch + RowMath.SCRATCH;
+    GRADIENT.sums(x, mean, scale, gamma, gradient, n, sums, scratch);
+    float h = centred ? MATH.fold(scratch) / n : 0;
+    float hz = MATH.fold(other) / n;
+    GRADIENT.input(x, mean, scale, gamma, gradient, h, hz, n, operands.address(3) + at);
+  }
+
+  @Override
+  public String name() {
+    return "norm_grad_f32_row";
+  }
+}
