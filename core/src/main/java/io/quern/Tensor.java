@@ -14,6 +14,7 @@ import io.quern.op.Cast;
 import io.quern.op.Compare;
 import io.quern.op.Composite;
 import io.quern.op.Concat;
+import io.quern.op.CumSum;
 import io.quern.op.Fill;
 import io.quern.op.Gather;
 import io.quern.op.Iota;
@@ -24,8 +25,10 @@ import io.quern.op.Op;
 import io.quern.op.Pad;
 import io.quern.op.Reduce;
 import io.quern.op.Softmax;
+import io.quern.op.Sort;
 import io.quern.op.TakeAlong;
 import io.quern.op.TensorSpec;
+import io.quern.op.TopK;
 import io.quern.op.Unary;
 import io.quern.op.View;
 import io.quern.op.Where;
@@ -866,6 +869,26 @@ public final class Tensor implements AutoCloseable {
   /** Logarithm of {@link #softmax}, computed without its loss of precision. */
   public Tensor logSoftmax(int axis) {
     return apply(new LogSoftmax(axis), this);
+  }
+
+  /** Running sums along an axis: element i is the sum of the elements 0 to i. */
+  public Tensor cumSum(int axis) {
+    return apply(new CumSum(axis, false, false), this);
+  }
+
+  /** Elements in order along an axis, and where each was (I64). */
+  public record Ordered(Tensor values, Tensor indices) {}
+
+  /** Sorts along an axis; equal elements keep their order, NaN is larger than all numbers. */
+  public Ordered sort(int axis, boolean descending) {
+    Tensor[] outputs = applyAll(new Sort(axis, descending), this);
+    return new Ordered(outputs[0], outputs[1]);
+  }
+
+  /** The largest elements along an axis, the first one first, {@code count} of them. */
+  public Ordered topK(int axis, long count) {
+    Tensor[] outputs = applyAll(new TopK(axis, count, true, true), this);
+    return new Ordered(outputs[0], outputs[1]);
   }
 
   // ---- products, indexing, joining --------------------------------------------------------

@@ -16,6 +16,7 @@ import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.Epilogue;
+import io.quern.op.CumSum;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.Gather;
@@ -36,8 +37,10 @@ import io.quern.op.RmsNorm;
 import io.quern.op.SgdStep;
 import io.quern.op.Softmax;
 import io.quern.op.SoftmaxGrad;
+import io.quern.op.Sort;
 import io.quern.op.TakeAlong;
 import io.quern.op.TakeAlongGrad;
+import io.quern.op.TopK;
 import io.quern.op.Unary;
 import io.quern.op.View;
 import io.quern.op.Where;
@@ -97,6 +100,10 @@ final class GradRules {
       case TakeAlong(int axis) ->
           list(Tensor.apply(new TakeAlongGrad(axis, x(0).shape()), x(1), g()), null);
       case TakeAlongGrad(int axis, Shape _) -> list(null, g().takeAlong(axis, x(0)));
+      case CumSum(int axis, boolean exclusive, boolean reverse) ->
+          list(Tensor.apply(new CumSum(axis, exclusive, !reverse), g()));
+      case Sort sort -> list(picked(sort.axis()));
+      case TopK top -> list(picked(top.axis()));
       case Concat(int axis) -> concat(axis);
       case Pad pad -> list(pad(pad));
       case Softmax(int axis) -> list(y().mul(g().sub(g().mul(y()).sumKeep(axis))));
@@ -341,6 +348,11 @@ final class GradRules {
       result.add(null);
     }
     return result;
+  }
+
+  /** The gradient goes to the positions that are the second output. */
+  private Tensor picked(int axis) {
+    return Tensor.apply(new TakeAlongGrad(axis, x(0).shape()), node.outputs().get(1), g());
   }
 
   private List<@Nullable Tensor> concat(int axis) {

@@ -41,6 +41,7 @@ public final class OpCases {
     FusedCases.addTo(cases);
     EpilogueCases.addTo(cases);
     AttentionCases.addTo(cases);
+    ScanCases.addTo(cases);
     ViewCases.addTo(cases);
     return List.copyOf(cases);
   }

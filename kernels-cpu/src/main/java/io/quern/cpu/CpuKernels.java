@@ -23,6 +23,8 @@ import io.quern.cpu.reduce.ArgReduceKernel;
 import io.quern.cpu.reduce.ReduceKernel;
 import io.quern.cpu.rows.NormGradKernel;
 import io.quern.cpu.rows.RowKernel;
+import io.quern.cpu.scan.CumSumKernel;
+import io.quern.cpu.scan.OrderKernel;
 import io.quern.op.AdamStep;
 import io.quern.op.ArgReduce;
 import io.quern.op.Attention;
@@ -34,6 +36,7 @@ import io.quern.op.Concat;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.CumSum;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.Gather;
@@ -52,8 +55,10 @@ import io.quern.op.RmsNorm;
 import io.quern.op.SgdStep;
 import io.quern.op.Softmax;
 import io.quern.op.SoftmaxGrad;
+import io.quern.op.Sort;
 import io.quern.op.TakeAlong;
 import io.quern.op.TakeAlongGrad;
+import io.quern.op.TopK;
 import io.quern.op.Unary;
 import io.quern.op.Where;
 
@@ -87,6 +92,9 @@ final class CpuKernels {
         .add(RmsNorm.class, "rms_norm_f32_row", RowKernel::rmsNorm)
         .add(GroupNorm.class, "group_norm_f32_row", RowKernel::groupNorm)
         .add(NormGrad.class, "norm_grad_f32_row", NormGradKernel::create)
+        .add(CumSum.class, "cum_sum_f32", CumSumKernel::create)
+        .add(Sort.class, "sort_f32_radix", OrderKernel::sort)
+        .add(TopK.class, "top_k_f32", OrderKernel::topK)
         .add(Pool2d.class, "pool2d_f32", PoolKernel::create)
         .add(Pool2dGrad.class, "pool2d_grad_f32", PoolGradKernel::create)
         .add(Gather.class, "gather", GatherKernel::forward)
