@@ -16,6 +16,7 @@ import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.Epilogue;
+import io.quern.op.ConvTranspose2d;
 import io.quern.op.CumSum;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
@@ -85,6 +86,7 @@ final class GradRules {
               () -> sumTo(g().matmul(x(1).transpose(-1, -2)), x(0)),
               () -> sumTo(x(0).transpose(-1, -2).matmul(g()), x(1)));
       case Conv2d conv -> conv(conv);
+      case ConvTranspose2d conv -> convTranspose(conv);
       case Conv2dInputGrad(var window, int groups, Shape _) ->
           pair(
               () -> Tensor.apply(new Conv2dWeightGrad(window, groups), g(), x(1)),
@@ -346,6 +348,18 @@ final class GradRules {
         new ArrayList<>(Arrays.asList(Tensor.applyAll(grad, inputs.toArray(Tensor[]::new))));
     if (masked) {
       result.add(null);
+    }
+    return result;
+  }
+
+  private List<@Nullable Tensor> convTranspose(ConvTranspose2d conv) {
+    List<@Nullable Tensor> result =
+        new ArrayList<>(
+            pair(
+                () -> Tensor.apply(new Conv2d(conv.window(), conv.groups()), g(), x(1)),
+                () -> Tensor.apply(new Conv2dWeightGrad(conv.window(), conv.groups()), g(), x(0))));
+    if (node.inputs().size() == 3) {
+      result.add(node.needs(2) ? g().sum(0, 2, 3) : null);
     }
     return result;
   }

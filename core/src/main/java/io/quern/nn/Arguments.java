@@ -103,7 +103,8 @@ final class Arguments {
         dilation[1]);
   }
 
-  private int[] integers(String name, int count) {
+  /** A list of {@code count} whole numbers of 32 bits. */
+  int[] integers(String name, int count) {
     long[] numbers = wholes(name);
     int[] integers = new int[count];
     if (numbers.length != count) {

@@ -136,6 +136,8 @@ final class Structure {
       case "Residual" -> Residual.of(inner);
       case "Linear" -> Linear.from(arguments, init);
       case "Conv2d" -> Conv2d.from(arguments, init);
+      case "Conv1d" -> Conv1d.from(arguments, init);
+      case "ConvTranspose2d" -> ConvTranspose2d.from(arguments, init);
       case "MaxPool2d" -> MaxPool2d.from(arguments);
       case "AvgPool2d" -> AvgPool2d.from(arguments);
       case "BatchNorm1d" -> BatchNorm1d.from(arguments, init);

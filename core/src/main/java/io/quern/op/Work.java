@@ -33,6 +33,7 @@ public final class Work {
       case Conv2d _ -> convolution(output, inputs.get(1).shape());
       case Conv2dInputGrad _ -> convolution(inputs.get(1).shape(), inputs.getFirst().shape());
       case Conv2dWeightGrad _ -> convolution(inputs.get(1).shape(), output);
+      case ConvTranspose2d _ -> convolution(inputs.get(0).shape(), inputs.get(1).shape());
       case Pool2d pool -> output.size() * pool.window().kernelH() * pool.window().kernelW();
       case Pool2dGrad grad ->
           inputs.get(1).shape().size()

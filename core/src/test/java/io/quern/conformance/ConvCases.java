@@ -5,11 +5,12 @@ import io.quern.Shape;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.ConvTranspose2d;
 import io.quern.op.TensorSpec;
 import io.quern.op.Window;
 import java.util.List;
 
-/** Cases for {@link Conv2d}, {@link Conv2dInputGrad} and {@link Conv2dWeightGrad}. */
+/** Cases for {@link Conv2d}, its gradients and {@link ConvTranspose2d}. */
 final class ConvCases {
   private record Setting(String name, Shape image, long filters, Window window, int groups) {
     Shape weight() {
@@ -54,13 +55,16 @@ final class ConvCases {
   static void addTo(List<OpCase> cases) {
     for (Setting setting : SETTINGS) {
       add(setting, DType.F32, Input.Form.PLAIN, setting.name, cases);
+      transposed(setting, DType.F32, Input.Form.PLAIN, setting.name, cases);
     }
     Setting small = new Setting("", Shape.of(2, 4, 7, 8), 6, w(3, 2, 1, 1), 2);
     for (DType dtype : new DType[] {DType.F64, DType.F16, DType.BF16}) {
       add(small, dtype, Input.Form.PLAIN, "", cases);
+      transposed(small, dtype, Input.Form.PLAIN, "", cases);
     }
     for (Input.Form form : Input.Form.values()) {
       add(small, DType.F32, form, form.name(), cases);
+      transposed(small, DType.F32, form, form.name(), cases);
     }
   }
 
@@ -95,6 +99,32 @@ final class ConvCases {
                 remark,
                 image,
                 gradient)));
+  }
+
+  /** The setting's image is the output, so the output padding follows from the sizes. */
+  private static void transposed(
+      Setting setting, DType dtype, Input.Form form, String remark, List<OpCase> cases) {
+    Window w = setting.window;
+    Shape weight = setting.weight();
+    Shape small =
+        new Conv2d(w, setting.groups)
+            .infer(List.of(new TensorSpec(dtype, setting.image), new TensorSpec(dtype, weight)))
+            .getFirst()
+            .shape();
+    long restH = setting.image.dim(2) + w.padTop() + w.padBottom();
+    long restW = setting.image.dim(3) + w.padLeft() + w.padRight();
+    restH -= (small.dim(2) - 1) * w.strideH() + (long) w.dilationH() * (w.kernelH() - 1) + 1;
+    restW -= (small.dim(3) - 1) * w.strideW() + (long) w.dilationW() * (w.kernelW() - 1) + 1;
+    ConvTranspose2d op = new ConvTranspose2d(w, setting.groups, (int) restH, (int) restW);
+    Tolerance tolerance = Tolerance.dot(setting.filters * w.kernelH() * w.kernelW() + 1);
+    Input x = Input.of(dtype, small, Values.signed(), form);
+    Input filter = Input.of(dtype, weight, Values.signed(), form);
+    Input bias = Input.of(dtype, Shape.of(setting.image.dim(1)), Values.signed());
+    cases.add(checked(OpCase.of(op, tolerance, remark, x, filter)));
+    // In narrow types the product is rounded before the bias is added.
+    if (dtype == DType.F32 || dtype == DType.F64) {
+      cases.add(checked(OpCase.of(op, tolerance, remark, x, filter, bias)));
+    }
   }
 
   /** Differences take two runs for each element that is moved, so only small cases are checked. */

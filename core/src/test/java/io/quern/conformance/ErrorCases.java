@@ -12,6 +12,7 @@ import io.quern.op.Concat;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.ConvTranspose2d;
 import io.quern.op.CumSum;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
@@ -247,6 +248,38 @@ public final class ErrorCases {
         "the gradient must have shape [1, 8, 7, 7], found [1, 8, 6, 7]",
         f32(1, 3, 9, 9),
         f32(1, 8, 6, 7));
+    Input filter = f32(3, 4, 3, 3);
+    refused(
+        cases,
+        new ConvTranspose2d(window, 2, 0, 0),
+        "2 groups do not divide 3 input channels",
+        f32(1, 3, 5, 5),
+        filter);
+    refused(
+        cases,
+        new ConvTranspose2d(window, 1, 0, 0),
+        "the weight must have shape [2, 4, 3, 3], found [3, 4, 3, 3]",
+        f32(1, 2, 5, 5),
+        filter);
+    refused(
+        cases,
+        new ConvTranspose2d(window.stride(2), 1, 0, 2),
+        "output padding must be less than the stride, found 0x2 for stride 2x2",
+        f32(1, 3, 5, 5),
+        filter);
+    refused(
+        cases,
+        new ConvTranspose2d(window.padding(2), 1, 0, 0),
+        "an input of [2, 5] pixels gives no output",
+        f32(1, 3, 2, 5),
+        filter);
+    refused(
+        cases,
+        new ConvTranspose2d(window, 1, 0, 0),
+        "the bias must have shape [4], found [3]",
+        f32(1, 3, 5, 5),
+        filter,
+        f32(3));
     Pool2d pool = new Pool2d(Pool2d.Fn.MAX, Window.of(2), true);
     refused(cases, pool, "window of 2 (dilation 1) does not fit", f32(1, 1, 1, 4));
     refused(cases, pool, "the input has no pixels", f32(1, 1, 0, 4));

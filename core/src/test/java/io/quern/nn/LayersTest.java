@@ -128,6 +128,71 @@ class LayersTest {
     assertClose(output, expected);
   }
 
+  @ParameterizedTest
+  @CsvSource({"3, 1, 0, 1, 1, 0", "3, 2, 1, 1, 2, 1", "2, 3, 0, 2, 4, 2", "1, 1, 0, 1, 1, 0"})
+  void convTranspose2dSpreadsEachPixel(
+      int kernel, int stride, int padding, int dilation, int groups, int outputPad) {
+    Window window = Window.of(kernel).stride(stride).padding(padding).dilation(dilation);
+    var op = new io.quern.op.ConvTranspose2d(window, groups, outputPad, 0);
+    Module conv = ConvTranspose2d.of(4, 8, op, true, Rng.of(1)).to(DType.F64);
+    Tensor input = normal(2, 2, 4, 5, 3);
+    Tensor output = conv.forward(input);
+    int oh = 4 * stride - 2 * padding + dilation * (kernel - 1) + outputPad + 1;
+    int ow = 2 * stride - 2 * padding + dilation * (kernel - 1) + 1;
+    assertThat(output.shape()).isEqualTo(Shape.of(2, 8, oh, ow));
+    double[] w = weight(conv, "weight");
+    double[] expected = new double[2 * 8 * oh * ow];
+    for (int i = 0; i < expected.length; i++) {
+      expected[i] = weight(conv, "bias")[i / (oh * ow) % 8];
+    }
+    int perGroup = 8 / groups;
+    for (int at = 0; at < 2 * 4 * 5 * 3 * perGroup * kernel * kernel; at++) {
+      int kx = at % kernel;
+      int ky = at / kernel % kernel;
+      int o = at / (kernel * kernel) % perGroup;
+      int pixel = at / (kernel * kernel * perGroup);
+      int c = pixel / 15 % 4;
+      int y = pixel / 3 % 5 * stride - padding + ky * dilation;
+      int x = pixel % 3 * stride - padding + kx * dilation;
+      if (y >= 0 && y < oh && x >= 0 && x < ow) {
+        int channel = pixel / 60 * 8 + c / (4 / groups) * perGroup + o;
+        expected[(channel * oh + y) * ow + x] +=
+            input.get(pixel / 60, c, pixel / 3 % 5, pixel % 3)
+                * w[((c * perGroup + o) * kernel + ky) * kernel + kx];
+      }
+    }
+    assertClose(output, expected);
+  }
+
+  @Test
+  void conv1dIsTheCrossCorrelationOfSequences() {
+    Module conv =
+        Conv1d.builder(4, 6, 3).stride(2).padding(2).dilation(2).groups(2).build(Rng.of(1));
+    conv.to(DType.F64);
+    Tensor input = normal(2, 2, 4, 9);
+    Tensor output = conv.forward(input);
+    assertThat(output.shape()).isEqualTo(Shape.of(2, 6, 5));
+    double[] w = weight(conv, "weight");
+    double[] expected = new double[2 * 6 * 5];
+    for (int at = 0; at < expected.length; at++) {
+      int o = at / 5 % 6;
+      expected[at] = weight(conv, "bias")[o];
+      for (int c = 0; c < 2; c++) {
+        for (int k = 0; k < 3; k++) {
+          int i = at % 5 * 2 - 2 + k * 2;
+          if (i >= 0 && i < 9) {
+            expected[at] += input.get(at / 30, o / 3 * 2 + c, i) * w[(o * 2 + c) * 3 + k];
+          }
+        }
+      }
+    }
+    assertClose(output, expected);
+    assertThatThrownBy(() -> conv.forward(normal(2, 2, 3, 9)))
+        .hasMessage("conv1d: the input must be [n, 4, length], found [2, 3, 9]");
+    assertThatThrownBy(() -> Conv1d.builder(4, 6, 3).groups(4))
+        .hasMessage("conv1d: 4 groups do not divide 4 input and 6 output channels");
+  }
+
   @Test
   void groupAndRmsNormAreTheFormulas() {
     Module group = GroupNorm.of(2, 4, 0.25).to(DType.F64);

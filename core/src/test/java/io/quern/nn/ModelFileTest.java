@@ -31,6 +31,7 @@ class ModelFileTest {
   private static Module images(long seed) {
     Rng rng = Rng.of(seed);
     Window window = new Window(3, 2, 1, 2, 1, 0, 2, 1, 1, 1);
+    var up = new io.quern.op.ConvTranspose2d(Window.of(2).stride(2), 2, 0, 1);
     return Sequential.builder()
         .add("conv", Conv2d.of(2, 4, window, 2, false, rng))
         .add("norm", BatchNorm2d.of(4, 1e-4, 0.2))
@@ -38,6 +39,8 @@ class ModelFileTest {
         .add("max", MaxPool2d.of(2))
         .add("avg", AvgPool2d.of(Window.of(2).stride(1).padding(1), false))
         .add("block", Residual.of(Conv2d.of(4, 4, 1, rng), Conv2d.of(4, 4, 1, rng)))
+        .add("up", ConvTranspose2d.of(4, 4, up, false, rng))
+        .add("down", Conv2d.of(4, 4, Window.of(2).stride(2), rng))
         .add("leaky", LeakyRelu.of(0.2))
         .add("flat", Flatten.of())
         .add("drop", Dropout.of(0.25))
@@ -57,6 +60,7 @@ class ModelFileTest {
             Sequential.of(
                 LayerNorm.of(6),
                 MultiHeadAttention.builder(6, 3).causal(true).dropout(0.1).bias(false).build(rng))),
+        Conv1d.builder(3, 6, 2).stride(2).padding(1).dilation(2).groups(3).bias(false).build(rng),
         new Silu(),
         new Tanh(),
         new Sigmoid(),
