@@ -7,7 +7,17 @@ import java.util.List;
  * its gradient follows from the decomposition unless there is a shorter rule.
  */
 public sealed interface Composite extends Op
-    permits Softmax, LogSoftmax, LayerNorm, Fused, Epilogue, AttentionWeights, Attention, SoftmaxGrad, RmsNorm, GroupNorm, ConvTranspose2d {
+    permits Softmax,
+        LogSoftmax,
+        LayerNorm,
+        Fused,
+        Epilogue,
+        AttentionWeights,
+        Attention,
+        SoftmaxGrad,
+        RmsNorm,
+        GroupNorm,
+        ConvTranspose2d {
   /** The op in terms of others. */
   <T> T decompose(OpBuilder<T> builder, List<T> inputs);
 }
