@@ -15,6 +15,8 @@ final class PoolCases {
       List.of(
           new Setting("2x2", Shape.of(2, 3, 8, 10), Window.of(2).stride(2)),
           new Setting("2x2 odd", Shape.of(1, 2, 7, 9), Window.of(2).stride(2)),
+          new Setting("2x2 wide and odd", Shape.of(1, 2, 5, 39), Window.of(2).stride(2)),
+          new Setting("2x2 of one column", Shape.of(1, 2, 4, 3), Window.of(2).stride(2)),
           new Setting("3x3 overlapping", Shape.of(2, 2, 9, 8), Window.of(3).stride(2)),
           new Setting("3x3 padded", Shape.of(1, 2, 9, 8), w(3, 2, 1)),
           new Setting("3x3 same", Shape.of(1, 2, 5, 33), w(3, 1, 1)),
@@ -49,7 +51,9 @@ final class PoolCases {
       for (Input.Form form : Input.Form.values()) {
         add(fn, small, DType.F32, form, form.name(), cases);
       }
-      ties(fn, cases);
+      ties(fn, w(3, 2, 1), Shape.of(1, 2, 9, 11), cases);
+      ties(fn, w(2, 2, 0), Shape.of(1, 2, 9, 11), cases);
+      ties(fn, w(2, 2, 0), Shape.of(1, 2, 6, 38), cases);
     }
   }
 
@@ -87,10 +91,8 @@ final class PoolCases {
         : Oracle.run(op, List.of(inputs.getFirst(), inputs.get(1).absolute()));
   }
 
-  private static void ties(Pool2d.Fn fn, List<OpCase> cases) {
-    Window window = w(3, 2, 1);
+  private static void ties(Pool2d.Fn fn, Window window, Shape shape, List<OpCase> cases) {
     Pool2d pool = new Pool2d(fn, window, true);
-    Shape shape = Shape.of(1, 2, 9, 11);
     special(pool, "ties", Input.of(DType.F32, shape, Values.integers(-1, 2)), cases);
     Values nan =
         Values.of(1, -2, 3, -4, 5, -6, Double.NaN, 8, Double.NEGATIVE_INFINITY, 10, 0.5, 7, 9);
@@ -104,7 +106,8 @@ final class PoolCases {
     Input gradient = Input.of(DType.F32, output, Values.signed());
     Setting setting = new Setting("", image.spec().shape(), pool.window());
     boolean isMax = pool.fn() == Pool2d.Fn.MAX;
-    cases.add(OpCase.of(pool, tolerance(setting, isMax), name, image));
-    cases.add(OpCase.of(new Pool2dGrad(pool), tolerance(setting, false), name, image, gradient));
+    String remark = name + ", " + pool.window().kernelH() + " rows";
+    cases.add(OpCase.of(pool, tolerance(setting, isMax), remark, image));
+    cases.add(OpCase.of(new Pool2dGrad(pool), tolerance(setting, false), remark, image, gradient));
   }
 }

@@ -4,7 +4,7 @@ import io.quern.cpu.VectorTier;
 import io.quern.runtime.Raw;
 
 /**
- * Maxima of windows of 2x2 side by side, the usual pooling, and their gradient: one row of windows
+ * Maxima of windows of 2x2 side by side, the usual pooling, and their gradient: pairs of image rows
  * at a time. This class is the scalar twin. Thread-safe.
  */
 class Halving {
@@ -19,36 +19,50 @@ class Halving {
     return Chosen.INSTANCE;
   }
 
-  /** Maxima of {@code n} windows over two rows of 2n floats. */
-  void max(long top, long bottom, long n, long to) {
-    for (long i = 0; i < n; i++) {
-      float upper = Math.max(Raw.getFloat(top), Raw.getFloat(top + 4));
-      float lower = Math.max(Raw.getFloat(bottom), Raw.getFloat(bottom + 4));
-      Raw.putFloat(to + 4 * i, Math.max(upper, lower));
-      top += 8;
-      bottom += 8;
+  /**
+   * Maxima of the windows of {@code rows} pairs of image rows.
+   *
+   * @param row bytes of an image row
+   * @param n windows of a pair
+   */
+  void max(long from, long row, long rows, long n, long to) {
+    for (long i = 0; i < rows; i++) {
+      for (long at = from; at < from + 8 * n; at += 8) {
+        float upper = Math.max(Raw.getFloat(at), Raw.getFloat(at + 4));
+        float lower = Math.max(Raw.getFloat(at + row), Raw.getFloat(at + row + 4));
+        Raw.putFloat(to, Math.max(upper, lower));
+        to += 4;
+      }
+      from += 2 * row;
     }
   }
 
   /**
-   * Hands the gradients of {@code n} windows to their first maxima, 0 to the others; NaN is a
-   * maximum.
+   * Hands the gradients of the windows to their first maxima, 0 to the others; NaN is a maximum.
+   *
+   * @param row bytes of an image row
+   * @param n windows of a pair of rows
    */
-  void grad(long top, long bottom, long gradient, long n, long toTop, long toBottom) {
-    for (long at = 0; at < 8 * n; at += 8) {
-      float a = Raw.getFloat(top + at);
-      float b = Raw.getFloat(top + at + 4);
-      float c = Raw.getFloat(bottom + at);
-      float d = Raw.getFloat(bottom + at + 4);
-      float max = Math.max(Math.max(a, b), Math.max(c, d));
-      int isA = attains(a, max);
-      int isB = attains(b, max) & ~isA;
-      int isC = attains(c, max) & ~(isA | isB);
-      int bits = Raw.getInt(gradient + at / 2);
-      Raw.putInt(toTop + at, bits & isA);
-      Raw.putInt(toTop + at + 4, bits & isB);
-      Raw.putInt(toBottom + at, bits & isC);
-      Raw.putInt(toBottom + at + 4, bits & ~(isA | isB | isC));
+  void grad(long from, long row, long rows, long n, long gradient, long to) {
+    for (long i = 0; i < rows; i++) {
+      for (long at = 0; at < 8 * n; at += 8) {
+        float a = Raw.getFloat(from + at);
+        float b = Raw.getFloat(from + at + 4);
+        float c = Raw.getFloat(from + row + at);
+        float d = Raw.getFloat(from + row + at + 4);
+        float max = Math.max(Math.max(a, b), Math.max(c, d));
+        int isA = attains(a, max);
+        int isB = attains(b, max) & ~isA;
+        int isC = attains(c, max) & ~(isA | isB);
+        int bits = Raw.getInt(gradient + at / 2);
+        Raw.putInt(to + at, bits & isA);
+        Raw.putInt(to + at + 4, bits & isB);
+        Raw.putInt(to + row + at, bits & isC);
+        Raw.putInt(to + row + at + 4, bits & ~(isA | isB | isC));
+      }
+      from += 2 * row;
+      to += 2 * row;
+      gradient += 4 * n;
     }
   }
 

@@ -61,12 +61,7 @@ public final class PoolGradKernel implements Kernel {
     if (shape.w() % 2 != 0 || shape.h() % 2 != 0) {
       Raw.zero(to, row * shape.h());
     }
-    for (int oy = 0; oy < shape.oh(); oy++) {
-      long top = 2L * oy * row;
-      long bottom = top + row;
-      HALVING.grad(image + top, image + bottom, gradient, shape.ow(), to + top, to + bottom);
-      gradient += 4L * shape.ow();
-    }
+    HALVING.grad(image, row, shape.oh(), shape.ow(), gradient, to);
   }
 
   private void pool(long image, long gradient, long to) {

@@ -51,18 +51,10 @@ public final class PoolKernel implements Kernel {
       long from = call.from + 4L * plane * shape.h() * shape.w();
       long to = call.to + 4L * plane * shape.oh() * shape.ow();
       if (call.kernel.max && shape.isHalving()) {
-        call.kernel.halve(from, to);
+        HALVING.max(from, 4L * shape.w(), shape.oh(), shape.ow(), to);
       } else {
         call.kernel.pool(from, to);
       }
-    }
-  }
-
-  private void halve(long from, long to) {
-    long row = 4L * shape.w();
-    for (int oy = 0; oy < shape.oh(); oy++) {
-      long top = from + 2L * oy * row;
-      HALVING.max(top, top + row, shape.ow(), to + 4L * oy * shape.ow());
     }
   }
 

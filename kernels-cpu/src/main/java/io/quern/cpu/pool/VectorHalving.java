@@ -9,59 +9,138 @@ import static io.quern.runtime.Raw.ORDER;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorShuffle;
+import jdk.incubator.vector.VectorSpecies;
 
-/** By vectors of columns; neighbours meet by permutations. */
+/**
+ * By vectors of columns; neighbours meet by permutations. The last vector of a row moves back to
+ * end with it and computes some windows again; only rows shorter than a vector are masked.
+ */
 final class VectorHalving extends Halving {
+  /** One vector of columns has half a vector of windows. */
+  private static final VectorSpecies<Float> HALF =
+      VectorSpecies.of(float.class, VectorShape.forBitSize(4 * BYTES));
+
   private static final VectorShuffle<Float> SWAP = VectorShuffle.fromOp(F32, i -> i ^ 1);
   private static final VectorShuffle<Float> TWICE = VectorShuffle.fromOp(F32, i -> i / 2);
   private static final VectorShuffle<Float> EVENS = VectorShuffle.fromOp(F32, i -> 2 * i % LANES);
-  private static final VectorMask<Float> LEFT_COLUMNS =
-      VectorMask.fromLong(F32, 0x5555_5555_5555_5555L);
+
+  /** Bits of a mask that stand for the left column of a window. */
+  private static final long LEFT = 0x5555_5555_5555_5555L & (1L << LANES) - 1;
 
   @Override
-  void max(long top, long bottom, long n, long to) {
-    for (long at = 0; at < 8 * n; at += BYTES) {
-      VectorMask<Float> columns = F32.indexInRange(0, 2 * n - at / 4);
-      VectorMask<Float> windows = F32.indexInRange(0, Math.min(LANES / 2, n - at / 8));
-      FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, top + at, ORDER, columns);
-      FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, bottom + at, ORDER, columns);
-      FloatVector rows = upper.max(lower);
-      FloatVector max = rows.max(rows.rearrange(SWAP));
-      max.rearrange(EVENS).intoMemorySegment(ALL, to + at / 2, ORDER, windows);
+  void max(long from, long row, long rows, long n, long to) {
+    if (2 * n < LANES) {
+      narrowMax(from, row, rows, n, to);
+      return;
+    }
+    long last = 8 * n - BYTES;
+    for (long i = 0; i < rows; i++) {
+      for (long next = 0; next < 8 * n; next += BYTES) {
+        long at = Math.min(next, last);
+        FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER);
+        FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, from + row + at, ORDER);
+        FloatVector columns = upper.max(lower);
+        FloatVector max = columns.max(columns.rearrange(SWAP));
+        ((FloatVector) max.rearrange(EVENS).reinterpretShape(HALF, 0))
+            .intoMemorySegment(ALL, to + at / 2, ORDER);
+      }
+      from += 2 * row;
+      to += 4 * n;
+    }
+  }
+
+  private static void narrowMax(long from, long row, long rows, long n, long to) {
+    VectorMask<Float> inRow = F32.indexInRange(0, 2 * n);
+    VectorMask<Float> windows = F32.indexInRange(0, n);
+    for (long i = 0; i < rows; i++) {
+      FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, from, ORDER, inRow);
+      FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, from + row, ORDER, inRow);
+      FloatVector columns = upper.max(lower);
+      FloatVector max = columns.max(columns.rearrange(SWAP));
+      max.rearrange(EVENS).intoMemorySegment(ALL, to, ORDER, windows);
+      from += 2 * row;
+      to += 4 * n;
     }
   }
 
   @Override
-  void grad(long top, long bottom, long gradient, long n, long toTop, long toBottom) {
-    FloatVector zero = FloatVector.zero(F32);
-    for (long at = 0; at < 8 * n; at += BYTES) {
-      VectorMask<Float> columns = F32.indexInRange(0, 2 * n - at / 4);
-      VectorMask<Float> windows = F32.indexInRange(0, Math.min(LANES / 2, n - at / 8));
-      FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, top + at, ORDER, columns);
-      FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, bottom + at, ORDER, columns);
-      FloatVector g =
-          FloatVector.fromMemorySegment(F32, ALL, gradient + at / 2, ORDER, windows)
-              .rearrange(TWICE);
-      FloatVector rows = upper.max(lower);
-      FloatVector max = rows.max(rows.rearrange(SWAP));
-      // 1 where an element is the maximum, or NaN; the other column's by a permutation.
-      VectorMask<Float> hitsUpper =
-          upper.compare(VectorOperators.EQ, max).or(upper.compare(VectorOperators.NE, upper));
-      VectorMask<Float> hitsLower =
-          lower.compare(VectorOperators.EQ, max).or(lower.compare(VectorOperators.NE, lower));
-      FloatVector inUpper = zero.blend(1, hitsUpper);
-      FloatVector inLower = zero.blend(1, hitsLower);
-      FloatVector besideUpper = inUpper.rearrange(SWAP);
-      FloatVector besideLower = inLower.rearrange(SWAP);
-      VectorMask<Float> firstUpper =
-          hitsUpper.and(LEFT_COLUMNS.or(besideUpper.compare(VectorOperators.EQ, 0)));
-      VectorMask<Float> firstLower =
-          hitsLower
-              .and(LEFT_COLUMNS.or(besideLower.compare(VectorOperators.EQ, 0)))
-              .and(inUpper.add(besideUpper).compare(VectorOperators.EQ, 0));
-      zero.blend(g, firstUpper).intoMemorySegment(ALL, toTop + at, ORDER, columns);
-      zero.blend(g, firstLower).intoMemorySegment(ALL, toBottom + at, ORDER, columns);
+  void grad(long from, long row, long rows, long n, long gradient, long to) {
+    if (2 * n < LANES) {
+      narrowGrad(from, row, rows, n, gradient, to);
+      return;
     }
+    FloatVector zero = FloatVector.zero(F32);
+    long last = 8 * n - BYTES;
+    for (long i = 0; i < rows; i++) {
+      for (long next = 0; next < 8 * n; next += BYTES) {
+        long at = Math.min(next, last);
+        FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER);
+        FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, from + row + at, ORDER);
+        FloatVector columns = upper.max(lower);
+        FloatVector max = columns.max(columns.rearrange(SWAP));
+        long inUpper = upper.compare(VectorOperators.EQ, max).toLong();
+        long inLower = lower.compare(VectorOperators.EQ, max).toLong();
+        if (max.test(VectorOperators.IS_NAN).anyTrue()) {
+          inUpper |= upper.test(VectorOperators.IS_NAN).toLong();
+          inLower |= lower.test(VectorOperators.IS_NAN).toLong();
+        }
+        long hits = first(inUpper, inLower);
+        FloatVector g =
+            ((FloatVector)
+                    FloatVector.fromMemorySegment(HALF, ALL, gradient + at / 2, ORDER)
+                        .reinterpretShape(F32, 0))
+                .rearrange(TWICE);
+        zero.blend(g, VectorMask.fromLong(F32, hits & (1L << LANES) - 1))
+            .intoMemorySegment(ALL, to + at, ORDER);
+        zero.blend(g, VectorMask.fromLong(F32, hits >>> LANES))
+            .intoMemorySegment(ALL, to + row + at, ORDER);
+      }
+      from += 2 * row;
+      to += 2 * row;
+      gradient += 4 * n;
+    }
+  }
+
+  private static void narrowGrad(long from, long row, long rows, long n, long gradient, long to) {
+    FloatVector zero = FloatVector.zero(F32);
+    VectorMask<Float> inRow = F32.indexInRange(0, 2 * n);
+    VectorMask<Float> windows = F32.indexInRange(0, n);
+    for (long i = 0; i < rows; i++) {
+      FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, from, ORDER, inRow);
+      FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, from + row, ORDER, inRow);
+      FloatVector columns = upper.max(lower);
+      FloatVector max = columns.max(columns.rearrange(SWAP));
+      long inUpper = upper.compare(VectorOperators.EQ, max).toLong();
+      long inLower = lower.compare(VectorOperators.EQ, max).toLong();
+      if (max.test(VectorOperators.IS_NAN).anyTrue()) {
+        inUpper |= upper.test(VectorOperators.IS_NAN).toLong();
+        inLower |= lower.test(VectorOperators.IS_NAN).toLong();
+      }
+      long hits = first(inUpper, inLower);
+      FloatVector g =
+          FloatVector.fromMemorySegment(F32, ALL, gradient, ORDER, windows).rearrange(TWICE);
+      zero.blend(g, VectorMask.fromLong(F32, hits & (1L << LANES) - 1))
+          .intoMemorySegment(ALL, to, ORDER, inRow);
+      zero.blend(g, VectorMask.fromLong(F32, hits >>> LANES))
+          .intoMemorySegment(ALL, to + row, ORDER, inRow);
+      from += 2 * row;
+      to += 2 * row;
+      gradient += 4 * n;
+    }
+  }
+
+  /**
+   * The first of each window's maxima.
+   *
+   * @return a bit for each column of the upper row, then for each of the lower
+   */
+  private static long first(long inUpper, long inLower) {
+    long a = inUpper & LEFT;
+    long b = inUpper >>> 1 & LEFT & ~a;
+    long c = inLower & LEFT & ~(a | b);
+    long d = LEFT & ~(a | b | c);
+    return a | b << 1 | (c | d << 1) << LANES;
   }
 }
