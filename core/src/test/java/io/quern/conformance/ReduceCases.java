@@ -38,6 +38,8 @@ final class ReduceCases {
       cases.add(of(fn, List.of(axis), false, Shape.of(33, 70, 35), Input.Form.PLAIN));
     }
     cases.add(of(fn, List.of(-1), false, Shape.of(3, 4099), Input.Form.PLAIN));
+    cases.add(of(fn, List.of(0, 2, 3), false, Shape.of(9, 3, 14, 14), Input.Form.PLAIN));
+    cases.add(of(fn, List.of(0, 2), false, Shape.of(4200, 2, 5), Input.Form.PLAIN));
     if (!isExtreme) {
       cases.add(of(fn, List.of(1), false, Shape.of(4, 0), Input.Form.PLAIN));
     }

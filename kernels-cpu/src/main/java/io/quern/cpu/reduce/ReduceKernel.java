@@ -15,8 +15,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Reduce of contiguous floats. The order of folding follows from the shape alone: where the last
- * axis is folded, runs of it (pieces of {@value #PIECE} elements of long ones) are folded each,
- * then their results; where it is kept, whole rows are folded into each other.
+ * axis is folded, runs of it are folded into lanes: one piece of {@value #PIECE} elements of a long
+ * run after another, or as many short runs as that makes, then the results of the pieces. Where it
+ * is kept, whole rows are folded into each other.
  */
 public final class ReduceKernel implements Kernel {
   private static final long PIECE = 16384;
@@ -103,7 +104,7 @@ public final class ReduceKernel implements Kernel {
       ReduceKernel kernel, long from, long to, long pieces, long perChunk, long total) {}
 
   private void runs(long from, long to) {
-    long pieces = Math.max(1, (inner + PIECE - 1) / PIECE) * foldedCount;
+    long pieces = piecesPerRun() * ((foldedCount + runsPerPiece() - 1) / runsPerPiece());
     if (pieces == 0) {
       fillNeutral(to, keptCount);
       return;
@@ -126,8 +127,17 @@ public final class ReduceKernel implements Kernel {
     }
   }
 
+  private long piecesPerRun() {
+    return Math.max(1, (inner + PIECE - 1) / PIECE);
+  }
+
+  private long runsPerPiece() {
+    return Math.clamp(PIECE / Math.max(1, inner), 1, Math.max(1, foldedCount));
+  }
+
   private void foldPieces(long from, long to, long pieces, long total) {
-    long perChunk = Math.max(1, CHUNK / Math.max(1, Math.min(inner, PIECE)));
+    long perPiece = Math.min(inner, PIECE) * runsPerPiece();
+    long perChunk = Math.max(1, CHUNK / Math.max(1, perPiece));
     Workers.shared()
         .run(
             ReduceKernel::foldPieces,
@@ -144,18 +154,23 @@ public final class ReduceKernel implements Kernel {
     HostMemory.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
     long first = chunk * call.perChunk;
     long end = Math.min(call.total, first + call.perChunk);
-    long perRun = call.pieces / kernel.foldedCount;
     for (long i = first; i < end; i++) {
       long output = i / call.pieces;
-      long piece = i - output * call.pieces;
-      long run = piece / perRun;
-      long start = (piece - run * perRun) * PIECE;
-      long base = call.from + offset(kernel.kept, output) + offset(kernel.folded, run) + 4 * start;
-      float result =
-          kernel.fold.run(base, Math.min(PIECE, kernel.inner - start), scratch.address());
-      Raw.putFloat(call.to + 4 * i, result);
+      long base = call.from + offset(kernel.kept, output);
+      kernel.foldPiece(base, i - output * call.pieces, scratch.address(), call.to + 4 * i);
     }
     HostMemory.shared().free(scratch);
+  }
+
+  private void foldPiece(long base, long piece, long scratch, long to) {
+    long group = piece / piecesPerRun();
+    long start = (piece - group * piecesPerRun()) * PIECE;
+    long end = Math.min(foldedCount, (group + 1) * runsPerPiece());
+    fold.clear(scratch);
+    for (long run = group * runsPerPiece(); run < end; run++) {
+      fold.add(base + offset(folded, run) + 4 * start, Math.min(PIECE, inner - start), scratch);
+    }
+    Raw.putFloat(to, fold.finish(scratch));
   }
 
   private static void foldPartials(Call call, int chunk) {

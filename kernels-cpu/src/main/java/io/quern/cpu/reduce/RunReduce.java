@@ -2,20 +2,23 @@ package io.quern.cpu.reduce;
 
 import io.quern.cpu.VectorTier;
 import io.quern.op.Reduce;
-import io.quern.runtime.Raw;
 import java.util.EnumMap;
 import java.util.Map;
 
 /**
  * Folds floats that lie side by side to one, in an order that all implementations share: element i
- * goes to lane {@code i % 64}, and the lanes are folded by halves. Thread-safe.
+ * of a run goes to lane {@code i % 64}, and the lanes are folded by halves. What a run has beyond a
+ * multiple of 64 elements goes to a second set of lanes, which is folded into the first at the end.
+ * Thread-safe.
  */
 public abstract class RunReduce {
   /** Lanes: enough independent sums to hide the latency of an addition on any machine. */
   static final int LANES = 64;
 
+  private static final long SET = 4L * LANES;
+
   /** Bytes of scratch memory that a fold needs. */
-  public static final long SCRATCH = 4L * LANES;
+  public static final long SCRATCH = 2 * SET;
 
   /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
@@ -38,33 +41,45 @@ public abstract class RunReduce {
 
   /** Folds {@code n} floats; the fold of none is the neutral element. */
   public final float run(long from, long n, long scratch) {
+    clear(scratch);
+    add(from, n, scratch);
+    return finish(scratch);
+  }
+
+  /** Makes all lanes neutral. */
+  abstract void clear(long scratch);
+
+  /** Folds a run of {@code n} floats into the lanes. */
+  final void add(long from, long n, long scratch) {
     long whole = n / LANES * LANES;
-    accumulate(from, whole, scratch);
-    int rest = (int) (n - whole);
-    for (int i = 0; i < rest; i++) {
-      long lane = scratch + 4L * i;
-      Raw.putFloat(lane, fold(Raw.getFloat(lane), Raw.getFloat(from + 4 * (whole + i))));
+    if (whole > 0) {
+      accumulate(from, whole, scratch);
     }
-    // Lanes that no element has reached are neutral, so folding them in changes nothing.
-    int used = (int) Math.min(LANES, n);
-    for (int half = LANES / 2; half >= 1; half /= 2) {
-      if (half < used) {
-        for (int i = 0; i < half; i++) {
-          long lane = scratch + 4L * i;
-          Raw.putFloat(lane, fold(Raw.getFloat(lane), Raw.getFloat(lane + 4L * half)));
-        }
-      }
+    if (whole < n) {
+      addRest(from + 4 * whole, n - whole, scratch + SET);
     }
-    return Raw.getFloat(scratch);
+  }
+
+  /** Folds the lanes to one. */
+  final float finish(long scratch) {
+    addRow(scratch + SET, LANES, scratch);
+    return foldLanes(scratch);
   }
 
   /** Folds a row into the accumulators of its columns: {@code to[i] = fold(to[i], from[i])}. */
   public abstract void addRow(long from, long n, long to);
 
-  /** Fills the lanes of the scratch memory with the folds of a multiple of 64 elements. */
-  abstract void accumulate(long from, long n, long scratch);
+  /** Folds a multiple of 64 elements into 64 lanes. */
+  abstract void accumulate(long from, long n, long lanes);
 
-  abstract float fold(float x, float y);
+  /**
+   * As {@link #addRow} for less than 64 elements; no element is stored as part of a vector that the
+   * next call, for the same number of elements, loads otherwise.
+   */
+  abstract void addRest(long from, long n, long to);
+
+  /** Folds 64 lanes by halves. */
+  abstract float foldLanes(long lanes);
 
   /** The neutral element of a fold. */
   static float neutral(Reduce.Fn fn) {

@@ -14,8 +14,18 @@ final class ScalarRunReduce extends RunReduce {
   }
 
   @Override
-  float fold(float x, float y) {
-    return apply(x, y);
+  void clear(long scratch) {
+    for (long lane = 0; lane < SCRATCH; lane += 4) {
+      Raw.putFloat(scratch + lane, neutral(FN));
+    }
+  }
+
+  @Override
+  float foldLanes(long lanes) {
+    for (int half = LANES / 2; half >= 1; half /= 2) {
+      addRow(lanes + 4L * half, half, lanes);
+    }
+    return Raw.getFloat(lanes);
   }
 
   private static float apply(float x, float y) {
@@ -29,14 +39,15 @@ final class ScalarRunReduce extends RunReduce {
   }
 
   @Override
-  void accumulate(long from, long n, long scratch) {
-    float neutral = neutral(FN);
-    for (int lane = 0; lane < LANES; lane++) {
-      Raw.putFloat(scratch + 4L * lane, neutral);
-    }
+  void accumulate(long from, long n, long lanes) {
     for (long i = 0; i < n; i += LANES) {
-      addRow(from + 4 * i, LANES, scratch);
+      addRow(from + 4 * i, LANES, lanes);
     }
+  }
+
+  @Override
+  void addRest(long from, long n, long to) {
+    addRow(from, n, to);
   }
 
   @Override

@@ -7,19 +7,53 @@ import static io.quern.runtime.Raw.ORDER;
 
 import io.quern.cpu.elementwise.Specialised;
 import io.quern.op.Reduce;
+import io.quern.runtime.Raw;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorShuffle;
 
 /** Template of the vector folds: four accumulators at a time, as often as 64 lanes need it. */
 final class VectorRunReduce extends RunReduce {
   private static final Reduce.Fn FN = Specialised.constant(MethodHandles.lookup(), Reduce.Fn.class);
+
+  private static final VectorShuffle<Float> DOWN8 = down(8);
+  private static final VectorShuffle<Float> DOWN4 = down(4);
+  private static final VectorShuffle<Float> DOWN2 = down(2);
+  private static final VectorShuffle<Float> DOWN1 = down(1);
 
   static RunReduce specialised(Reduce.Fn fn) {
     return (RunReduce) Specialised.copy(MethodHandles.lookup(), fn);
   }
 
   @Override
-  float fold(float x, float y) {
+  void clear(long scratch) {
+    FloatVector neutral = FloatVector.broadcast(F32, neutral(FN));
+    for (long lane = 0; lane < SCRATCH; lane += BYTES) {
+      neutral.intoMemorySegment(ALL, scratch + lane, ORDER);
+    }
+  }
+
+  @Override
+  float foldLanes(long lanes) {
+    for (long half = LANES / 2; half >= F32.length(); half /= 2) {
+      addRow(lanes + 4 * half, half, lanes);
+    }
+    FloatVector x = FloatVector.fromMemorySegment(F32, ALL, lanes, ORDER);
+    if (F32.length() > 8) {
+      x = apply(x, x.rearrange(DOWN8));
+    }
+    if (F32.length() > 4) {
+      x = apply(x, x.rearrange(DOWN4));
+    }
+    x = apply(x, x.rearrange(DOWN2));
+    return apply(x, x.rearrange(DOWN1)).lane(0);
+  }
+
+  private static VectorShuffle<Float> down(int lanes) {
+    return VectorShuffle.fromOp(F32, i -> (i + lanes) % F32.length());
+  }
+
+  private static float apply(float x, float y) {
     if (FN == Reduce.Fn.SUM) {
       return x + y;
     }
@@ -43,18 +77,17 @@ final class VectorRunReduce extends RunReduce {
   }
 
   @Override
-  void accumulate(long from, long n, long scratch) {
+  void accumulate(long from, long n, long lanes) {
     for (long lane = 0; lane < 4 * LANES; lane += 4L * BYTES) {
-      quarter(from + lane, n, scratch + lane);
+      quarter(from + lane, n, lanes + lane);
     }
   }
 
-  private static void quarter(long from, long n, long scratch) {
-    FloatVector neutral = FloatVector.broadcast(F32, neutral(FN));
-    FloatVector s0 = neutral;
-    FloatVector s1 = neutral;
-    FloatVector s2 = neutral;
-    FloatVector s3 = neutral;
+  private static void quarter(long from, long n, long lanes) {
+    FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, lanes, ORDER);
+    FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, lanes + BYTES, ORDER);
+    FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, lanes + 2L * BYTES, ORDER);
+    FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, lanes + 3L * BYTES, ORDER);
     for (long i = 0; i < n; i += LANES) {
       s0 = apply(s0, FloatVector.fromMemorySegment(F32, ALL, from, ORDER));
       s1 = apply(s1, FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER));
@@ -62,10 +95,25 @@ final class VectorRunReduce extends RunReduce {
       s3 = apply(s3, FloatVector.fromMemorySegment(F32, ALL, from + 3L * BYTES, ORDER));
       from += 4 * LANES;
     }
-    s0.intoMemorySegment(ALL, scratch, ORDER);
-    s1.intoMemorySegment(ALL, scratch + BYTES, ORDER);
-    s2.intoMemorySegment(ALL, scratch + 2L * BYTES, ORDER);
-    s3.intoMemorySegment(ALL, scratch + 3L * BYTES, ORDER);
+    s0.intoMemorySegment(ALL, lanes, ORDER);
+    s1.intoMemorySegment(ALL, lanes + BYTES, ORDER);
+    s2.intoMemorySegment(ALL, lanes + 2L * BYTES, ORDER);
+    s3.intoMemorySegment(ALL, lanes + 3L * BYTES, ORDER);
+  }
+
+  @Override
+  void addRest(long from, long n, long to) {
+    long bytes = 4 * n;
+    long at = 0;
+    for (; at + BYTES <= bytes; at += BYTES) {
+      apply(
+              FloatVector.fromMemorySegment(F32, ALL, to + at, ORDER),
+              FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER))
+          .intoMemorySegment(ALL, to + at, ORDER);
+    }
+    for (; at < bytes; at += 4) {
+      Raw.putFloat(to + at, apply(Raw.getFloat(to + at), Raw.getFloat(from + at)));
+    }
   }
 
   @Override
