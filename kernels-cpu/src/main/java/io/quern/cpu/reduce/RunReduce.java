@@ -47,7 +47,7 @@ public abstract class RunReduce {
   }
 
   /** Makes all lanes neutral. */
-  abstract void clear(long scratch);
+  public abstract void clear(long scratch);
 
   /** Folds a run of {@code n} floats into the lanes. */
   final void add(long from, long n, long scratch) {
@@ -61,7 +61,7 @@ public abstract class RunReduce {
   }
 
   /** Folds the lanes to one. */
-  final float finish(long scratch) {
+  public final float finish(long scratch) {
     addRow(scratch + SET, LANES, scratch);
     return foldLanes(scratch);
   }

@@ -14,7 +14,7 @@ final class ScalarRunReduce extends RunReduce {
   }
 
   @Override
-  void clear(long scratch) {
+  public void clear(long scratch) {
     for (long lane = 0; lane < SCRATCH; lane += 4) {
       Raw.putFloat(scratch + lane, neutral(FN));
     }

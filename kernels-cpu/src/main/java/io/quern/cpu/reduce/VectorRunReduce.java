@@ -10,23 +10,36 @@ import io.quern.op.Reduce;
 import io.quern.runtime.Raw;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 
 /** Template of the vector folds: four accumulators at a time, as often as 64 lanes need it. */
 final class VectorRunReduce extends RunReduce {
   private static final Reduce.Fn FN = Specialised.constant(MethodHandles.lookup(), Reduce.Fn.class);
 
+  private static final VectorOperators.Associative OP = operator();
+
   private static final VectorShuffle<Float> DOWN8 = down(8);
   private static final VectorShuffle<Float> DOWN4 = down(4);
   private static final VectorShuffle<Float> DOWN2 = down(2);
   private static final VectorShuffle<Float> DOWN1 = down(1);
+
+  private static VectorOperators.Associative operator() {
+    if (FN == Reduce.Fn.SUM) {
+      return VectorOperators.ADD;
+    }
+    if (FN == Reduce.Fn.PROD) {
+      return VectorOperators.MUL;
+    }
+    return FN == Reduce.Fn.MAX ? VectorOperators.MAX : VectorOperators.MIN;
+  }
 
   static RunReduce specialised(Reduce.Fn fn) {
     return (RunReduce) Specialised.copy(MethodHandles.lookup(), fn);
   }
 
   @Override
-  void clear(long scratch) {
+  public void clear(long scratch) {
     FloatVector neutral = FloatVector.broadcast(F32, neutral(FN));
     for (long lane = 0; lane < SCRATCH; lane += BYTES) {
       neutral.intoMemorySegment(ALL, scratch + lane, ORDER);
@@ -40,13 +53,13 @@ final class VectorRunReduce extends RunReduce {
     }
     FloatVector x = FloatVector.fromMemorySegment(F32, ALL, lanes, ORDER);
     if (F32.length() > 8) {
-      x = apply(x, x.rearrange(DOWN8));
+      x = x.lanewise(OP, x.rearrange(DOWN8));
     }
     if (F32.length() > 4) {
-      x = apply(x, x.rearrange(DOWN4));
+      x = x.lanewise(OP, x.rearrange(DOWN4));
     }
-    x = apply(x, x.rearrange(DOWN2));
-    return apply(x, x.rearrange(DOWN1)).lane(0);
+    x = x.lanewise(OP, x.rearrange(DOWN2));
+    return x.lanewise(OP, x.rearrange(DOWN1)).lane(0);
   }
 
   private static VectorShuffle<Float> down(int lanes) {
@@ -63,19 +76,6 @@ final class VectorRunReduce extends RunReduce {
     return FN == Reduce.Fn.MAX ? Math.max(x, y) : Math.min(x, y);
   }
 
-  private static FloatVector apply(FloatVector x, FloatVector y) {
-    if (FN == Reduce.Fn.SUM) {
-      return x.add(y);
-    }
-    if (FN == Reduce.Fn.PROD) {
-      return x.mul(y);
-    }
-    if (FN == Reduce.Fn.MAX) {
-      return x.max(y);
-    }
-    return x.min(y);
-  }
-
   @Override
   void accumulate(long from, long n, long lanes) {
     for (long lane = 0; lane < 4 * LANES; lane += 4L * BYTES) {
@@ -89,10 +89,10 @@ final class VectorRunReduce extends RunReduce {
     FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, lanes + 2L * BYTES, ORDER);
     FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, lanes + 3L * BYTES, ORDER);
     for (long i = 0; i < n; i += LANES) {
-      s0 = apply(s0, FloatVector.fromMemorySegment(F32, ALL, from, ORDER));
-      s1 = apply(s1, FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER));
-      s2 = apply(s2, FloatVector.fromMemorySegment(F32, ALL, from + 2L * BYTES, ORDER));
-      s3 = apply(s3, FloatVector.fromMemorySegment(F32, ALL, from + 3L * BYTES, ORDER));
+      s0 = s0.lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from, ORDER));
+      s1 = s1.lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER));
+      s2 = s2.lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + 2L * BYTES, ORDER));
+      s3 = s3.lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + 3L * BYTES, ORDER));
       from += 4 * LANES;
     }
     s0.intoMemorySegment(ALL, lanes, ORDER);
@@ -106,9 +106,8 @@ final class VectorRunReduce extends RunReduce {
     long bytes = 4 * n;
     long at = 0;
     for (; at + BYTES <= bytes; at += BYTES) {
-      apply(
-              FloatVector.fromMemorySegment(F32, ALL, to + at, ORDER),
-              FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER))
+      FloatVector.fromMemorySegment(F32, ALL, to + at, ORDER)
+          .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER))
           .intoMemorySegment(ALL, to + at, ORDER);
     }
     for (; at < bytes; at += 4) {
@@ -121,16 +120,14 @@ final class VectorRunReduce extends RunReduce {
     long bytes = 4 * n;
     long at = 0;
     for (; at + BYTES <= bytes; at += BYTES) {
-      apply(
-              FloatVector.fromMemorySegment(F32, ALL, to + at, ORDER),
-              FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER))
+      FloatVector.fromMemorySegment(F32, ALL, to + at, ORDER)
+          .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER))
           .intoMemorySegment(ALL, to + at, ORDER);
     }
     if (at < bytes) {
       var mask = F32.indexInRange(0, (bytes - at) / 4);
-      apply(
-              FloatVector.fromMemorySegment(F32, ALL, to + at, ORDER, mask),
-              FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER, mask))
+      FloatVector.fromMemorySegment(F32, ALL, to + at, ORDER, mask)
+          .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER, mask))
           .intoMemorySegment(ALL, to + at, ORDER, mask);
     }
   }
