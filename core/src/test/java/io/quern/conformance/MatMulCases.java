@@ -36,6 +36,11 @@ final class MatMulCases {
     {130, 40, 140},
     {1, 700, 600},
     {200, 260, 210},
+    {700, 600, 1},
+    {1, 70, 2100},
+    {16, 800, 100},
+    {100, 1000, 40},
+    {70, 600, 70},
   };
 
   private static final int[][] EMPTY = {{0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {0, 0, 0}};
@@ -95,6 +100,16 @@ final class MatMulCases {
         boolean both = left != Input.Form.PLAIN && left == right;
         cases.add(both ? opCase.differentiable() : opCase);
       }
+      cases.add(
+          of(
+              Input.of(DType.F32, Shape.of(1, 75), Values.signed(), left),
+              Input.of(DType.F32, Shape.of(75, 130), Values.signed(), left),
+              "one row, " + left));
+      cases.add(
+          of(
+              Input.of(DType.F32, Shape.of(130, 75), Values.signed(), left),
+              Input.of(DType.F32, Shape.of(75, 1), Values.signed(), left),
+              "one column, " + left));
       cases.add(
           of(
               Input.of(DType.F32, Shape.of(3, 20, 65), Values.signed(), left),

@@ -79,6 +79,9 @@ class BoxingTest {
     Pool2d pool = new Pool2d(Pool2d.Fn.MAX, Window.of(2).stride(2), false);
     return Stream.of(
         new Work(new MatMul(), List.of(matrix, matrix)),
+        new Work(new MatMul(), List.of(matrix, matrix.transpose(0, 1))),
+        new Work(new MatMul(), List.of(rng.normal(1, 1000), rng.normal(1000, 1000))),
+        new Work(new MatMul(), List.of(rows, rng.normal(1000, 1))),
         new Work(new Conv2d(window, 1), List.of(images, weight)),
         new Work(new Conv2dInputGrad(window, 1, images.shape()), List.of(weight, images)),
         new Work(new Conv2dWeightGrad(window, 1), List.of(images, images)),
@@ -88,6 +91,7 @@ class BoxingTest {
         new Work(new Unary(Unary.Fn.TANH), List.of(rows)),
         new Work(new Unary(Unary.Fn.GELU), List.of(rows)),
         new Work(new Reduce(Reduce.Fn.SUM, List.of(1), false), List.of(rows)),
+        new Work(new Reduce(Reduce.Fn.SUM, List.of(0, 2, 3), false), List.of(images)),
         new Work(new Softmax(1), List.of(rows)),
         new Work(new LogSoftmax(1), List.of(rows)),
         new Work(new SoftmaxGrad(1, true), List.of(rows, rows)),

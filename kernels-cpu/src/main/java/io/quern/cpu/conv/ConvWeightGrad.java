@@ -8,6 +8,7 @@ import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
+import io.quern.cpu.gemm.Transpose;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
@@ -40,7 +41,7 @@ public final class ConvWeightGrad implements Kernel {
     this.plane = Plane.forward(shape);
     this.paddedOc = (shape.oc() + width - 1) / width * width;
     this.paddedDepth = (shape.depth() + ROWS - 1) / ROWS * ROWS;
-    long room = PARTIAL_BYTES / Math.max(1, partialBytes());
+    long room = PARTIAL_BYTES / Math.max(1, shape.weightBytes());
     this.parts = Math.clamp(room, 1, Math.max(1, Math.min(MOST_PARTS, shape.n())));
   }
 
@@ -91,9 +92,11 @@ public final class ConvWeightGrad implements Kernel {
     int positions = plane.positions();
     long turnedBytes = 4L * positions * paddedOc; // whole vectors, so that what follows is aligned
     HostMemory.Block memory =
-        HostMemory.shared().allocate(turnedBytes + plane.bytes() + 4L * positions);
+        HostMemory.shared()
+            .allocate(turnedBytes + Transpose.SCRATCH + plane.bytes() + 4L * positions);
     long turned = memory.address();
-    long filled = turned + turnedBytes;
+    long scratch = turned + turnedBytes;
+    long filled = scratch + Transpose.SCRATCH;
     long rows = filled + plane.bytes();
     Packing.rowOffsets(rows, positions, 4L * width);
     Raw.zero(turned, turnedBytes);
@@ -110,14 +113,14 @@ public final class ConvWeightGrad implements Kernel {
         plane.fill(pixels, filled);
         pixels = filled;
       }
-      turn(call.gradients + index * shape.outputBytes(), turned);
+      turn(call.gradients + index * shape.outputBytes(), turned, scratch);
       multiply(pixels, turned, rows, partial, image > from);
     }
     HostMemory.shared().free(memory);
   }
 
   /** Transposes the gradient to [position, oc], one block of tile width after another. */
-  private void turn(long gradient, long to) {
+  private void turn(long gradient, long to, long scratch) {
     long block = 4L * plane.positions() * width;
     for (int oc = 0; oc < shape.oc(); oc += width) {
       int count = Math.min(width, shape.oc() - oc);
@@ -129,7 +132,8 @@ public final class ConvWeightGrad implements Kernel {
             4L * plane.rows() * plane.columns(),
             count,
             plane.columns(),
-            to + 4L * row * plane.pitch() * width);
+            to + 4L * row * plane.pitch() * width,
+            scratch);
       }
       to += block;
     }

@@ -5,6 +5,7 @@ import static io.quern.cpu.gemm.MicroKernel.ROWS;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
+import org.jspecify.annotations.Nullable;
 
 /**
  * C = A B for float matrices of any strides, C row-major: packed panels, cache blocks, the
@@ -20,6 +21,15 @@ public final class GemmF32 {
   private static final long SLICE_M = 32L * BLOCK_M;
   private static final long SLICE_N = 4096;
 
+  /** Rows of A this far apart, or a multiple of it, share too few sets of the first-level cache. */
+  private static final int PAGE_PART = 2048;
+
+  /** Operands up to this size are near enough to be read in place. */
+  private static final int NEAR_BYTES = 1 << 18;
+
+  /** Packed panels that are used no more often than this do not repay the packing. */
+  private static final int FEW = 3;
+
   /** Multiply-adds below which a second thread costs more than it brings. */
   private static final long PARALLEL_WORK = 1 << 17;
 
@@ -34,6 +44,13 @@ public final class GemmF32 {
   private final long bStep;
   private final long cRow;
 
+  /** Whether rows of A, or panels of B, are read where they are. */
+  private final boolean directA;
+
+  private final boolean directB;
+
+  private final @Nullable GemvF32 gemv;
+
   /** Sizes of the product; rows and steps are strides in bytes. */
   public GemmF32(long m, long n, long k, long aRow, long aStep, long bRow, long bStep, long cRow) {
     this.m = m;
@@ -44,6 +61,26 @@ public final class GemmF32 {
     this.bRow = bRow;
     this.bStep = bStep;
     this.cRow = cRow;
+    long panels = (n + width - 1) / width;
+    this.directA =
+        aStep == 4 && aRow % PAGE_PART != 0 && (4.0 * m * k <= NEAR_BYTES || panels <= FEW);
+    this.directB =
+        bStep == 4
+            && bRow <= Integer.MAX_VALUE / BLOCK_K
+            && bRow >= 0
+            && (4.0 * k * n <= NEAR_BYTES || m <= FEW * ROWS);
+    this.gemv = gemv();
+  }
+
+  /** The product as one of a matrix and a vector, or null. */
+  private @Nullable GemvF32 gemv() {
+    if (m == 1 && n > 1 && (bRow == 4 || bStep == 4)) {
+      return new GemvF32(n, k, bRow == 4, bRow == 4 ? bStep : bRow, aStep);
+    }
+    if (n == 1 && (aStep == 4 || aRow == 4)) {
+      return new GemvF32(m, k, aStep == 4, aStep == 4 ? aRow : aStep, bRow);
+    }
+    return null;
   }
 
   /** Whether splitting one product over threads is worth it. */
@@ -60,6 +97,11 @@ public final class GemmF32 {
       for (long i = 0; i < m; i++) {
         Raw.zero(c + i * cRow, 4 * n);
       }
+      return;
+    }
+    if (gemv != null) {
+      boolean isRow = m == 1 && n > 1;
+      gemv.run(isRow ? b : a, isRow ? a : b, c);
       return;
     }
     // Blocks of equal size waste less than full ones and a small rest.
@@ -86,6 +128,7 @@ public final class GemmF32 {
     private final long packedA;
     private final long packedB;
     private final long offsets;
+    private final long directOffsets;
     private long a;
     private long b;
     private long c;
@@ -95,15 +138,19 @@ public final class GemmF32 {
     private boolean accumulate;
 
     Slice(long depth) {
-      long bytesA = 4 * depth * roundUp(Math.min(m, SLICE_M), ROWS);
-      long bytesB = 4 * depth * roundUp(Math.min(n, SLICE_N), width);
+      long bytesA = directA ? 0 : 4 * depth * roundUp(Math.min(m, SLICE_M), ROWS);
+      long panels = directB || packsLate() ? 1 : (Math.min(n, SLICE_N) + width - 1) / width;
       long toB = roundUp(bytesA, HostMemory.ALIGNMENT);
-      long toOffsets = toB + roundUp(bytesB, HostMemory.ALIGNMENT);
-      memory = HostMemory.shared().allocate(toOffsets + 4 * depth);
+      long toOffsets = toB + roundUp(4 * depth * width * panels, HostMemory.ALIGNMENT);
+      memory = HostMemory.shared().allocate(toOffsets + 8 * depth);
       packedA = memory.address();
       packedB = packedA + toB;
       offsets = packedA + toOffsets;
+      directOffsets = offsets + 4 * depth;
       Packing.rowOffsets(offsets, depth, 4L * width);
+      if (directB) {
+        Packing.rowOffsets(directOffsets, depth, bRow);
+      }
     }
 
     void free() {
@@ -125,8 +172,9 @@ public final class GemmF32 {
       int panels = (int) ((columns + width - 1) / width);
       int blocks = (int) ((rows + BLOCK_M - 1) / BLOCK_M);
       int groups = (panels + PANELS_N - 1) / PANELS_N;
+      int packs = packsOfA() + (packB && !packsLate() ? packsOfB() : 0);
       if (rows * columns * depth < PARALLEL_WORK) {
-        for (int chunk = 0; chunk < blocks + (packB ? groups : 0); chunk++) {
+        for (int chunk = 0; chunk < packs; chunk++) {
           pack(chunk);
         }
         for (int chunk = 0; chunk < blocks * groups; chunk++) {
@@ -134,30 +182,51 @@ public final class GemmF32 {
         }
         return;
       }
-      Workers.shared().run(Slice::pack, this, blocks + (packB ? groups : 0));
+      Workers.shared().run(Slice::pack, this, packs);
       Workers.shared().run(Slice::multiply, this, blocks * groups);
     }
 
+    /** Whether each panel of B is used by one block of rows only, and packed just before. */
+    private boolean packsLate() {
+      return !directB && m <= BLOCK_M;
+    }
+
+    private int packsOfA() {
+      return directA ? 0 : (int) ((rows + BLOCK_M - 1) / BLOCK_M);
+    }
+
+    /** Groups of panels; in place, only one that is narrower than a tile is packed. */
+    private int packsOfB() {
+      if (directB) {
+        return columns % width == 0 ? 0 : 1;
+      }
+      long group = (long) PANELS_N * width;
+      return (int) ((columns + group - 1) / group);
+    }
+
     private void pack(int chunk) {
-      int blocks = (int) ((rows + BLOCK_M - 1) / BLOCK_M);
-      if (chunk < blocks) {
+      if (chunk < packsOfA()) {
         long i = (long) chunk * BLOCK_M;
         Packing.packA(
             a + i * aRow, aRow, aStep, Math.min(BLOCK_M, rows - i), depth, packedA + 4 * i * depth);
         return;
       }
-      long from = (long) (chunk - blocks) * PANELS_N * width;
+      if (directB) {
+        long j = columns / width * width;
+        packB(j, columns - j, packedB, 0);
+        return;
+      }
+      HostMemory.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
+      long from = (long) (chunk - packsOfA()) * PANELS_N * width;
       long to = Math.min(columns, from + (long) PANELS_N * width);
       for (long j = from; j < to; j += width) {
-        Packing.packB(
-            micro,
-            b + j * bStep,
-            bRow,
-            bStep,
-            Math.min(width, to - j),
-            depth,
-            packedB + 4 * j * depth);
+        packB(j, Math.min(width, to - j), packedB + 4 * j * depth, scratch.address());
       }
+      HostMemory.shared().free(scratch);
+    }
+
+    private void packB(long j, long count, long to, long scratch) {
+      Packing.packB(micro, b + j * bStep, bRow, bStep, count, depth, to, scratch);
     }
 
     private void multiply(int chunk) {
@@ -167,56 +236,72 @@ public final class GemmF32 {
       long i1 = Math.min(rows, i0 + BLOCK_M);
       long j1 = Math.min(columns, j0 + (long) PANELS_N * width);
       HostMemory.Block edge = null;
+      HostMemory.Block late =
+          packsLate() ? HostMemory.shared().allocate(Transpose.SCRATCH + 4 * depth * width) : null;
       for (long j = j0; j < j1; j += width) {
-        long panelB = packedB + 4 * j * depth;
+        boolean direct = directB && j + width <= columns;
+        long panelB = direct ? b + 4 * j : directB ? packedB : packedB + 4 * j * depth;
+        if (late != null) {
+          panelB = late.address() + Transpose.SCRATCH;
+          packB(j, Math.min(width, j1 - j), panelB, late.address());
+        }
+        long table = direct ? directOffsets : offsets;
         for (long i = i0; i < i1; i += ROWS) {
-          long panelA = packedA + 4 * i * depth;
           long tile = c + i * cRow + 4 * j;
           if (i + ROWS <= i1 && j + width <= j1) {
-            tile(panelA, panelB, tile, cRow);
+            tile(i, panelB, table, tile, cRow);
           } else {
             edge = edge != null ? edge : HostMemory.shared().allocate(4L * ROWS * width);
-            edgeTile(panelA, panelB, tile, i1 - i, j1 - j, edge.address());
+            edgeTile(i, panelB, table, tile, i1 - i, j1 - j, edge.address());
           }
         }
       }
       if (edge != null) {
         HostMemory.shared().free(edge);
       }
+      if (late != null) {
+        HostMemory.shared().free(late);
+      }
     }
 
-    private void tile(long panelA, long panelB, long tile, long tileRow) {
+    private void tile(long i, long panelB, long table, long tile, long tileRow) {
+      long panelA = packedA + 4 * i * depth;
       micro.tile(
-          panelA,
-          panelA + 4,
-          panelA + 8,
-          panelA + 12,
-          panelA + 16,
-          panelA + 20,
-          4 * ROWS,
+          directA ? rowA(i) : panelA,
+          directA ? rowA(i + 1) : panelA + 4,
+          directA ? rowA(i + 2) : panelA + 8,
+          directA ? rowA(i + 3) : panelA + 12,
+          directA ? rowA(i + 4) : panelA + 16,
+          directA ? rowA(i + 5) : panelA + 20,
+          directA ? 4 : 4 * ROWS,
           panelB,
-          offsets,
+          table,
           depth,
           tile,
           tileRow,
           accumulate);
     }
 
+    /** A row of A in place; rows beyond the last repeat it and are not used. */
+    private long rowA(long i) {
+      return a + Math.min(i, rows - 1) * aRow;
+    }
+
     /** A tile that hangs over the edge of C is computed aside. */
     private void edgeTile(
-        long panelA, long panelB, long tile, long rowsLeft, long columnsLeft, long aside) {
+        long i, long panelB, long table, long tile, long rowsLeft, long columnsLeft, long aside) {
       long asideRow = 4L * width;
       int present = (int) Math.min(ROWS, rowsLeft);
       long count = Math.min(width, columnsLeft);
       if (accumulate) {
         Raw.zero(aside, ROWS * asideRow);
-        for (int i = 0; i < present; i++) {
-          Raw.copy(tile + i * cRow, aside + i * asideRow, 4 * count);
+        for (int r = 0; r < present; r++) {
+          Raw.copy(tile + r * cRow, aside + r * asideRow, 4 * count);
         }
       }
-      tile(panelA, panelB, aside, asideRow);
-      for (int i = 0; i < present; i++) {
-        Raw.copy(aside + i * asideRow, tile + i * cRow, 4 * count);
+      tile(i, panelB, table, aside, asideRow);
+      for (int r = 0; r < present; r++) {
+        Raw.copy(aside + r * asideRow, tile + r * cRow, 4 * count);
       }
     }
   }

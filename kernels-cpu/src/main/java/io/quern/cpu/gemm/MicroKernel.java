@@ -34,7 +34,7 @@ public abstract class MicroKernel {
    *
    * @param step bytes from an element of A to the next of its row
    * @param c address of the tile, {@code cRow} bytes from row to row
-   * @param accumulate whether the tile's present content is the start value instead of 0
+   * @param accumulate whether the sums are added to the tile's present content
    */
   public abstract void tile(
       long a0,
@@ -50,6 +50,9 @@ public abstract class MicroKernel {
       long c,
       long cRow,
       boolean accumulate);
+
+  /** Fills the rows of a tile, {@code cRow} bytes apart, with a float each from {@code values}. */
+  public abstract void fill(long values, long c, long cRow);
 
   /** Copies {@code count} floats and adds {@code bias} to each. */
   public abstract void copyRow(long from, long to, long count, float bias);

@@ -6,6 +6,8 @@ import io.quern.runtime.Raw;
 
 /** Copies parts of matrices into the order in which the micro-kernel reads them. */
 public final class Packing {
+  private static final Transpose TRANSPOSE = Transpose.chosen();
+
   private Packing() {}
 
   /**
@@ -61,9 +63,17 @@ public final class Packing {
    *
    * @param row bytes from a row of B to the next
    * @param step bytes from an element to the next of its row
+   * @param scratch address of {@link Transpose#SCRATCH} bytes
    */
   public static void packB(
-      MicroKernel micro, long from, long row, long step, long count, long k, long to) {
+      MicroKernel micro,
+      long from,
+      long row,
+      long step,
+      long count,
+      long k,
+      long to,
+      long scratch) {
     int width = micro.columns();
     if (count == width && step == 4) {
       micro.packRows(from, row, k, to);
@@ -72,13 +82,11 @@ public final class Packing {
     if (count < width) {
       Raw.zero(to, 4L * width * k);
     }
-    long j = 0;
-    if (step != 4) {
-      for (; j + 8 <= count; j += 8) {
-        packColumns(from + j * step, row, step, k, to + 4 * j, 4L * width);
-      }
+    if (row == 4) {
+      TRANSPOSE.run(from, step, count, k, to, 4L * width, scratch);
+      return;
     }
-    for (; j < count; j++) {
+    for (long j = 0; j < count; j++) {
       long source = from + j * step;
       long target = to + 4 * j;
       for (long t = 0; t < k; t++) {
@@ -86,32 +94,6 @@ public final class Packing {
         source += row;
         target += 4L * width;
       }
-    }
-  }
-
-  /** Eight columns at once: few enough streams for the hardware's prefetchers. */
-  private static void packColumns(long from, long row, long step, long k, long to, long toRow) {
-    long from4 = from + 4 * step;
-    for (long t = 0; t < k; t++) {
-      float x0 = Raw.getFloat(from);
-      float x1 = Raw.getFloat(from + step);
-      float x2 = Raw.getFloat(from + 2 * step);
-      float x3 = Raw.getFloat(from + 3 * step);
-      float x4 = Raw.getFloat(from4);
-      float x5 = Raw.getFloat(from4 + step);
-      float x6 = Raw.getFloat(from4 + 2 * step);
-      float x7 = Raw.getFloat(from4 + 3 * step);
-      Raw.putFloat(to, x0);
-      Raw.putFloat(to + 4, x1);
-      Raw.putFloat(to + 8, x2);
-      Raw.putFloat(to + 12, x3);
-      Raw.putFloat(to + 16, x4);
-      Raw.putFloat(to + 20, x5);
-      Raw.putFloat(to + 24, x6);
-      Raw.putFloat(to + 28, x7);
-      from += row;
-      from4 += row;
-      to += toRow;
     }
   }
 

@@ -46,7 +46,7 @@ final class ScalarMicroKernel extends MicroKernel {
   private static void row(
       long a, long step, long b, long offsets, long k, long c, boolean accumulate, float[] sums) {
     for (int j = 0; j < COLUMNS; j++) {
-      sums[j] = accumulate ? Raw.getFloat(c + 4L * j) : 0;
+      sums[j] = 0;
     }
     long t = 0;
     for (; t + 4 <= k; t += 4) {
@@ -66,7 +66,7 @@ final class ScalarMicroKernel extends MicroKernel {
       one(sums, Raw.getFloat(a + t * step), b + Raw.getInt(offsets + 4 * t));
     }
     for (int j = 0; j < COLUMNS; j++) {
-      Raw.putFloat(c + 4L * j, sums[j]);
+      Raw.putFloat(c + 4L * j, accumulate ? Raw.getFloat(c + 4L * j) + sums[j] : sums[j]);
     }
   }
 
@@ -83,6 +83,17 @@ final class ScalarMicroKernel extends MicroKernel {
   private static void one(float[] sums, float x, long b) {
     for (int j = 0; j < COLUMNS; j++) {
       sums[j] = Math.fma(x, Raw.getFloat(b + 4L * j), sums[j]);
+    }
+  }
+
+  @Override
+  public void fill(long values, long c, long cRow) {
+    for (int i = 0; i < ROWS; i++) {
+      float value = Raw.getFloat(values + 4L * i);
+      for (long at = 0; at < 4 * COLUMNS; at += 4) {
+        Raw.putFloat(c + at, value);
+      }
+      c += cRow;
     }
   }
 

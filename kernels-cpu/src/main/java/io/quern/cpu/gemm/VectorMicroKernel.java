@@ -42,23 +42,18 @@ final class VectorMicroKernel extends MicroKernel {
     long c3 = c2 + cRow;
     long c4 = c3 + cRow;
     long c5 = c4 + cRow;
-    // Both ways of starting meet in memory: where vectors of two branches meet in a variable, the
-    // compiler sometimes keeps them as objects.
-    if (!accumulate) {
-      clear(c, cRow);
-    }
-    FloatVector s00 = FloatVector.fromMemorySegment(F32, ALL, c, ORDER);
-    FloatVector s01 = FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER);
-    FloatVector s10 = FloatVector.fromMemorySegment(F32, ALL, c1, ORDER);
-    FloatVector s11 = FloatVector.fromMemorySegment(F32, ALL, c1 + BYTES, ORDER);
-    FloatVector s20 = FloatVector.fromMemorySegment(F32, ALL, c2, ORDER);
-    FloatVector s21 = FloatVector.fromMemorySegment(F32, ALL, c2 + BYTES, ORDER);
-    FloatVector s30 = FloatVector.fromMemorySegment(F32, ALL, c3, ORDER);
-    FloatVector s31 = FloatVector.fromMemorySegment(F32, ALL, c3 + BYTES, ORDER);
-    FloatVector s40 = FloatVector.fromMemorySegment(F32, ALL, c4, ORDER);
-    FloatVector s41 = FloatVector.fromMemorySegment(F32, ALL, c4 + BYTES, ORDER);
-    FloatVector s50 = FloatVector.fromMemorySegment(F32, ALL, c5, ORDER);
-    FloatVector s51 = FloatVector.fromMemorySegment(F32, ALL, c5 + BYTES, ORDER);
+    FloatVector s00 = FloatVector.zero(F32);
+    FloatVector s01 = s00;
+    FloatVector s10 = s00;
+    FloatVector s11 = s00;
+    FloatVector s20 = s00;
+    FloatVector s21 = s00;
+    FloatVector s30 = s00;
+    FloatVector s31 = s00;
+    FloatVector s40 = s00;
+    FloatVector s41 = s00;
+    FloatVector s50 = s00;
+    FloatVector s51 = s00;
     long at = 0;
     for (long t = 0; t < k; t++) {
       long row = b + Raw.getInt(offsets + 4 * t);
@@ -84,6 +79,27 @@ final class VectorMicroKernel extends MicroKernel {
       s51 = a.fma(b1, s51);
       at += step;
     }
+    if (accumulate) {
+      s00.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
+      s01.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
+          .intoMemorySegment(ALL, c + BYTES, ORDER);
+      s10.add(FloatVector.fromMemorySegment(F32, ALL, c1, ORDER)).intoMemorySegment(ALL, c1, ORDER);
+      s11.add(FloatVector.fromMemorySegment(F32, ALL, c1 + BYTES, ORDER))
+          .intoMemorySegment(ALL, c1 + BYTES, ORDER);
+      s20.add(FloatVector.fromMemorySegment(F32, ALL, c2, ORDER)).intoMemorySegment(ALL, c2, ORDER);
+      s21.add(FloatVector.fromMemorySegment(F32, ALL, c2 + BYTES, ORDER))
+          .intoMemorySegment(ALL, c2 + BYTES, ORDER);
+      s30.add(FloatVector.fromMemorySegment(F32, ALL, c3, ORDER)).intoMemorySegment(ALL, c3, ORDER);
+      s31.add(FloatVector.fromMemorySegment(F32, ALL, c3 + BYTES, ORDER))
+          .intoMemorySegment(ALL, c3 + BYTES, ORDER);
+      s40.add(FloatVector.fromMemorySegment(F32, ALL, c4, ORDER)).intoMemorySegment(ALL, c4, ORDER);
+      s41.add(FloatVector.fromMemorySegment(F32, ALL, c4 + BYTES, ORDER))
+          .intoMemorySegment(ALL, c4 + BYTES, ORDER);
+      s50.add(FloatVector.fromMemorySegment(F32, ALL, c5, ORDER)).intoMemorySegment(ALL, c5, ORDER);
+      s51.add(FloatVector.fromMemorySegment(F32, ALL, c5 + BYTES, ORDER))
+          .intoMemorySegment(ALL, c5 + BYTES, ORDER);
+      return;
+    }
     s00.intoMemorySegment(ALL, c, ORDER);
     s01.intoMemorySegment(ALL, c + BYTES, ORDER);
     s10.intoMemorySegment(ALL, c1, ORDER);
@@ -98,11 +114,12 @@ final class VectorMicroKernel extends MicroKernel {
     s51.intoMemorySegment(ALL, c5 + BYTES, ORDER);
   }
 
-  private static void clear(long c, long cRow) {
-    FloatVector zero = FloatVector.zero(F32);
+  @Override
+  public void fill(long values, long c, long cRow) {
     for (int i = 0; i < ROWS; i++) {
-      zero.intoMemorySegment(ALL, c, ORDER);
-      zero.intoMemorySegment(ALL, c + BYTES, ORDER);
+      FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, values + 4L * i));
+      value.intoMemorySegment(ALL, c, ORDER);
+      value.intoMemorySegment(ALL, c + BYTES, ORDER);
       c += cRow;
     }
   }
@@ -111,17 +128,19 @@ final class VectorMicroKernel extends MicroKernel {
   public void copyRow(long from, long to, long count, float bias) {
     FloatVector add = FloatVector.broadcast(F32, bias);
     long bytes = 4 * count;
-    long at = 0;
-    for (; at + BYTES <= bytes; at += BYTES) {
+    if (bytes < BYTES) {
+      var mask = F32.indexInRange(0, count);
+      FloatVector.fromMemorySegment(F32, ALL, from, ORDER, mask)
+          .add(add)
+          .intoMemorySegment(ALL, to, ORDER, mask);
+      return;
+    }
+    // The last vector moves back to end with the row.
+    for (long next = 0; next < bytes; next += BYTES) {
+      long at = Math.min(next, bytes - BYTES);
       FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER)
           .add(add)
           .intoMemorySegment(ALL, to + at, ORDER);
-    }
-    if (at < bytes) {
-      var mask = F32.indexInRange(0, (bytes - at) / 4);
-      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER, mask)
-          .add(add)
-          .intoMemorySegment(ALL, to + at, ORDER, mask);
     }
   }
 
