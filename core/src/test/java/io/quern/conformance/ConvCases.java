@@ -16,9 +16,28 @@ final class ConvCases {
     Shape weight() {
       return Shape.of(filters, image.dim(1) / groups, window.kernelH(), window.kernelW());
     }
+
+    /** Whether tiles of outputs may be computed at once, by Winograd's minimal filtering. */
+    boolean mayBeTiled() {
+      return window.kernelH() == 3
+          && window.kernelW() == 3
+          && Math.max(window.strideH(), window.strideW()) == 1
+          && Math.max(window.dilationH(), window.dilationW()) == 1
+          && Math.min(image.dim(1), filters) >= 16;
+    }
+
+    /** The bound of a sum of {@code length} products of which {@code summed} are one for a tile. */
+    Tolerance tolerance(long length, long summed) {
+      return mayBeTiled()
+          ? Tolerance.scaled(
+              Math.max(length, summed + WinogradMagnitude.ROUNDINGS), WinogradMagnitude::of)
+          : Tolerance.dot(length);
+    }
   }
 
   private static final Window ASYMMETRIC = new Window(3, 2, 2, 1, 1, 0, 2, 3, 1, 2);
+
+  private static final Window ONE_SIDED = new Window(3, 3, 1, 1, 1, 2, 0, 1, 1, 1);
 
   private static final List<Setting> SETTINGS =
       List.of(
@@ -42,6 +61,12 @@ final class ConvCases {
           new Setting("one pixel", Shape.of(1, 1, 1, 1), 1, Window.of(1), 1),
           new Setting("as in the quickstart", Shape.of(2, 8, 14, 14), 16, w(3, 1, 1, 1), 1),
           new Setting("large", Shape.of(3, 8, 30, 31), 16, Window.of(3).padding(1), 1),
+          new Setting("tiles of 4x4", Shape.of(2, 16, 12, 8), 32, Window.of(3).padding(1), 1),
+          new Setting("tiles cut off", Shape.of(3, 32, 9, 11), 16, Window.of(3).padding(1), 1),
+          new Setting("tiles, no padding", Shape.of(1, 16, 15, 22), 48, Window.of(3), 1),
+          new Setting("tiles, wide padding", Shape.of(5, 16, 4, 4), 16, w(3, 1, 2, 1), 1),
+          new Setting("tiles, one-sided", Shape.of(1, 16, 12, 13), 16, ONE_SIDED, 1),
+          new Setting("tiles in parts", Shape.of(40, 16, 14, 14), 16, w(3, 1, 1, 1), 1),
           new Setting("no images", Shape.of(0, 3, 6, 6), 4, Window.of(3), 1),
           new Setting("no filters", Shape.of(2, 3, 6, 6), 0, Window.of(3), 1),
           new Setting("no channels", Shape.of(2, 0, 6, 6), 3, Window.of(3), 1));
@@ -78,15 +103,17 @@ final class ConvCases {
     Conv2d conv = new Conv2d(window, setting.groups);
     TensorSpec output = conv.infer(List.of(image.spec(), weight.spec())).getFirst();
     Input gradient = Input.of(dtype, output.shape(), Values.signed(), form);
+    long c = weightShape.dim(1);
     long filter = weightShape.dim(1) * weightShape.dim(2) * weightShape.dim(3);
-    cases.add(checked(OpCase.of(conv, Tolerance.dot(filter), remark, image, weight)));
-    cases.add(checked(OpCase.of(conv, Tolerance.dot(filter + 1), remark, image, weight, bias)));
+    cases.add(checked(OpCase.of(conv, setting.tolerance(filter, c), remark, image, weight)));
+    cases.add(
+        checked(OpCase.of(conv, setting.tolerance(filter + 1, c), remark, image, weight, bias)));
     long perPixel = setting.filters * window.kernelH() * window.kernelW();
     cases.add(
         checked(
             OpCase.of(
                 new Conv2dInputGrad(window, setting.groups, setting.image),
-                Tolerance.dot(perPixel),
+                setting.tolerance(perPixel, setting.filters),
                 remark,
                 weight,
                 gradient)));
@@ -95,7 +122,7 @@ final class ConvCases {
         checked(
             OpCase.of(
                 new Conv2dWeightGrad(window, setting.groups),
-                Tolerance.dot(perWeight),
+                setting.tolerance(perWeight, perWeight),
                 remark,
                 image,
                 gradient)));

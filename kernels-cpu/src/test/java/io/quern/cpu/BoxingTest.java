@@ -71,6 +71,8 @@ class BoxingTest {
     Tensor matrix = rng.normal(128, 128);
     Tensor images = rng.normal(8, 8, 28, 28);
     Tensor weight = rng.normal(8, 8, 3, 3);
+    Tensor wide = rng.normal(4, 32, 14, 14);
+    Tensor wideWeight = rng.normal(32, 32, 3, 3);
     Tensor rows = rng.normal(1024, 1000);
     Tensor heads = rng.normal(2, 200, 24);
     Tensor gamma = rng.normal(1000);
@@ -85,8 +87,13 @@ class BoxingTest {
         new Work(new Conv2d(window, 1), List.of(images, weight)),
         new Work(new Conv2dInputGrad(window, 1, images.shape()), List.of(weight, images)),
         new Work(new Conv2dWeightGrad(window, 1), List.of(images, images)),
+        new Work(new Conv2d(window, 1), List.of(wide, wideWeight)),
+        new Work(new Conv2dInputGrad(window, 1, wide.shape()), List.of(wideWeight, wide)),
+        new Work(new Conv2dWeightGrad(window, 1), List.of(wide, wide)),
         new Work(pool, List.of(images)),
+        new Work(pool, List.of(wide)),
         new Work(new Pool2dGrad(pool), List.of(images, rng.normal(8, 8, 14, 14))),
+        new Work(new Pool2dGrad(pool), List.of(wide, rng.normal(4, 32, 7, 7))),
         new Work(new Unary(Unary.Fn.EXP), List.of(rows)),
         new Work(new Unary(Unary.Fn.TANH), List.of(rows)),
         new Work(new Unary(Unary.Fn.GELU), List.of(rows)),

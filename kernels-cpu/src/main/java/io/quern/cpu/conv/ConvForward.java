@@ -15,6 +15,7 @@ public final class ConvForward implements Kernel {
   private final ConvShape shape;
   private final PlaneProduct product;
   private final boolean hasBias;
+  private final @Nullable WinogradProduct winograd;
 
   private ConvForward(KernelKey key, Conv2d conv) {
     this.shape =
@@ -29,6 +30,8 @@ public final class ConvForward implements Kernel {
             shape.imageBytes(),
             shape.outputBytes());
     this.hasBias = key.inputs() == 3;
+    WinogradTiles tiles = WinogradTiles.of(shape);
+    this.winograd = tiles == null ? null : new WinogradProduct(tiles, false);
   }
 
   /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
@@ -44,6 +47,12 @@ public final class ConvForward implements Kernel {
 
   @Override
   public void run(Operands operands) {
+    long bias = hasBias ? operands.address(2) : 0;
+    long output = operands.address(hasBias ? 3 : 2);
+    if (winograd != null) {
+      winograd.run(operands.address(0), operands.address(1), bias, output);
+      return;
+    }
     HostMemory memory = HostMemory.shared();
     HostMemory.Block packed = memory.allocate(shape.groups() * product.packedBytes());
     try {
@@ -56,11 +65,7 @@ public final class ConvForward implements Kernel {
             shape.depth(),
             packed.address() + group * product.packedBytes());
       }
-      product.run(
-          operands.address(0),
-          packed.address(),
-          hasBias ? operands.address(2) : 0,
-          operands.address(hasBias ? 3 : 2));
+      product.run(operands.address(0), packed.address(), bias, output);
     } finally {
       memory.free(packed);
     }
@@ -68,6 +73,6 @@ public final class ConvForward implements Kernel {
 
   @Override
   public String name() {
-    return "conv2d_" + MicroKernel.chosen().name();
+    return (winograd == null ? "conv2d_" : "conv2d_winograd_") + MicroKernel.chosen().name();
   }
 }

@@ -21,11 +21,14 @@ public final class ConvInputGrad implements Kernel {
   private final ConvShape shape;
   private final PlaneProduct product;
   private final boolean turned;
+  private final @Nullable WinogradProduct winograd;
 
   private ConvInputGrad(KernelKey key, Conv2dInputGrad grad) {
     this.shape =
         ConvShape.of(grad.window(), grad.groups(), grad.inputShape(), key.shape(0), key.shape(1));
     this.turned = shape.hasTransposed();
+    WinogradTiles tiles = turned ? WinogradTiles.of(shape.transposed()) : null;
+    this.winograd = tiles == null ? null : new WinogradProduct(tiles, true);
     this.product =
         new PlaneProduct(
             turned ? Plane.forward(shape.transposed()) : Plane.inputGrad(shape),
@@ -49,6 +52,10 @@ public final class ConvInputGrad implements Kernel {
 
   @Override
   public void run(Operands operands) {
+    if (winograd != null) {
+      winograd.run(operands.address(1), operands.address(0), 0, operands.address(2));
+      return;
+    }
     HostMemory memory = HostMemory.shared();
     HostMemory.Block packed = memory.allocate(shape.groups() * product.packedBytes());
     try {
@@ -83,6 +90,7 @@ public final class ConvInputGrad implements Kernel {
 
   @Override
   public String name() {
-    return "conv2d_input_grad_" + MicroKernel.chosen().name();
+    return (winograd == null ? "conv2d_input_grad_" : "conv2d_input_grad_winograd_")
+        + MicroKernel.chosen().name();
   }
 }

@@ -33,11 +33,14 @@ public final class ConvWeightGrad implements Kernel {
   private final int parts;
   private final int paddedOc;
   private final int paddedDepth;
+  private final @Nullable WinogradWeightGrad winograd;
 
   private ConvWeightGrad(KernelKey key, Conv2dWeightGrad grad) {
     this.shape =
         ConvShape.of(
             grad.window(), grad.groups(), key.shape(0), key.output().shape(), key.shape(1));
+    WinogradTiles tiles = WinogradTiles.of(shape);
+    this.winograd = tiles == null ? null : new WinogradWeightGrad(tiles);
     this.plane = Plane.forward(shape);
     this.paddedOc = (shape.oc() + width - 1) / width * width;
     this.paddedDepth = (shape.depth() + ROWS - 1) / ROWS * ROWS;
@@ -63,6 +66,10 @@ public final class ConvWeightGrad implements Kernel {
 
   @Override
   public void run(Operands operands) {
+    if (winograd != null) {
+      winograd.run(operands.address(0), operands.address(1), operands.address(2));
+      return;
+    }
     HostMemory memory = HostMemory.shared();
     int tasks = parts * shape.groups();
     HostMemory.Block partials = memory.allocate(tasks * partialBytes());
@@ -186,6 +193,7 @@ public final class ConvWeightGrad implements Kernel {
 
   @Override
   public String name() {
-    return "conv2d_weight_grad_" + micro.name();
+    return (winograd == null ? "conv2d_weight_grad_" : "conv2d_weight_grad_winograd_")
+        + micro.name();
   }
 }

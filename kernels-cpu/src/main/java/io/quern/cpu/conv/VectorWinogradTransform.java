@@ -1,0 +1,244 @@
+package io.quern.cpu.conv;
+
+import static io.quern.cpu.Simd.BYTES;
+import static io.quern.cpu.Simd.F32;
+import static io.quern.runtime.Raw.ALL;
+import static io.quern.runtime.Raw.ORDER;
+
+import jdk.incubator.vector.FloatVector;
+
+/** By vectors of channels; one loop goes over all groups, since a group is only a few vectors. */
+final class VectorWinogradTransform extends WinogradTransform {
+  @Override
+  void input(
+      long x0,
+      long x1,
+      long x2,
+      long x3,
+      long x4,
+      long x5,
+      long next,
+      long to,
+      long step,
+      long toNext,
+      int count,
+      long bytes) {
+    FloatVector minusA2 = FloatVector.broadcast(F32, -A2);
+    FloatVector minusB2 = FloatVector.broadcast(F32, -B2);
+    FloatVector minusSum = FloatVector.broadcast(F32, -SUM);
+    FloatVector a1 = FloatVector.broadcast(F32, A1);
+    FloatVector b1 = FloatVector.broadcast(F32, B1);
+    FloatVector product = FloatVector.broadcast(F32, PRODUCT);
+    long at = 0;
+    for (long i = count * (bytes / BYTES); i > 0; i--) {
+      FloatVector d1 = FloatVector.fromMemorySegment(F32, ALL, x1 + at, ORDER);
+      FloatVector d2 = FloatVector.fromMemorySegment(F32, ALL, x2 + at, ORDER);
+      FloatVector d3 = FloatVector.fromMemorySegment(F32, ALL, x3 + at, ORDER);
+      FloatVector d4 = FloatVector.fromMemorySegment(F32, ALL, x4 + at, ORDER);
+      FloatVector t0 =
+          FloatVector.fromMemorySegment(F32, ALL, x0 + at, ORDER)
+              .fma(product, d2.fma(minusSum, d4));
+      FloatVector t5 =
+          d1.fma(
+              product, d3.fma(minusSum, FloatVector.fromMemorySegment(F32, ALL, x5 + at, ORDER)));
+      FloatVector evenA = d2.fma(minusB2, d4);
+      FloatVector oddA = d1.fma(minusB2, d3).mul(a1);
+      FloatVector evenB = d2.fma(minusA2, d4);
+      FloatVector oddB = d1.fma(minusA2, d3).mul(b1);
+      t0.intoMemorySegment(ALL, to + at, ORDER);
+      evenA.add(oddA).intoMemorySegment(ALL, to + at + step, ORDER);
+      evenA.sub(oddA).intoMemorySegment(ALL, to + at + 2 * step, ORDER);
+      evenB.add(oddB).intoMemorySegment(ALL, to + at + 3 * step, ORDER);
+      evenB.sub(oddB).intoMemorySegment(ALL, to + at + 4 * step, ORDER);
+      t5.intoMemorySegment(ALL, to + at + 5 * step, ORDER);
+      at += BYTES;
+      if (at == bytes) {
+        at = 0;
+        x0 += next;
+        x1 += next;
+        x2 += next;
+        x3 += next;
+        x4 += next;
+        x5 += next;
+        to += toNext;
+      }
+    }
+  }
+
+  @Override
+  void output(
+      long from,
+      long step,
+      long next,
+      long bias,
+      long y0,
+      long y1,
+      long y2,
+      long y3,
+      long toNext,
+      int count,
+      long bytes) {
+    FloatVector a1 = FloatVector.broadcast(F32, A1);
+    FloatVector a2 = FloatVector.broadcast(F32, A2);
+    FloatVector a3 = FloatVector.broadcast(F32, A3);
+    FloatVector b1 = FloatVector.broadcast(F32, B1);
+    FloatVector b2 = FloatVector.broadcast(F32, B2);
+    FloatVector b3 = FloatVector.broadcast(F32, B3);
+    long at = 0;
+    for (long i = count * (bytes / BYTES); i > 0; i--) {
+      FloatVector m1 = FloatVector.fromMemorySegment(F32, ALL, from + at + step, ORDER);
+      FloatVector m2 = FloatVector.fromMemorySegment(F32, ALL, from + at + 2 * step, ORDER);
+      FloatVector m3 = FloatVector.fromMemorySegment(F32, ALL, from + at + 3 * step, ORDER);
+      FloatVector m4 = FloatVector.fromMemorySegment(F32, ALL, from + at + 4 * step, ORDER);
+      FloatVector add = FloatVector.fromMemorySegment(F32, ALL, bias + at, ORDER);
+      FloatVector evenA = m1.add(m2);
+      FloatVector oddA = m1.sub(m2);
+      FloatVector evenB = m3.add(m4);
+      FloatVector oddB = m3.sub(m4);
+      FloatVector z0 =
+          FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER).add(evenA).add(evenB);
+      FloatVector z1 = oddA.fma(a1, oddB.mul(b1));
+      FloatVector z2 = evenA.fma(a2, evenB.mul(b2));
+      FloatVector z3 =
+          oddA.fma(
+              a3,
+              oddB.fma(b3, FloatVector.fromMemorySegment(F32, ALL, from + at + 5 * step, ORDER)));
+      z0.add(add).intoMemorySegment(ALL, y0 + at, ORDER);
+      z1.add(add).intoMemorySegment(ALL, y1 + at, ORDER);
+      z2.add(add).intoMemorySegment(ALL, y2 + at, ORDER);
+      z3.add(add).intoMemorySegment(ALL, y3 + at, ORDER);
+      at += BYTES;
+      if (at == bytes) {
+        at = 0;
+        from += next;
+        y0 += toNext;
+        y1 += toNext;
+        y2 += toNext;
+        y3 += toNext;
+      }
+    }
+  }
+
+  @Override
+  void gradient(
+      long y0,
+      long y1,
+      long y2,
+      long y3,
+      long next,
+      long to,
+      long step,
+      long toNext,
+      int count,
+      long bytes) {
+    FloatVector a1 = FloatVector.broadcast(F32, A1);
+    FloatVector a2 = FloatVector.broadcast(F32, A2);
+    FloatVector a3 = FloatVector.broadcast(F32, A3);
+    FloatVector b1 = FloatVector.broadcast(F32, B1);
+    FloatVector b2 = FloatVector.broadcast(F32, B2);
+    FloatVector b3 = FloatVector.broadcast(F32, B3);
+    long at = 0;
+    for (long i = count * (bytes / BYTES); i > 0; i--) {
+      FloatVector g0 = FloatVector.fromMemorySegment(F32, ALL, y0 + at, ORDER);
+      FloatVector g1 = FloatVector.fromMemorySegment(F32, ALL, y1 + at, ORDER);
+      FloatVector g2 = FloatVector.fromMemorySegment(F32, ALL, y2 + at, ORDER);
+      FloatVector g3 = FloatVector.fromMemorySegment(F32, ALL, y3 + at, ORDER);
+      FloatVector evenA = g2.fma(a2, g0);
+      FloatVector oddA = g3.fma(a3, g1.mul(a1));
+      FloatVector evenB = g2.fma(b2, g0);
+      FloatVector oddB = g3.fma(b3, g1.mul(b1));
+      g0.intoMemorySegment(ALL, to + at, ORDER);
+      evenA.add(oddA).intoMemorySegment(ALL, to + at + step, ORDER);
+      evenA.sub(oddA).intoMemorySegment(ALL, to + at + 2 * step, ORDER);
+      evenB.add(oddB).intoMemorySegment(ALL, to + at + 3 * step, ORDER);
+      evenB.sub(oddB).intoMemorySegment(ALL, to + at + 4 * step, ORDER);
+      g3.intoMemorySegment(ALL, to + at + 5 * step, ORDER);
+      at += BYTES;
+      if (at == bytes) {
+        at = 0;
+        y0 += next;
+        y1 += next;
+        y2 += next;
+        y3 += next;
+        to += toNext;
+      }
+    }
+  }
+
+  @Override
+  void weights(
+      long w0,
+      long w1,
+      long w2,
+      long next,
+      long to,
+      long step,
+      long toNext,
+      int count,
+      long bytes) {
+    FloatVector k0 = FloatVector.broadcast(F32, G0);
+    FloatVector ka0 = FloatVector.broadcast(F32, GA0);
+    FloatVector ka1 = FloatVector.broadcast(F32, GA1);
+    FloatVector ka2 = FloatVector.broadcast(F32, GA2);
+    FloatVector kb0 = FloatVector.broadcast(F32, GB0);
+    FloatVector kb1 = FloatVector.broadcast(F32, GB1);
+    FloatVector kb2 = FloatVector.broadcast(F32, GB2);
+    long at = 0;
+    for (long i = count * (bytes / BYTES); i > 0; i--) {
+      FloatVector g0 = FloatVector.fromMemorySegment(F32, ALL, w0 + at, ORDER);
+      FloatVector g1 = FloatVector.fromMemorySegment(F32, ALL, w1 + at, ORDER);
+      FloatVector g2 = FloatVector.fromMemorySegment(F32, ALL, w2 + at, ORDER);
+      FloatVector evenA = g2.fma(ka2, g0.mul(ka0));
+      FloatVector oddA = g1.mul(ka1);
+      FloatVector evenB = g2.fma(kb2, g0.mul(kb0));
+      FloatVector oddB = g1.mul(kb1);
+      g0.mul(k0).intoMemorySegment(ALL, to + at, ORDER);
+      evenA.add(oddA).intoMemorySegment(ALL, to + at + step, ORDER);
+      evenA.sub(oddA).intoMemorySegment(ALL, to + at + 2 * step, ORDER);
+      evenB.add(oddB).intoMemorySegment(ALL, to + at + 3 * step, ORDER);
+      evenB.sub(oddB).intoMemorySegment(ALL, to + at + 4 * step, ORDER);
+      g2.intoMemorySegment(ALL, to + at + 5 * step, ORDER);
+      at += BYTES;
+      if (at == bytes) {
+        at = 0;
+        w0 += next;
+        w1 += next;
+        w2 += next;
+        to += toNext;
+      }
+    }
+  }
+
+  @Override
+  void weightGrad(long from, long step, long to, long toStep, long bytes) {
+    FloatVector k0 = FloatVector.broadcast(F32, G0);
+    FloatVector ka0 = FloatVector.broadcast(F32, GA0);
+    FloatVector ka1 = FloatVector.broadcast(F32, GA1);
+    FloatVector ka2 = FloatVector.broadcast(F32, GA2);
+    FloatVector kb0 = FloatVector.broadcast(F32, GB0);
+    FloatVector kb1 = FloatVector.broadcast(F32, GB1);
+    FloatVector kb2 = FloatVector.broadcast(F32, GB2);
+    for (long at = 0; at < bytes; at += BYTES) {
+      FloatVector r1 = FloatVector.fromMemorySegment(F32, ALL, from + at + step, ORDER);
+      FloatVector r2 = FloatVector.fromMemorySegment(F32, ALL, from + at + 2 * step, ORDER);
+      FloatVector r3 = FloatVector.fromMemorySegment(F32, ALL, from + at + 3 * step, ORDER);
+      FloatVector r4 = FloatVector.fromMemorySegment(F32, ALL, from + at + 4 * step, ORDER);
+      FloatVector evenA = r1.add(r2);
+      FloatVector oddA = r1.sub(r2);
+      FloatVector evenB = r3.add(r4);
+      FloatVector oddB = r3.sub(r4);
+      FloatVector g0 =
+          evenA.fma(
+              ka0,
+              evenB.fma(kb0, FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER).mul(k0)));
+      FloatVector g1 = oddA.fma(ka1, oddB.mul(kb1));
+      FloatVector g2 =
+          evenA.fma(
+              ka2,
+              evenB.fma(kb2, FloatVector.fromMemorySegment(F32, ALL, from + at + 5 * step, ORDER)));
+      g0.intoMemorySegment(ALL, to + at, ORDER);
+      g1.intoMemorySegment(ALL, to + at + toStep, ORDER);
+      g2.intoMemorySegment(ALL, to + at + 2 * toStep, ORDER);
+    }
+  }
+}

@@ -1,0 +1,222 @@
+package io.quern.cpu.conv;
+
+import io.quern.cpu.VectorTier;
+import io.quern.runtime.Raw;
+
+/**
+ * The one-dimensional transforms of Winograd's minimal filtering F(4, 3) at the points 0, 5/8,
+ * -5/8, 3/2, -3/2 and infinity (Lavin and Gray, "Fast algorithms for convolutional neural
+ * networks", 2015): {@code y = A' ((G g) * (B' d))} for six pixels d, three weights g and four
+ * outputs y. Points of moderate size around 1 keep what the transforms amplify small. Twice, along
+ * columns and rows, they make F(4x4, 3x3).
+ *
+ * <p>Each method transforms {@code count} groups of channels, {@code bytes} bytes at each of the
+ * addresses, a multiple of a vector; the next group is read {@code next} bytes further on and
+ * written {@code toNext} bytes further on. This class is the scalar twin. Thread-safe.
+ */
+class WinogradTransform {
+  static final float A1 = 0.625f;
+  static final float B1 = 1.5f;
+  static final float A2 = A1 * A1;
+  static final float B2 = B1 * B1;
+  static final float A3 = A2 * A1;
+  static final float B3 = B2 * B1;
+  static final float SUM = A2 + B2;
+  static final float PRODUCT = A2 * B2;
+  static final float G0 = (float) (1 / (double) PRODUCT);
+  static final float GA0 = (float) (1 / (2.0 * A2 * (A2 - B2)));
+  static final float GA1 = (float) (A1 / (2.0 * A2 * (A2 - B2)));
+  static final float GA2 = (float) (A2 / (2.0 * A2 * (A2 - B2)));
+  static final float GB0 = (float) (1 / (2.0 * B2 * (B2 - A2)));
+  static final float GB1 = (float) (B1 / (2.0 * B2 * (B2 - A2)));
+  static final float GB2 = (float) (B2 / (2.0 * B2 * (B2 - A2)));
+
+  /** Apart from the class itself, whose subclass is initialised here. */
+  private static final class Chosen {
+    static final WinogradTransform INSTANCE =
+        VectorTier.chosen().isVector() ? new VectorWinogradTransform() : new WinogradTransform();
+  }
+
+  /** The implementation of this process. */
+  static WinogradTransform chosen() {
+    return Chosen.INSTANCE;
+  }
+
+  /** {@code B' d}: six pixels to six points, {@code step} bytes apart. */
+  void input(
+      long x0,
+      long x1,
+      long x2,
+      long x3,
+      long x4,
+      long x5,
+      long next,
+      long to,
+      long step,
+      long toNext,
+      int count,
+      long bytes) {
+    for (int i = 0; i < count; i++) {
+      for (long at = 0; at < bytes; at += 4) {
+        float d1 = Raw.getFloat(x1 + at);
+        float d2 = Raw.getFloat(x2 + at);
+        float d3 = Raw.getFloat(x3 + at);
+        float d4 = Raw.getFloat(x4 + at);
+        float t0 = Math.fma(PRODUCT, Raw.getFloat(x0 + at), Math.fma(-SUM, d2, d4));
+        float t5 = Math.fma(PRODUCT, d1, Math.fma(-SUM, d3, Raw.getFloat(x5 + at)));
+        float evenA = Math.fma(-B2, d2, d4);
+        float oddA = A1 * Math.fma(-B2, d1, d3);
+        float evenB = Math.fma(-A2, d2, d4);
+        float oddB = B1 * Math.fma(-A2, d1, d3);
+        Raw.putFloat(to + at, t0);
+        Raw.putFloat(to + at + step, evenA + oddA);
+        Raw.putFloat(to + at + 2 * step, evenA - oddA);
+        Raw.putFloat(to + at + 3 * step, evenB + oddB);
+        Raw.putFloat(to + at + 4 * step, evenB - oddB);
+        Raw.putFloat(to + at + 5 * step, t5);
+      }
+      x0 += next;
+      x1 += next;
+      x2 += next;
+      x3 += next;
+      x4 += next;
+      x5 += next;
+      to += toNext;
+    }
+  }
+
+  /** {@code A' m + bias}: six points, {@code step} bytes apart, to four outputs. */
+  void output(
+      long from,
+      long step,
+      long next,
+      long bias,
+      long y0,
+      long y1,
+      long y2,
+      long y3,
+      long toNext,
+      int count,
+      long bytes) {
+    for (int i = 0; i < count; i++) {
+      for (long at = 0; at < bytes; at += 4) {
+        float m1 = Raw.getFloat(from + at + step);
+        float m2 = Raw.getFloat(from + at + 2 * step);
+        float m3 = Raw.getFloat(from + at + 3 * step);
+        float m4 = Raw.getFloat(from + at + 4 * step);
+        float add = Raw.getFloat(bias + at);
+        float evenA = m1 + m2;
+        float oddA = m1 - m2;
+        float evenB = m3 + m4;
+        float oddB = m3 - m4;
+        float z0 = Raw.getFloat(from + at) + evenA + evenB;
+        float z1 = Math.fma(A1, oddA, B1 * oddB);
+        float z2 = Math.fma(A2, evenA, B2 * evenB);
+        float z3 = Math.fma(A3, oddA, Math.fma(B3, oddB, Raw.getFloat(from + at + 5 * step)));
+        Raw.putFloat(y0 + at, z0 + add);
+        Raw.putFloat(y1 + at, z1 + add);
+        Raw.putFloat(y2 + at, z2 + add);
+        Raw.putFloat(y3 + at, z3 + add);
+      }
+      from += next;
+      y0 += toNext;
+      y1 += toNext;
+      y2 += toNext;
+      y3 += toNext;
+    }
+  }
+
+  /** {@code A y}: four gradients of outputs to six points, {@code step} bytes apart. */
+  void gradient(
+      long y0,
+      long y1,
+      long y2,
+      long y3,
+      long next,
+      long to,
+      long step,
+      long toNext,
+      int count,
+      long bytes) {
+    for (int i = 0; i < count; i++) {
+      for (long at = 0; at < bytes; at += 4) {
+        float g0 = Raw.getFloat(y0 + at);
+        float g1 = Raw.getFloat(y1 + at);
+        float g2 = Raw.getFloat(y2 + at);
+        float g3 = Raw.getFloat(y3 + at);
+        float evenA = Math.fma(A2, g2, g0);
+        float oddA = Math.fma(A3, g3, A1 * g1);
+        float evenB = Math.fma(B2, g2, g0);
+        float oddB = Math.fma(B3, g3, B1 * g1);
+        Raw.putFloat(to + at, g0);
+        Raw.putFloat(to + at + step, evenA + oddA);
+        Raw.putFloat(to + at + 2 * step, evenA - oddA);
+        Raw.putFloat(to + at + 3 * step, evenB + oddB);
+        Raw.putFloat(to + at + 4 * step, evenB - oddB);
+        Raw.putFloat(to + at + 5 * step, g3);
+      }
+      y0 += next;
+      y1 += next;
+      y2 += next;
+      y3 += next;
+      to += toNext;
+    }
+  }
+
+  /** {@code G g}: three weights to six points, {@code step} bytes apart. */
+  void weights(
+      long w0,
+      long w1,
+      long w2,
+      long next,
+      long to,
+      long step,
+      long toNext,
+      int count,
+      long bytes) {
+    for (int i = 0; i < count; i++) {
+      for (long at = 0; at < bytes; at += 4) {
+        float g0 = Raw.getFloat(w0 + at);
+        float g1 = Raw.getFloat(w1 + at);
+        float g2 = Raw.getFloat(w2 + at);
+        float evenA = Math.fma(GA2, g2, GA0 * g0);
+        float oddA = GA1 * g1;
+        float evenB = Math.fma(GB2, g2, GB0 * g0);
+        float oddB = GB1 * g1;
+        Raw.putFloat(to + at, G0 * g0);
+        Raw.putFloat(to + at + step, evenA + oddA);
+        Raw.putFloat(to + at + 2 * step, evenA - oddA);
+        Raw.putFloat(to + at + 3 * step, evenB + oddB);
+        Raw.putFloat(to + at + 4 * step, evenB - oddB);
+        Raw.putFloat(to + at + 5 * step, g2);
+      }
+      w0 += next;
+      w1 += next;
+      w2 += next;
+      to += toNext;
+    }
+  }
+
+  /**
+   * {@code G' r}: six points, {@code step} bytes apart, to the gradients of three weights, {@code
+   * toStep} bytes apart.
+   */
+  void weightGrad(long from, long step, long to, long toStep, long bytes) {
+    for (long at = 0; at < bytes; at += 4) {
+      float r1 = Raw.getFloat(from + at + step);
+      float r2 = Raw.getFloat(from + at + 2 * step);
+      float r3 = Raw.getFloat(from + at + 3 * step);
+      float r4 = Raw.getFloat(from + at + 4 * step);
+      float evenA = r1 + r2;
+      float oddA = r1 - r2;
+      float evenB = r3 + r4;
+      float oddB = r3 - r4;
+      float g0 = Math.fma(GA0, evenA, Math.fma(GB0, evenB, G0 * Raw.getFloat(from + at)));
+      float g1 = Math.fma(GA1, oddA, GB1 * oddB);
+      float g2 = Math.fma(GA2, evenA, Math.fma(GB2, evenB, Raw.getFloat(from + at + 5 * step)));
+      Raw.putFloat(to + at, g0);
+      Raw.putFloat(to + at + toStep, g1);
+      Raw.putFloat(to + at + 2 * toStep, g2);
+    }
+  }
+}
