@@ -15,6 +15,8 @@ import java.lang.foreign.Arena;
  * to a matrix first (im2col), so its rows are apart.
  */
 final class Plane {
+  private static final EverySecond EVERY_SECOND = EverySecond.chosen();
+
   private final ConvShape shape;
   private final Fill fill;
   private final int depth;
@@ -173,19 +175,41 @@ final class Plane {
       for (int kh = 0; kh < window.kernelH(); kh++) {
         for (int kw = 0; kw < window.kernelW(); kw++) {
           int x0 = kw * window.dilationW() - window.padLeft();
+          int first = Math.clamp(-Math.floorDiv(x0, window.strideW()), 0, shape.ow());
+          int end =
+              Math.clamp(
+                  Math.floorDiv(shape.w() - 1 - x0, window.strideW()) + 1, first, shape.ow());
           for (int oy = 0; oy < shape.oh(); oy++) {
             int y = oy * window.strideH() + kh * window.dilationH() - window.padTop();
-            boolean inside = y >= 0 && y < shape.h();
-            long row = channel + 4L * y * shape.w();
-            for (int ox = 0; ox < shape.ow(); ox++) {
-              int x = ox * window.strideW() + x0;
-              boolean hit = inside && x >= 0 && x < shape.w();
-              Raw.putFloat(to, hit ? Raw.getFloat(row + 4L * x) : 0);
-              to += 4;
+            if (y < 0 || y >= shape.h()) {
+              clear(to, shape.ow());
+            } else {
+              clear(to, first);
+              long row = channel + 4L * y * shape.w() + 4L * x0;
+              copyStrided(row + 4L * first * window.strideW(), end - first, to + 4L * first);
+              clear(to + 4L * end, shape.ow() - end);
             }
+            to += 4L * shape.ow();
           }
         }
       }
+    }
+  }
+
+  private static void clear(long to, int count) {
+    for (int i = 0; i < count; i++) {
+      Raw.putFloat(to + 4L * i, 0);
+    }
+  }
+
+  private void copyStrided(long from, int count, long to) {
+    int stride = shape.window().strideW();
+    if (stride == 2) {
+      EVERY_SECOND.copy(from, count, to);
+      return;
+    }
+    for (int i = 0; i < count; i++) {
+      Raw.putFloat(to + 4L * i, Raw.getFloat(from + 4L * i * stride));
     }
   }
 

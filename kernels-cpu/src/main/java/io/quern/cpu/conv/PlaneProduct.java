@@ -108,9 +108,12 @@ final class PlaneProduct {
     int last = Math.max(0, plane.positions() - width) - first;
     long asideRow = asideRow();
     long strip = aside + 4L * width;
+    int whole = plane.pitch() == plane.columns() ? count / width * width : 0;
     for (int channel = 0; channel < channels; channel += ROWS) {
       long packed = weights + 4L * channel * plane.depth();
-      for (int next = 0; next < count; next += width) {
+      int direct = channel + ROWS <= channels ? whole : 0;
+      inPlace(image, packed, bias, output, channel, first, direct);
+      for (int next = direct; next < count; next += width) {
         int at = Math.min(next, last);
         micro.tile(
             packed,
@@ -131,8 +134,34 @@ final class PlaneProduct {
       for (int i = 0; i < present; i++) {
         float add = bias == 0 ? 0 : Raw.getFloat(bias + 4L * (channel + i));
         long target = output + 4L * (channel + i) * plane.rows() * plane.columns();
-        copyOut(strip + i * asideRow, first, count, target, add);
+        copyOut(strip + i * asideRow + 4L * direct, first + direct, count - direct, target, add);
       }
+    }
+  }
+
+  /** Computes whole tiles of outputs that lie like the positions where they belong. */
+  private void inPlace(
+      long image, long packed, long bias, long output, int channel, int first, int count) {
+    long row = 4L * plane.positions();
+    for (int at = first; at < first + count; at += width) {
+      long tile = output + channel * row + 4L * at;
+      if (bias != 0) {
+        micro.fill(bias + 4L * channel, tile, row);
+      }
+      micro.tile(
+          packed,
+          packed + 4,
+          packed + 8,
+          packed + 12,
+          packed + 16,
+          packed + 20,
+          4 * ROWS,
+          image + 4L * at,
+          plane.offsets(),
+          plane.depth(),
+          tile,
+          row,
+          bias != 0);
     }
   }
 
