@@ -4,6 +4,8 @@ import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
+import io.quern.cpu.gemm.Transpose;
+import io.quern.runtime.HostMemory;
 
 /** Products of a few rows with packed panels, C row-major with whole tiles. */
 final class Panels {
@@ -42,10 +44,13 @@ final class Panels {
 
   /** Packs a matrix of k rows into panels of k rows each. */
   static void pack(long from, long row, long step, long columns, long k, long to) {
+    HostMemory.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
     for (long j = 0; j < columns; j += WIDTH) {
-      Packing.packB(
-          MICRO, from + j * step, row, step, Math.min(WIDTH, columns - j), k, to + 4 * j * k);
+      long count = Math.min(WIDTH, columns - j);
+      long panel = to + 4 * j * k;
+      Packing.packB(MICRO, from + j * step, row, step, count, k, panel, scratch.address());
     }
+    HostMemory.shared().free(scratch);
   }
 
   /**

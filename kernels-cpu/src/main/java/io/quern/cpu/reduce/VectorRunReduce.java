@@ -13,7 +13,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 
-/** Template of the vector folds: four accumulators at a time, as often as 64 lanes need it. */
+/** Template of the vector folds. */
 final class VectorRunReduce extends RunReduce {
   private static final Reduce.Fn FN = Specialised.constant(MethodHandles.lookup(), Reduce.Fn.class);
 
@@ -76,29 +76,36 @@ final class VectorRunReduce extends RunReduce {
     return FN == Reduce.Fn.MAX ? Math.max(x, y) : Math.min(x, y);
   }
 
+  /**
+   * The lanes stay in memory between blocks: vectors that a loop carries from turn to turn are
+   * sometimes kept as objects.
+   */
   @Override
   void accumulate(long from, long n, long lanes) {
-    for (long lane = 0; lane < 4 * LANES; lane += 4L * BYTES) {
-      quarter(from + lane, n, lanes + lane);
+    long row = 4 * LANES;
+    long end = from + 4 * n;
+    for (; from + 4 * row <= end; from += 4 * row) {
+      for (long lane = 0; lane < row; lane += BYTES) {
+        long at = from + lane;
+        FloatVector.fromMemorySegment(F32, ALL, lanes + lane, ORDER)
+            .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, at, ORDER))
+            .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, at + row, ORDER))
+            .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, at + 2 * row, ORDER))
+            .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, at + 3 * row, ORDER))
+            .intoMemorySegment(ALL, lanes + lane, ORDER);
+      }
+    }
+    for (; from < end; from += row) {
+      addBlock(from, lanes);
     }
   }
 
-  private static void quarter(long from, long n, long lanes) {
-    FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, lanes, ORDER);
-    FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, lanes + BYTES, ORDER);
-    FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, lanes + 2L * BYTES, ORDER);
-    FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, lanes + 3L * BYTES, ORDER);
-    for (long i = 0; i < n; i += LANES) {
-      s0 = s0.lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from, ORDER));
-      s1 = s1.lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER));
-      s2 = s2.lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + 2L * BYTES, ORDER));
-      s3 = s3.lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + 3L * BYTES, ORDER));
-      from += 4 * LANES;
+  private static void addBlock(long from, long lanes) {
+    for (long lane = 0; lane < 4 * LANES; lane += BYTES) {
+      FloatVector.fromMemorySegment(F32, ALL, lanes + lane, ORDER)
+          .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + lane, ORDER))
+          .intoMemorySegment(ALL, lanes + lane, ORDER);
     }
-    s0.intoMemorySegment(ALL, lanes, ORDER);
-    s1.intoMemorySegment(ALL, lanes + BYTES, ORDER);
-    s2.intoMemorySegment(ALL, lanes + 2L * BYTES, ORDER);
-    s3.intoMemorySegment(ALL, lanes + 3L * BYTES, ORDER);
   }
 
   @Override

@@ -1,0 +1,115 @@
+package io.quern.cpu.fused;
+
+import io.quern.Shape;
+import io.quern.backend.Operands;
+import io.quern.cpu.Twins;
+import io.quern.op.Layout;
+import io.quern.op.ScalarProgram;
+import io.quern.runtime.Raw;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A chain of elementwise functions that a product applies to parts of its result's rows while they
+ * are in the cache. Input 0 of the program is the result itself, which is overwritten. Immutable
+ * and thread-safe.
+ */
+public final class RowChain {
+  private final Twins<FusedLoop> loop;
+  private final int extras;
+  private final long[] rowDims;
+  private final long[][] rowStrides;
+  private final boolean[] uniform;
+
+  private RowChain(ScalarProgram program, Layout[] extras, Shape output, int trailing) {
+    int leading = output.rank() - trailing;
+    this.extras = extras.length;
+    this.rowDims = output.slice(0, leading).toArray();
+    this.rowStrides = new long[extras.length][leading];
+    this.uniform = new boolean[extras.length + 1];
+    for (int i = 0; i < extras.length; i++) {
+      for (int d = 0; d < leading; d++) {
+        rowStrides[i][d] = 4 * extras[i].stride(d);
+      }
+      uniform[i + 1] = isUniform(extras[i], leading);
+    }
+    this.loop = FusedLoops.of(program, uniform);
+  }
+
+  /**
+   * The chain for a result of shape {@code output} whose rows are the last {@code trailing}
+   * dimensions, or null when an extra input neither runs along a row nor stays the same in it.
+   */
+  public static @Nullable RowChain of(
+      ScalarProgram program, Layout[] extras, Shape output, int trailing) {
+    Layout[] expanded = new Layout[extras.length];
+    for (int i = 0; i < extras.length; i++) {
+      expanded[i] = extras[i].expand(output);
+      int leading = output.rank() - trailing;
+      if (!isUniform(expanded[i], leading) && !isConsecutive(expanded[i], leading)) {
+        return null;
+      }
+    }
+    return new RowChain(program, expanded, output, trailing);
+  }
+
+  private static boolean isUniform(Layout layout, int from) {
+    for (int d = from; d < layout.rank(); d++) {
+      if (layout.stride(d) != 0 && layout.shape().dim(d) > 1) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static boolean isConsecutive(Layout layout, int from) {
+    long expected = 1;
+    for (int d = layout.rank() - 1; d >= from; d--) {
+      if (layout.shape().dim(d) > 1 && layout.stride(d) != expected) {
+        return false;
+      }
+      expected *= layout.shape().dim(d);
+    }
+    return true;
+  }
+
+  /** Bytes of the table that {@link #apply} needs. */
+  public long tableBytes() {
+    return 8L * (extras + 2);
+  }
+
+  /** Waits for the fast loop. */
+  public boolean warmUp() {
+    return loop.await();
+  }
+
+  /**
+   * Applies the chain to {@code n} elements of a row.
+   *
+   * @param operands of the call, in which the extra inputs begin at {@code firstExtra}
+   * @param row number of the row among all of the result
+   * @param column of the first element in its row
+   * @param at address of that element
+   * @param table address of {@link #tableBytes} bytes to write to
+   */
+  public void apply(
+      Operands operands, int firstExtra, long row, long column, long n, long at, long table) {
+    Raw.putLong(table, at);
+    for (int i = 0; i < extras; i++) {
+      long address = operands.address(firstExtra + i) + offset(rowStrides[i], row);
+      Raw.putLong(table + 8L * (i + 1), uniform[i + 1] ? address : address + 4 * column);
+    }
+    Raw.putLong(table + 8L * (extras + 1), at);
+    loop.get().run(table, n);
+  }
+
+  private long offset(long[] strides, long row) {
+    long offset = 0;
+    long rest = row;
+    for (int d = strides.length - 1; d >= 0; d--) {
+      long next = rest / rowDims[d];
+      offset += (rest - next * rowDims[d]) * strides[d];
+      rest = next;
+    }
+    return offset;
+  }
+}
