@@ -28,6 +28,7 @@ final class TrainingDisplay implements TrainListener, AutoCloseable {
   private final PrintWriter out;
   private final boolean terminal;
   private @Nullable ProgressBar bar;
+  private @Nullable Line line;
   private String task = "";
   private long printed;
 
@@ -64,15 +65,17 @@ final class TrainingDisplay implements TrainListener, AutoCloseable {
   private ProgressBar bar(long batches) {
     ProgressBar current = bar;
     if (current == null) {
+      Line fresh = new Line(out);
       current =
           new ProgressBarBuilder()
               .setTaskName(task)
               .setInitialMax(batches)
               .setUpdateIntervalMillis(REDRAW_MILLIS)
               .setRenderer(TrainingDisplay::render)
-              .setConsumer(new Line(out))
+              .setConsumer(fresh)
               .build();
       bar = current;
+      line = fresh;
     }
     return current;
   }
@@ -81,8 +84,8 @@ final class TrainingDisplay implements TrainListener, AutoCloseable {
   public void epochDone(EpochResult result) {
     close();
     double seconds = result.time().toNanos() * 1e-9;
-    StringBuilder line = new StringBuilder(task);
-    line.append(figures(result.loss(), result.metrics()));
+    StringBuilder text = new StringBuilder(task);
+    text.append(figures(result.loss(), result.metrics()));
     result
         .validation()
         .ifPresent(
@@ -90,9 +93,9 @@ final class TrainingDisplay implements TrainListener, AutoCloseable {
                 test.metrics()
                     .forEach(
                         (name, value) ->
-                            line.append(
+                            text.append(
                                 String.format(Locale.ROOT, "  test %s %.3f", name, value))));
-    out.println(line + rate(result.examples() / seconds));
+    out.println(text + rate(result.examples() / seconds));
     out.flush();
   }
 
@@ -100,9 +103,12 @@ final class TrainingDisplay implements TrainListener, AutoCloseable {
   @Override
   public void close() {
     ProgressBar current = bar;
-    if (current != null) {
+    Line drawn = line;
+    if (current != null && drawn != null) {
       bar = null;
+      line = null;
       current.close();
+      drawn.close();
     }
   }
 
@@ -129,9 +135,13 @@ final class TrainingDisplay implements TrainListener, AutoCloseable {
     return state.getTaskName() + " [" + "=".repeat(full) + " ".repeat(room - full) + right;
   }
 
-  /** One line of the terminal that is drawn again and again. */
+  /**
+   * One line of the terminal that is drawn again and again. The thread that draws may come late:
+   * the display itself ends the line, and nothing is drawn after that.
+   */
   private static final class Line implements ProgressBarConsumer {
     private final PrintWriter out;
+    private boolean closed;
 
     Line(PrintWriter out) {
       this.out = out;
@@ -143,14 +153,21 @@ final class TrainingDisplay implements TrainListener, AutoCloseable {
     }
 
     @Override
-    public void accept(String text) {
+    public synchronized void accept(String text) {
+      if (closed) {
+        return;
+      }
       String shown = text.length() > WIDTH ? text.substring(0, WIDTH) : text;
       out.print("\r" + shown + " ".repeat(WIDTH - shown.length()));
       out.flush();
     }
 
     @Override
-    public void close() {
+    public synchronized void close() {
+      if (closed) {
+        return;
+      }
+      closed = true;
       out.print("\r" + " ".repeat(WIDTH) + "\r");
       out.flush();
     }

@@ -55,7 +55,7 @@ class TrainingDisplayTest {
         .containsPattern("\repoch 1/2 \\[=+ *\\] +\\d+%  loss \\d\\.\\d{3}  accuracy")
         .contains("images/s");
     for (String drawn : text.split("\r|\n", -1)) {
-      assertThat(drawn.length()).isLessThanOrEqualTo(79);
+      assertThat(drawn.length()).as(drawn).isLessThanOrEqualTo(79);
     }
     assertThat(text.lines().filter(line -> line.startsWith("\r") || line.startsWith("epoch")))
         .isNotEmpty();

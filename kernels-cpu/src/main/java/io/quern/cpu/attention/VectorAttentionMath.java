@@ -25,12 +25,15 @@ final class VectorAttentionMath extends AttentionMath {
   /** The largest element does not depend on the order, so the lanes may be folded in any. */
   @Override
   float max(long x, long n) {
-    FloatVector max = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
+    FloatVector least = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
+    float max = Float.NEGATIVE_INFINITY;
     for (long at = x; at < x + 4 * n; at += BYTES) {
       FloatVector y = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-      max = max.blend(y, y.compare(VectorOperators.GT, max));
+      float largest =
+          least.blend(y, y.compare(VectorOperators.GT, least)).reduceLanes(VectorOperators.MAX);
+      max = largest > max ? largest : max;
     }
-    return max.reduceLanes(VectorOperators.MAX);
+    return max;
   }
 
   @Override

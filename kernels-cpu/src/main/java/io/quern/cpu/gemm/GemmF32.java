@@ -72,13 +72,16 @@ public final class GemmF32 {
     this.gemv = gemv();
   }
 
-  /** The product as one of a matrix and a vector, or null. */
+  /**
+   * The product as one of a matrix and a vector, or null. A single row has the bits that it has
+   * among others, so one that would be folded in another order stays a product of matrices.
+   */
   private @Nullable GemvF32 gemv() {
-    if (m == 1 && n > 1 && (bRow == 4 || bStep == 4)) {
-      return new GemvF32(n, k, bRow == 4, bRow == 4 ? bStep : bRow, aStep);
+    if (m == 1 && n > 1 && bStep == 4) {
+      return new GemvF32(n, k, false, bRow, aStep, depth());
     }
     if (n == 1 && (aStep == 4 || aRow == 4)) {
-      return new GemvF32(m, k, aStep == 4, aStep == 4 ? aRow : aStep, bRow);
+      return new GemvF32(m, k, aStep == 4, aStep == 4 ? aRow : aStep, bRow, depth());
     }
     return null;
   }
@@ -86,6 +89,12 @@ public final class GemmF32 {
   /** Whether splitting one product over threads is worth it. */
   public boolean isLarge() {
     return (double) m * n * k >= PARALLEL_WORK;
+  }
+
+  /** Elements of a block of k; blocks of equal size waste less than full ones and a small rest. */
+  private long depth() {
+    long blocks = Math.max(1, (k + BLOCK_K - 1) / BLOCK_K);
+    return (k + blocks - 1) / blocks;
   }
 
   /** Computes C from the addresses of the matrices' first elements. */
@@ -104,9 +113,7 @@ public final class GemmF32 {
       gemv.run(isRow ? b : a, isRow ? a : b, c);
       return;
     }
-    // Blocks of equal size waste less than full ones and a small rest.
-    long blocks = (k + BLOCK_K - 1) / BLOCK_K;
-    long depth = (k + blocks - 1) / blocks;
+    long depth = depth();
     Slice slice = new Slice(depth);
     try {
       for (long j = 0; j < n; j += SLICE_N) {
@@ -158,8 +165,7 @@ public final class GemmF32 {
     }
 
     void set(long aBase, long bBase, long cBase, long i, long j, long t) {
-      long full = (k + BLOCK_K - 1) / BLOCK_K;
-      depth = Math.min((k + full - 1) / full, k - t);
+      depth = Math.min(depth(), k - t);
       a = aBase + i * aRow + t * aStep;
       b = bBase + t * bRow + j * bStep;
       c = cBase + i * cRow + 4 * j;

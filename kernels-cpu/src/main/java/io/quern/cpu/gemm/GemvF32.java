@@ -10,7 +10,7 @@ import io.quern.runtime.Workers;
  * y = M x for a float matrix whose rows or columns are contiguous. Immutable and thread-safe.
  *
  * <p>Contiguous rows are folded to dot products, by 64 lanes like a sum; contiguous columns are
- * added to y one after another, in order.
+ * added to y one after another, in blocks of k as a product of matrices adds them.
  */
 final class GemvF32 {
   /** Elements of the matrix that make up a chunk of work. */
@@ -27,6 +27,7 @@ final class GemvF32 {
   private final boolean byRows;
   private final long stride;
   private final long xStep;
+  private final long depth;
 
   /**
    * The product for {@code n} results of {@code k} products each.
@@ -34,13 +35,15 @@ final class GemvF32 {
    * @param byRows whether the k elements of a result are contiguous, else those of all results are
    * @param stride bytes from one contiguous part of the matrix to the next
    * @param xStep bytes from an element of the vector to the next
+   * @param depth elements of a block of k
    */
-  GemvF32(long n, long k, boolean byRows, long stride, long xStep) {
+  GemvF32(long n, long k, boolean byRows, long stride, long xStep, long depth) {
     this.n = n;
     this.k = k;
     this.byRows = byRows;
     this.stride = stride;
     this.xStep = xStep;
+    this.depth = depth;
   }
 
   private record Call(GemvF32 gemv, long matrix, long vector, long result, long perChunk) {}
@@ -93,6 +96,20 @@ final class GemvF32 {
   }
 
   private void columns(long matrix, long vector, long count, long result) {
+    HostMemory.Block block = k > depth ? HostMemory.shared().allocate(4 * count) : null;
+    for (long t = 0; t < k; t += depth) {
+      long to = t == 0 || block == null ? result : block.address();
+      addColumns(matrix + t * stride, vector + 4 * t, Math.min(depth, k - t), count, to);
+      if (to != result) {
+        SUM.addRow(to, count, result);
+      }
+    }
+    if (block != null) {
+      HostMemory.shared().free(block);
+    }
+  }
+
+  private void addColumns(long matrix, long vector, long k, long count, long result) {
     Raw.zero(result, 4 * count);
     long whole = k / MatVec.ROWS * MatVec.ROWS;
     for (long t = 0; t < whole; t += MatVec.ROWS) {

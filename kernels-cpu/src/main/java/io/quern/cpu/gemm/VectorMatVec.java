@@ -10,38 +10,45 @@ import jdk.incubator.vector.FloatVector;
 
 /** By vectors along the rows of the matrix. */
 final class VectorMatVec extends MatVec {
+  /** The lanes stay in memory, since vectors that a loop carries are sometimes kept as objects. */
   @Override
   void addProducts(long x, long y, long n, long lanes) {
-    for (long lane = 0; lane < 4 * LANES; lane += 4L * BYTES) {
-      quarter(x + lane, y + lane, n, lanes + lane);
+    long row = 4 * LANES;
+    long end = x + 4 * n;
+    for (; x + 4 * row <= end; x += 4 * row) {
+      for (long lane = 0; lane < row; lane += BYTES) {
+        long a = x + lane;
+        long b = y + lane;
+        FloatVector sum = FloatVector.fromMemorySegment(F32, ALL, lanes + lane, ORDER);
+        sum =
+            FloatVector.fromMemorySegment(F32, ALL, a, ORDER)
+                .fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), sum);
+        sum =
+            FloatVector.fromMemorySegment(F32, ALL, a + row, ORDER)
+                .fma(FloatVector.fromMemorySegment(F32, ALL, b + row, ORDER), sum);
+        sum =
+            FloatVector.fromMemorySegment(F32, ALL, a + 2 * row, ORDER)
+                .fma(FloatVector.fromMemorySegment(F32, ALL, b + 2 * row, ORDER), sum);
+        sum =
+            FloatVector.fromMemorySegment(F32, ALL, a + 3 * row, ORDER)
+                .fma(FloatVector.fromMemorySegment(F32, ALL, b + 3 * row, ORDER), sum);
+        sum.intoMemorySegment(ALL, lanes + lane, ORDER);
+      }
+      y += 4 * row;
+    }
+    for (; x < end; x += row) {
+      addBlock(x, y, lanes);
+      y += row;
     }
   }
 
-  private static void quarter(long x, long y, long n, long lanes) {
-    FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, lanes, ORDER);
-    FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, lanes + BYTES, ORDER);
-    FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, lanes + 2L * BYTES, ORDER);
-    FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, lanes + 3L * BYTES, ORDER);
-    for (long i = 0; i < n; i += LANES) {
-      s0 =
-          FloatVector.fromMemorySegment(F32, ALL, x, ORDER)
-              .fma(FloatVector.fromMemorySegment(F32, ALL, y, ORDER), s0);
-      s1 =
-          FloatVector.fromMemorySegment(F32, ALL, x + BYTES, ORDER)
-              .fma(FloatVector.fromMemorySegment(F32, ALL, y + BYTES, ORDER), s1);
-      s2 =
-          FloatVector.fromMemorySegment(F32, ALL, x + 2L * BYTES, ORDER)
-              .fma(FloatVector.fromMemorySegment(F32, ALL, y + 2L * BYTES, ORDER), s2);
-      s3 =
-          FloatVector.fromMemorySegment(F32, ALL, x + 3L * BYTES, ORDER)
-              .fma(FloatVector.fromMemorySegment(F32, ALL, y + 3L * BYTES, ORDER), s3);
-      x += 4 * LANES;
-      y += 4 * LANES;
+  private static void addBlock(long x, long y, long lanes) {
+    for (long lane = 0; lane < 4 * LANES; lane += BYTES) {
+      FloatVector sum = FloatVector.fromMemorySegment(F32, ALL, lanes + lane, ORDER);
+      FloatVector.fromMemorySegment(F32, ALL, x + lane, ORDER)
+          .fma(FloatVector.fromMemorySegment(F32, ALL, y + lane, ORDER), sum)
+          .intoMemorySegment(ALL, lanes + lane, ORDER);
     }
-    s0.intoMemorySegment(ALL, lanes, ORDER);
-    s1.intoMemorySegment(ALL, lanes + BYTES, ORDER);
-    s2.intoMemorySegment(ALL, lanes + 2L * BYTES, ORDER);
-    s3.intoMemorySegment(ALL, lanes + 3L * BYTES, ORDER);
   }
 
   @Override

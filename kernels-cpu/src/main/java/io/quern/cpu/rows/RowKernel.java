@@ -132,7 +132,7 @@ public final class RowKernel implements Kernel {
 
   private static void task(Call call, int chunk) {
     RowKernel kernel = call.kernel;
-    HostMemory.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH);
+    HostMemory.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH + RowMath.MAXIMA);
     long first = chunk * kernel.rowsPerChunk;
     long end = Math.min(kernel.rows, first + kernel.rowsPerChunk);
     kernel.body.run(call.operands, kernel.length, first, end, scratch.address());

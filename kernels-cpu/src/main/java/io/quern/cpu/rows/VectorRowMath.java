@@ -11,22 +11,35 @@ import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
-/** The loops by vectors; what is left of a row is done by scalars or by an overlapping vector. */
+/**
+ * The loops by vectors; what is left of a row is done by scalars. Sums stay in memory between
+ * turns: vectors that a loop carries are sometimes kept as objects.
+ */
 final class VectorRowMath extends RowMath {
   /** The largest element does not depend on the order, so the lanes may be folded in any. */
   @Override
   float max(long x, long n) {
-    FloatVector m0 = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
-    FloatVector m1 = m0;
+    float max = Float.NEGATIVE_INFINITY;
     long end = x + 4 * n;
     long at = x;
-    for (; at + 2L * BYTES <= end; at += 2L * BYTES) {
-      FloatVector x0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-      FloatVector x1 = FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER);
-      m0 = m0.blend(x0, x0.compare(VectorOperators.GT, m0));
-      m1 = m1.blend(x1, x1.compare(VectorOperators.GT, m1));
+    for (; at + 4L * BYTES <= end; at += 4L * BYTES) {
+      float block = maxOfFour(at);
+      max = block > max ? block : max;
     }
-    return scalarMax(m0.max(m1).reduceLanes(VectorOperators.MAX), at, end);
+    return scalarMax(max, at, end);
+  }
+
+  private static float maxOfFour(long at) {
+    FloatVector x0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+    FloatVector x1 = FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER);
+    FloatVector x2 = FloatVector.fromMemorySegment(F32, ALL, at + 2L * BYTES, ORDER);
+    FloatVector x3 = FloatVector.fromMemorySegment(F32, ALL, at + 3L * BYTES, ORDER);
+    FloatVector least = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
+    FloatVector m0 = least.blend(x0, x0.compare(VectorOperators.GT, least));
+    FloatVector m1 = least.blend(x1, x1.compare(VectorOperators.GT, least));
+    FloatVector m2 = m0.blend(x2, x2.compare(VectorOperators.GT, m0));
+    FloatVector m3 = m1.blend(x3, x3.compare(VectorOperators.GT, m1));
+    return m2.blend(m3, m3.compare(VectorOperators.GT, m2)).reduceLanes(VectorOperators.MAX);
   }
 
   private static float scalarMax(float max, long at, long end) {
@@ -39,86 +52,65 @@ final class VectorRowMath extends RowMath {
 
   @Override
   float sum(long x, long n, long scratch) {
-    long whole = n / LANES * LANES;
-    for (long lane = 0; lane < SCRATCH; lane += 4L * BYTES) {
-      sumQuarter(x + lane, whole, scratch + lane);
+    clear(scratch);
+    long whole = n / (4 * LANES) * (4 * LANES);
+    for (long from = x; from < x + 4 * whole; from += 4 * SCRATCH) {
+      for (long lane = 0; lane < SCRATCH; lane += BYTES) {
+        long at = from + lane;
+        FloatVector.fromMemorySegment(F32, ALL, scratch + lane, ORDER)
+            .add(FloatVector.fromMemorySegment(F32, ALL, at, ORDER))
+            .add(FloatVector.fromMemorySegment(F32, ALL, at + SCRATCH, ORDER))
+            .add(FloatVector.fromMemorySegment(F32, ALL, at + 2 * SCRATCH, ORDER))
+            .add(FloatVector.fromMemorySegment(F32, ALL, at + 3 * SCRATCH, ORDER))
+            .intoMemorySegment(ALL, scratch + lane, ORDER);
+      }
     }
     long at = 4 * whole;
-    long lane = scratch;
     for (; at + BYTES <= 4 * n; at += BYTES) {
+      long lane = scratch + (at & (SCRATCH - 1));
       FloatVector.fromMemorySegment(F32, ALL, lane, ORDER)
           .add(FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER))
           .intoMemorySegment(ALL, lane, ORDER);
-      lane += BYTES;
     }
     for (; at < 4 * n; at += 4) {
+      long lane = scratch + (at & (SCRATCH - 1));
       Raw.putFloat(lane, Raw.getFloat(lane) + Raw.getFloat(x + at));
-      lane += 4;
     }
     return fold(scratch);
-  }
-
-  private static void sumQuarter(long x, long n, long to) {
-    FloatVector s0 = FloatVector.zero(F32);
-    FloatVector s1 = s0;
-    FloatVector s2 = s0;
-    FloatVector s3 = s0;
-    for (long i = 0; i < n; i += LANES) {
-      s0 = s0.add(FloatVector.fromMemorySegment(F32, ALL, x, ORDER));
-      s1 = s1.add(FloatVector.fromMemorySegment(F32, ALL, x + BYTES, ORDER));
-      s2 = s2.add(FloatVector.fromMemorySegment(F32, ALL, x + 2L * BYTES, ORDER));
-      s3 = s3.add(FloatVector.fromMemorySegment(F32, ALL, x + 3L * BYTES, ORDER));
-      x += SCRATCH;
-    }
-    s0.intoMemorySegment(ALL, to, ORDER);
-    s1.intoMemorySegment(ALL, to + BYTES, ORDER);
-    s2.intoMemorySegment(ALL, to + 2L * BYTES, ORDER);
-    s3.intoMemorySegment(ALL, to + 3L * BYTES, ORDER);
   }
 
   @Override
   float squares(long x, float mean, long n, long scratch) {
-    long whole = n / LANES * LANES;
-    for (long lane = 0; lane < SCRATCH; lane += 4L * BYTES) {
-      squaresQuarter(x + lane, mean, whole, scratch + lane);
+    clear(scratch);
+    long whole = n / (4 * LANES) * (4 * LANES);
+    for (long from = x; from < x + 4 * whole; from += 4 * SCRATCH) {
+      for (long lane = 0; lane < SCRATCH; lane += BYTES) {
+        addSquares(from + lane, mean, scratch + lane);
+      }
     }
     long at = 4 * whole;
-    long lane = scratch;
     for (; at + BYTES <= 4 * n; at += BYTES) {
+      long lane = scratch + (at & (SCRATCH - 1));
       FloatVector d = FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER).sub(mean);
       d.fma(d, FloatVector.fromMemorySegment(F32, ALL, lane, ORDER))
           .intoMemorySegment(ALL, lane, ORDER);
-      lane += BYTES;
     }
     for (; at < 4 * n; at += 4) {
+      long lane = scratch + (at & (SCRATCH - 1));
       float d = Raw.getFloat(x + at) - mean;
       Raw.putFloat(lane, Math.fma(d, d, Raw.getFloat(lane)));
-      lane += 4;
     }
     return fold(scratch);
   }
 
-  private static void squaresQuarter(long x, float mean, long n, long to) {
-    FloatVector m = FloatVector.broadcast(F32, mean);
-    FloatVector s0 = FloatVector.zero(F32);
-    FloatVector s1 = s0;
-    FloatVector s2 = s0;
-    FloatVector s3 = s0;
-    for (long i = 0; i < n; i += LANES) {
-      FloatVector d0 = FloatVector.fromMemorySegment(F32, ALL, x, ORDER).sub(m);
-      FloatVector d1 = FloatVector.fromMemorySegment(F32, ALL, x + BYTES, ORDER).sub(m);
-      FloatVector d2 = FloatVector.fromMemorySegment(F32, ALL, x + 2L * BYTES, ORDER).sub(m);
-      FloatVector d3 = FloatVector.fromMemorySegment(F32, ALL, x + 3L * BYTES, ORDER).sub(m);
-      s0 = d0.fma(d0, s0);
-      s1 = d1.fma(d1, s1);
-      s2 = d2.fma(d2, s2);
-      s3 = d3.fma(d3, s3);
-      x += SCRATCH;
-    }
-    s0.intoMemorySegment(ALL, to, ORDER);
-    s1.intoMemorySegment(ALL, to + BYTES, ORDER);
-    s2.intoMemorySegment(ALL, to + 2L * BYTES, ORDER);
-    s3.intoMemorySegment(ALL, to + 3L * BYTES, ORDER);
+  private static void addSquares(long at, float mean, long lane) {
+    FloatVector d0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER).sub(mean);
+    FloatVector d1 = FloatVector.fromMemorySegment(F32, ALL, at + SCRATCH, ORDER).sub(mean);
+    FloatVector d2 = FloatVector.fromMemorySegment(F32, ALL, at + 2 * SCRATCH, ORDER).sub(mean);
+    FloatVector d3 = FloatVector.fromMemorySegment(F32, ALL, at + 3 * SCRATCH, ORDER).sub(mean);
+    FloatVector s0 = d0.fma(d0, FloatVector.fromMemorySegment(F32, ALL, lane, ORDER));
+    FloatVector s1 = d1.fma(d1, s0);
+    d3.fma(d3, d2.fma(d2, s1)).intoMemorySegment(ALL, lane, ORDER);
   }
 
   @Override
@@ -212,7 +204,8 @@ final class VectorRowMath extends RowMath {
   float exp(long x, float y, long n, long to, long scratch, long next) {
     clear(scratch);
     long end = 4 * n;
-    FloatVector max = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
+    long maxima = scratch + SCRATCH;
+    FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY).intoMemorySegment(ALL, maxima, ORDER);
     long at = 0;
     for (; at + BYTES <= end; at += BYTES) {
       long lane = scratch + (at & (SCRATCH - 1));
@@ -221,10 +214,13 @@ final class VectorRowMath extends RowMath {
       e.add(FloatVector.fromMemorySegment(F32, ALL, lane, ORDER))
           .intoMemorySegment(ALL, lane, ORDER);
       FloatVector z = FloatVector.fromMemorySegment(F32, ALL, next + at, ORDER);
-      max = max.blend(z, z.compare(VectorOperators.GT, max));
+      FloatVector max = FloatVector.fromMemorySegment(F32, ALL, maxima, ORDER);
+      max.blend(z, z.compare(VectorOperators.GT, max)).intoMemorySegment(ALL, maxima, ORDER);
     }
     scalarExp(x, y, at, end, to, scratch);
-    return scalarMax(max.reduceLanes(VectorOperators.MAX), next + at, next + end);
+    float max =
+        FloatVector.fromMemorySegment(F32, ALL, maxima, ORDER).reduceLanes(VectorOperators.MAX);
+    return scalarMax(max, next + at, next + end);
   }
 
   private static void scalarExp(long x, float y, long at, long end, long to, long scratch) {
