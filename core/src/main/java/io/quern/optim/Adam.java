@@ -16,6 +16,8 @@ public final class Adam extends Optimizer {
   private final Map<String, Tensor> first;
   private final Map<String, Tensor> second;
 
+  private final double[] scalars = new double[3];
+
   private Adam(Builder builder) {
     super(builder.decoupled ? "adamw" : "adam", builder.parameters, builder.learningRate);
     this.op =
@@ -102,9 +104,10 @@ public final class Adam extends Optimizer {
 
   @Override
   protected double[] scalars(double rate, long step) {
-    return new double[] {
-      rate, 1 - Math.pow(op.beta1(), (double) step), 1 - Math.pow(op.beta2(), (double) step)
-    };
+    scalars[0] = rate;
+    scalars[1] = 1 - Math.pow(op.beta1(), (double) step);
+    scalars[2] = 1 - Math.pow(op.beta2(), (double) step);
+    return scalars;
   }
 
   @Override

@@ -86,6 +86,7 @@ public abstract class Optimizer {
    *
    * @param rate the learning rate of this step
    * @param step counts from 1
+   * @return an array that the next call may use again
    */
   protected abstract double[] scalars(double rate, long step);
 

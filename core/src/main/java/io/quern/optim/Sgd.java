@@ -15,6 +15,8 @@ public final class Sgd extends Optimizer {
   private final SgdStep op;
   private final @Nullable Map<String, Tensor> velocity;
 
+  private final double[] scalars = new double[1];
+
   private Sgd(Builder builder) {
     super("sgd", builder.parameters, builder.learningRate);
     this.op = new SgdStep(builder.momentum, builder.nesterov, builder.weightDecay);
@@ -82,7 +84,8 @@ public final class Sgd extends Optimizer {
 
   @Override
   protected double[] scalars(double rate, long step) {
-    return new double[] {rate};
+    scalars[0] = rate;
+    return scalars;
   }
 
   @Override

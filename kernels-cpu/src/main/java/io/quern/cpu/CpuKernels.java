@@ -37,6 +37,7 @@ import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.CumSum;
+import io.quern.op.Epilogue;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.Gather;
@@ -70,6 +71,7 @@ final class CpuKernels {
     String gemm = MicroKernel.chosen().name();
     return new KernelTable()
         .add(MatMul.class, gemm, MatMulKernel::create)
+        .add(Epilogue.class, gemm + "_epilogue", MatMulKernel::withEpilogue)
         .add(Conv2d.class, "conv2d_" + gemm, ConvForward::create)
         .add(Conv2dInputGrad.class, "conv2d_input_grad_" + gemm, ConvInputGrad::create)
         .add(Conv2dWeightGrad.class, "conv2d_weight_grad_" + gemm, ConvWeightGrad::create)

@@ -50,7 +50,7 @@ public final class ConvForward implements Kernel {
     long bias = hasBias ? operands.address(2) : 0;
     long output = operands.address(hasBias ? 3 : 2);
     if (winograd != null) {
-      winograd.run(operands.address(0), operands.address(1), bias, output);
+      winograd.run(operands, operands.address(0), operands.address(1), bias, output);
       return;
     }
     HostMemory memory = HostMemory.shared();
@@ -65,7 +65,7 @@ public final class ConvForward implements Kernel {
             shape.depth(),
             packed.address() + group * product.packedBytes());
       }
-      product.run(operands.address(0), packed.address(), bias, output);
+      product.run(operands, operands.address(0), packed.address(), bias, output);
     } finally {
       memory.free(packed);
     }

@@ -53,7 +53,7 @@ public final class ConvInputGrad implements Kernel {
   @Override
   public void run(Operands operands) {
     if (winograd != null) {
-      winograd.run(operands.address(1), operands.address(0), 0, operands.address(2));
+      winograd.run(operands, operands.address(1), operands.address(0), 0, operands.address(2));
       return;
     }
     HostMemory memory = HostMemory.shared();
@@ -64,7 +64,7 @@ public final class ConvInputGrad implements Kernel {
             operands.address(0) + group * shape.weightBytes(),
             packed.address() + group * product.packedBytes());
       }
-      product.run(operands.address(1), packed.address(), 0, operands.address(2));
+      product.run(operands, operands.address(1), packed.address(), 0, operands.address(2));
     } finally {
       memory.free(packed);
     }

@@ -31,6 +31,8 @@ public final class ConvWeightGrad implements Kernel {
   private final ConvShape shape;
   private final Plane plane;
   private final int parts;
+  private final Workers.Task<Operands> sumImages = this::sumImages;
+  private final Workers.Task<Operands> sumParts = this::sumParts;
   private final int paddedOc;
   private final int paddedDepth;
   private final @Nullable WinogradWeightGrad winograd;
@@ -67,35 +69,24 @@ public final class ConvWeightGrad implements Kernel {
   @Override
   public void run(Operands operands) {
     if (winograd != null) {
-      winograd.run(operands.address(0), operands.address(1), operands.address(2));
+      winograd.run(operands);
       return;
     }
     HostMemory memory = HostMemory.shared();
     int tasks = parts * shape.groups();
     HostMemory.Block partials = memory.allocate(tasks * partialBytes());
     try {
-      Call call =
-          new Call(
-              this,
-              operands.address(0),
-              operands.address(1),
-              partials.address(),
-              operands.address(2));
-      Workers.shared().run(ConvWeightGrad::sumImages, call, tasks);
-      Workers.shared().run(ConvWeightGrad::sumParts, call, shape.groups() * shape.oc());
+      operands.keep(0, partials.address());
+      Workers.shared().run(sumImages, operands, tasks);
+      Workers.shared().run(sumParts, operands, shape.groups() * shape.oc());
     } finally {
       memory.free(partials);
     }
   }
 
-  private record Call(
-      ConvWeightGrad kernel, long images, long gradients, long partials, long weights) {}
-
-  private static void sumImages(Call call, int chunk) {
-    call.kernel.sumImages(call, chunk / call.kernel.parts, chunk % call.kernel.parts);
-  }
-
-  private void sumImages(Call call, int group, int part) {
+  private void sumImages(Operands call, int chunk) {
+    int group = chunk / parts;
+    int part = chunk % parts;
     int positions = plane.positions();
     long turnedBytes = 4L * positions * paddedOc; // whole vectors, so that what follows is aligned
     HostMemory.Block memory =
@@ -107,7 +98,7 @@ public final class ConvWeightGrad implements Kernel {
     long rows = filled + plane.bytes();
     Packing.rowOffsets(rows, positions, 4L * width);
     Raw.zero(turned, turnedBytes);
-    long partial = call.partials + (long) (group * parts + part) * partialBytes();
+    long partial = call.kept(0) + (long) (group * parts + part) * partialBytes();
     int from = (int) ((long) shape.n() * part / parts);
     int to = (int) ((long) shape.n() * (part + 1) / parts);
     if (from == to) {
@@ -115,12 +106,12 @@ public final class ConvWeightGrad implements Kernel {
     }
     for (int image = from; image < to; image++) {
       long index = (long) image * shape.groups() + group;
-      long pixels = call.images + index * shape.imageBytes();
+      long pixels = call.address(0) + index * shape.imageBytes();
       if (plane.needsFill()) {
         plane.fill(pixels, filled);
         pixels = filled;
       }
-      turn(call.gradients + index * shape.outputBytes(), turned, scratch);
+      turn(call.address(1) + index * shape.outputBytes(), turned, scratch);
       multiply(pixels, turned, rows, partial, image > from);
     }
     HostMemory.shared().free(memory);
@@ -174,18 +165,16 @@ public final class ConvWeightGrad implements Kernel {
     return Raw.getInt(plane.offsets() + 4L * Math.min(t, plane.depth() - 1));
   }
 
-  private static void sumParts(Call call, int channel) {
-    ConvWeightGrad kernel = call.kernel;
-    ConvShape shape = kernel.shape;
+  private void sumParts(Operands call, int channel) {
     int group = channel / shape.oc();
     int oc = channel % shape.oc();
-    long base = call.partials + (long) group * kernel.parts * kernel.partialBytes() + 4L * oc;
-    long to = call.weights + 4L * channel * shape.depth();
+    long base = call.kept(0) + (long) group * parts * partialBytes() + 4L * oc;
+    long to = call.address(2) + 4L * channel * shape.depth();
     for (int t = 0; t < shape.depth(); t++) {
-      long from = base + 4L * t * kernel.paddedOc;
+      long from = base + 4L * t * paddedOc;
       float sum = 0;
-      for (int part = 0; part < kernel.parts; part++) {
-        sum += Raw.getFloat(from + part * kernel.partialBytes());
+      for (int part = 0; part < parts; part++) {
+        sum += Raw.getFloat(from + part * partialBytes());
       }
       Raw.putFloat(to + 4L * t, sum);
     }

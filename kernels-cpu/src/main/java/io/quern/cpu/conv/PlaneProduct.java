@@ -2,6 +2,7 @@ package io.quern.cpu.conv;
 
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
+import io.quern.backend.Operands;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
@@ -18,6 +19,13 @@ final class PlaneProduct {
   /** Tiles of a strip. */
   private static final int STRIP = 8;
 
+  // What a call keeps for its tasks.
+  private static final int IMAGES = 0;
+  private static final int WEIGHTS = 1;
+  private static final int BIAS = 2;
+  private static final int OUTPUTS = 3;
+  private static final int PARTS = 4;
+
   private final MicroKernel micro = MicroKernel.chosen();
   private final int width = micro.columns();
   private final Plane plane;
@@ -27,6 +35,7 @@ final class PlaneProduct {
   private final long sourceBytes;
   private final long targetBytes;
   private final int strips;
+  private final Workers.Task<Operands> task = this::compute;
 
   /**
    * Products of {@code images * groups} planes.
@@ -54,43 +63,41 @@ final class PlaneProduct {
   /**
    * Computes the outputs of all images.
    *
+   * @param call keeps the addresses for the tasks
    * @param weights address of the packed weights, group after group
    * @param bias address of one float per channel, or 0
    */
-  void run(long images, long weights, long bias, long outputs) {
+  void run(Operands call, long images, long weights, long bias, long outputs) {
     int planes = this.images * groups;
     // Few planes are cut into strips as well; each strip's task then pads the image for itself.
     boolean whole = planes >= 8 || (plane.needsFill() && strips < 8);
     int parts = whole ? 1 : Math.min(strips, 8);
-    Workers.shared()
-        .run(
-            PlaneProduct::task,
-            new Call(this, images, weights, bias, outputs, parts),
-            planes * parts);
+    call.keep(IMAGES, images);
+    call.keep(WEIGHTS, weights);
+    call.keep(BIAS, bias);
+    call.keep(OUTPUTS, outputs);
+    call.keep(PARTS, parts);
+    Workers.shared().run(task, call, planes * parts);
   }
 
-  private record Call(
-      PlaneProduct product, long images, long weights, long bias, long outputs, int parts) {}
-
-  private static void task(Call call, int chunk) {
-    call.product.compute(call, chunk / call.parts, chunk % call.parts);
-  }
-
-  private void compute(Call call, int index, int part) {
+  private void compute(Operands call, int chunk) {
+    int parts = (int) call.kept(PARTS);
+    int index = chunk / parts;
+    int part = chunk % parts;
     int group = index % groups;
     HostMemory.Block memory = HostMemory.shared().allocate(ROWS * asideRow() + plane.bytes());
     long aside = memory.address();
-    long image = call.images + index * sourceBytes;
+    long image = call.kept(IMAGES) + index * sourceBytes;
     if (plane.needsFill()) {
       long filled = aside + ROWS * asideRow();
       plane.fill(image, filled);
       image = filled;
     }
-    long weights = call.weights + group * packedBytes();
-    long bias = call.bias == 0 ? 0 : call.bias + 4L * group * channels;
-    long output = call.outputs + index * targetBytes;
-    int from = strips * part / call.parts;
-    int to = strips * (part + 1) / call.parts;
+    long weights = call.kept(WEIGHTS) + group * packedBytes();
+    long bias = call.kept(BIAS) == 0 ? 0 : call.kept(BIAS) + 4L * group * channels;
+    long output = call.kept(OUTPUTS) + index * targetBytes;
+    int from = strips * part / parts;
+    int to = strips * (part + 1) / parts;
     for (int strip = from; strip < to; strip++) {
       strip(image, weights, bias, output, strip * STRIP * width, aside);
     }

@@ -3,11 +3,15 @@ package io.quern.cpu.conv;
 import static io.quern.cpu.conv.WinogradTiles.POINTS;
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
+import io.quern.backend.Operands;
+import io.quern.cpu.Spare;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Workers;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A dense 3x3 convolution by Winograd's F(4x4, 3x3): transformed tiles times transformed weights,
@@ -23,6 +27,14 @@ final class WinogradProduct {
 
   private static final int PIECES = 4;
 
+  // What a call keeps for its tasks.
+  private static final int IMAGES = 0;
+  private static final int WEIGHTS = 1;
+  private static final int BIAS = 2;
+  private static final int OUTPUTS = 3;
+  private static final int TRANSFORMED = 4;
+  private static final int OFFSETS = 5;
+
   /** Input channels whose weights are transformed at once. */
   private static final int BLOCK = 16;
 
@@ -37,6 +49,12 @@ final class WinogradProduct {
   private final int band;
   private final long inputPoint;
   private final long outputPoint;
+  private final Spare<Band> bands = new Spare<>(Band::new);
+  private final Workers.Task<Operands> transformWeights = this::transformWeights;
+  private final Workers.Task<Operands> bandTask = this::band;
+  private final Workers.Task<Band> transformInput = this::transformInput;
+  private final Workers.Task<Band> multiply = this::multiply;
+  private final Workers.Task<Band> transformOutput = this::transformOutput;
 
   /**
    * The product for a convolution.
@@ -68,20 +86,26 @@ final class WinogradProduct {
   /**
    * Computes the outputs of all images.
    *
+   * @param call keeps the addresses for the tasks
    * @param bias address of one float per output channel, or 0
    */
-  void run(long images, long weights, long bias, long outputs) {
+  void run(Operands call, long images, long weights, long bias, long outputs) {
     HostMemory memory = HostMemory.shared();
     HostMemory.Block block = memory.allocate(POINTS * weightPoint() + 4L * shape.c());
     try {
       long offsets = block.address() + POINTS * weightPoint();
       Packing.rowOffsets(offsets, shape.c(), 4L * width);
-      Call call = new Call(this, images, weights, bias, outputs, block.address(), offsets);
+      call.keep(IMAGES, images);
+      call.keep(WEIGHTS, weights);
+      call.keep(BIAS, bias);
+      call.keep(OUTPUTS, outputs);
+      call.keep(TRANSFORMED, block.address());
+      call.keep(OFFSETS, offsets);
       int blocks = shape.c() / BLOCK;
-      Workers.shared().run(WinogradProduct::transformWeights, call, panels * blocks);
+      Workers.shared().run(transformWeights, call, panels * blocks);
       int bands = (tiles.rows() + band - 1) / band;
       if (bands >= 4) {
-        Workers.shared().run(WinogradProduct::band, call, bands);
+        Workers.shared().run(bandTask, call, bands);
       } else {
         for (int i = 0; i < bands; i++) {
           band(call, i);
@@ -92,27 +116,27 @@ final class WinogradProduct {
     }
   }
 
-  private record Call(
-      WinogradProduct product,
-      long images,
-      long weights,
-      long bias,
-      long outputs,
-      long transformed,
-      long offsets) {}
-
   /** Some rows of tiles, transformed and multiplied; {@code pieces} tasks share a transform. */
-  private record Band(Call call, int first, int count, int pieces, long inputs, long products) {
+  private static final class Band {
+    private @Nullable Operands call;
+    private int first;
+    private int count;
+    private int pieces;
+    private long inputs;
+    private long products;
+
     int start(int piece) {
       return (int) ((long) count * piece / pieces);
     }
+
+    long kept(int slot) {
+      return Objects.requireNonNull(call).kept(slot);
+    }
   }
 
-  private static void transformWeights(Call call, int chunk) {
-    call.product.transformWeights(call, chunk % call.product.panels, chunk / call.product.panels);
-  }
-
-  private void transformWeights(Call call, int panel, int block) {
+  private void transformWeights(Operands call, int chunk) {
+    int panel = chunk % panels;
+    int block = chunk / panels;
     long row = 4L * width;
     HostMemory.Block memory = HostMemory.shared().allocate(Transpose.SCRATCH + 27L * BLOCK * row);
     long scratch = memory.address();
@@ -120,8 +144,8 @@ final class WinogradProduct {
     long taps = columns + 18L * BLOCK * row;
     int oc = panel * width;
     int count = Math.min(width, shape.oc() - oc);
-    gather(call.weights, oc, count, block * BLOCK, taps, scratch);
-    long to = call.transformed + (panel * (long) shape.c() + (long) block * BLOCK) * row;
+    gather(call.kept(WEIGHTS), oc, count, block * BLOCK, taps, scratch);
+    long to = call.kept(TRANSFORMED) + (panel * (long) shape.c() + (long) block * BLOCK) * row;
     long first = taps + (turned ? 8 : 0) * row;
     long tap = turned ? -row : row;
     for (int x = 0; x < 3; x++) {
@@ -167,47 +191,46 @@ final class WinogradProduct {
     }
   }
 
-  private static void band(Call call, int chunk) {
-    WinogradProduct product = call.product;
-    int first = chunk * product.band;
-    int count = Math.min(product.band, product.tiles.rows() - first);
-    HostMemory.Block memory =
-        HostMemory.shared().allocate(POINTS * (product.inputPoint + product.outputPoint));
-    long products = memory.address() + POINTS * product.inputPoint;
-    int pieces = Math.min(count, PIECES);
-    Band band = new Band(call, first, count, pieces, memory.address(), products);
-    Workers.shared().run(WinogradProduct::transformInput, band, pieces);
-    Workers.shared().run(WinogradProduct::multiply, band, POINTS);
-    Workers.shared().run(WinogradProduct::transformOutput, band, pieces);
+  private void band(Operands call, int chunk) {
+    HostMemory.Block memory = HostMemory.shared().allocate(POINTS * (inputPoint + outputPoint));
+    Band part = bands.take();
+    part.call = call;
+    part.first = chunk * band;
+    part.count = Math.min(band, tiles.rows() - part.first);
+    part.pieces = Math.min(part.count, PIECES);
+    part.inputs = memory.address();
+    part.products = memory.address() + POINTS * inputPoint;
+    Workers.shared().run(transformInput, part, part.pieces);
+    Workers.shared().run(multiply, part, POINTS);
+    Workers.shared().run(transformOutput, part, part.pieces);
+    part.call = null;
+    bands.give(part);
     HostMemory.shared().free(memory);
   }
 
-  private static void transformInput(Band band, int piece) {
-    WinogradProduct product = band.call.product;
-    WinogradTiles tiles = product.tiles;
+  private void transformInput(Band band, int piece) {
     HostMemory.Block scratch = HostMemory.shared().allocate(tiles.inputScratch());
     tiles.clearInput(scratch.address());
-    long tile = 4L * product.shape.c();
+    long tile = 4L * shape.c();
     for (int row = band.start(piece); row < band.start(piece + 1); row++) {
       tiles.input(
-          band.call.images,
+          band.kept(IMAGES),
           band.first + row,
           scratch.address(),
           band.inputs + (long) row * tiles.across() * tile,
           tile,
-          product.inputPoint);
+          inputPoint);
     }
     HostMemory.shared().free(scratch);
   }
 
-  private static void multiply(Band band, int point) {
-    WinogradProduct product = band.call.product;
-    product.multiply(
-        band.inputs + point * product.inputPoint,
-        band.call.transformed + point * product.weightPoint(),
-        band.call.offsets,
-        band.products + point * product.outputPoint,
-        (long) band.count * product.tiles.across());
+  private void multiply(Band band, int point) {
+    multiply(
+        band.inputs + point * inputPoint,
+        band.kept(TRANSFORMED) + point * weightPoint(),
+        band.kept(OFFSETS),
+        band.products + point * outputPoint,
+        (long) band.count * tiles.across());
   }
 
   private void multiply(long inputs, long weights, long offsets, long products, long count) {
@@ -234,17 +257,15 @@ final class WinogradProduct {
     }
   }
 
-  private static void transformOutput(Band band, int piece) {
-    WinogradProduct product = band.call.product;
-    WinogradTiles tiles = product.tiles;
+  private void transformOutput(Band band, int piece) {
     HostMemory.Block scratch = HostMemory.shared().allocate(tiles.outputScratch());
     for (int row = band.start(piece); row < band.start(piece + 1); row++) {
       tiles.output(
-          band.products + (long) row * tiles.across() * product.outputTile(),
-          product.outputTile(),
-          product.outputPoint,
-          band.call.bias,
-          band.call.outputs,
+          band.products + (long) row * tiles.across() * outputTile(),
+          outputTile(),
+          outputPoint,
+          band.kept(BIAS),
+          band.kept(OUTPUTS),
           band.first + row,
           scratch.address());
     }

@@ -3,6 +3,8 @@ package io.quern.cpu.conv;
 import static io.quern.cpu.conv.WinogradTiles.POINTS;
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
+import io.quern.backend.Operands;
+import io.quern.cpu.Spare;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.gemm.Transpose;
@@ -11,6 +13,8 @@ import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The gradient of the weights of a {@link WinogradProduct}: for each point, transformed gradients
@@ -40,6 +44,15 @@ final class WinogradWeightGrad {
   private final long inputPoint;
   private final long gradientPoint;
   private final long sumPoint;
+  private final Spare<Band> bands = new Spare<>(Band::new);
+  private final Workers.Task<Operands> partTask = this::part;
+  private final Workers.Task<Operands> sumParts = this::sumParts;
+  private final Workers.Task<Band> transformBand = this::transformBand;
+  private final Workers.Task<Band> multiply = this::multiply;
+
+  // What a call keeps for its tasks.
+  private static final int SUMS = 0;
+  private static final int OFFSETS = 1;
 
   WinogradWeightGrad(WinogradTiles tiles) {
     this.tiles = tiles;
@@ -58,39 +71,43 @@ final class WinogradWeightGrad {
     this.sumPoint = WinogradTiles.pointBytes(rows, inputTile);
   }
 
-  /** Computes the gradient of the weights [oc, c, 3, 3]. */
-  void run(long images, long gradients, long weights) {
+  /** Computes the gradient of the weights [oc, c, 3, 3] from images and gradients. */
+  void run(Operands call) {
     HostMemory memory = HostMemory.shared();
     long count = (long) band * tiles.across();
     HostMemory.Block block = memory.allocate((long) parts * POINTS * sumPoint + 4 * count);
     try {
       long offsets = block.address() + (long) parts * POINTS * sumPoint;
       Packing.rowOffsets(offsets, count, inputTile);
-      Call call = new Call(this, images, gradients, weights, block.address(), offsets);
+      call.keep(SUMS, block.address());
+      call.keep(OFFSETS, offsets);
       if (parts >= 4) {
-        Workers.shared().run(WinogradWeightGrad::part, call, parts);
+        Workers.shared().run(partTask, call, parts);
       } else {
         for (int part = 0; part < parts; part++) {
           part(call, part);
         }
       }
-      Workers.shared().run(WinogradWeightGrad::sumParts, call, shape.oc());
+      Workers.shared().run(sumParts, call, shape.oc());
     } finally {
       memory.free(block);
     }
   }
 
-  private record Call(
-      WinogradWeightGrad kernel,
-      long images,
-      long gradients,
-      long weights,
-      long sums,
-      long offsets) {}
-
   /** Some rows of tiles; {@code pieces} tasks share a transform. */
-  private record Band(
-      Call call, int first, int count, long inputs, long gradients, long sums, boolean more) {
+  private static final class Band {
+    private @Nullable Operands call;
+    private int first;
+    private int count;
+    private long inputs;
+    private long gradients;
+    private long sums;
+    private boolean more;
+
+    Operands call() {
+      return Objects.requireNonNull(call);
+    }
+
     int pieces() {
       return Math.min(count, PIECES);
     }
@@ -100,29 +117,31 @@ final class WinogradWeightGrad {
     }
   }
 
-  private static void part(Call call, int part) {
-    WinogradWeightGrad kernel = call.kernel;
-    int bands = (kernel.tiles.rows() + kernel.band - 1) / kernel.band;
-    int from = (int) ((long) bands * part / kernel.parts);
-    int to = (int) ((long) bands * (part + 1) / kernel.parts);
-    long inputBytes = POINTS * kernel.inputPoint;
+  private void part(Operands call, int part) {
+    int count = (tiles.rows() + band - 1) / band;
+    int from = (int) ((long) count * part / parts);
+    int to = (int) ((long) count * (part + 1) / parts);
+    long inputBytes = POINTS * inputPoint;
     HostMemory.Block memory =
-        HostMemory.shared().allocate(inputBytes + POINTS * kernel.gradientPoint + 4 * ROWS);
-    long gradients = memory.address() + inputBytes;
-    long sums = call.sums + (long) part * POINTS * kernel.sumPoint;
+        HostMemory.shared().allocate(inputBytes + POINTS * gradientPoint + 4 * ROWS);
+    Band rows = bands.take();
+    rows.call = call;
+    rows.inputs = memory.address();
+    rows.gradients = memory.address() + inputBytes;
+    rows.sums = call.kept(SUMS) + (long) part * POINTS * sumPoint;
     for (int i = from; i < to; i++) {
-      int first = i * kernel.band;
-      int count = Math.min(kernel.band, kernel.tiles.rows() - first);
-      Band band = new Band(call, first, count, memory.address(), gradients, sums, i > from);
-      Workers.shared().run(WinogradWeightGrad::transformBand, band, band.pieces());
-      Workers.shared().run(WinogradWeightGrad::multiply, band, POINTS);
+      rows.first = i * band;
+      rows.count = Math.min(band, tiles.rows() - rows.first);
+      rows.more = i > from;
+      Workers.shared().run(transformBand, rows, rows.pieces());
+      Workers.shared().run(multiply, rows, POINTS);
     }
+    rows.call = null;
+    bands.give(rows);
     HostMemory.shared().free(memory);
   }
 
-  private static void transformBand(Band band, int piece) {
-    WinogradWeightGrad kernel = band.call.kernel;
-    WinogradTiles tiles = kernel.tiles;
+  private void transformBand(Band band, int piece) {
     HostMemory.Block block =
         HostMemory.shared().allocate(tiles.inputScratch() + tiles.gradientScratch());
     long scratch = block.address();
@@ -132,31 +151,30 @@ final class WinogradWeightGrad {
     for (int row = band.start(piece); row < band.start(piece + 1); row++) {
       long tile = (long) row * tiles.across();
       tiles.input(
-          band.call.images,
+          band.call().address(0),
           band.first + row,
           scratch,
-          band.inputs + tile * kernel.inputTile,
-          kernel.inputTile,
-          kernel.inputPoint);
+          band.inputs + tile * inputTile,
+          inputTile,
+          inputPoint);
       tiles.gradient(
-          band.call.gradients,
+          band.call().address(1),
           band.first + row,
           other,
-          band.gradients + tile * kernel.gradientTile,
-          kernel.gradientTile,
-          kernel.gradientPoint);
+          band.gradients + tile * gradientTile,
+          gradientTile,
+          gradientPoint);
     }
     HostMemory.shared().free(block);
   }
 
-  private static void multiply(Band band, int point) {
-    WinogradWeightGrad kernel = band.call.kernel;
-    kernel.multiply(
-        band.gradients + point * kernel.gradientPoint,
-        band.inputs + point * kernel.inputPoint,
-        band.call.offsets,
-        (long) band.count * kernel.tiles.across(),
-        band.sums + point * kernel.sumPoint,
+  private void multiply(Band band, int point) {
+    multiply(
+        band.gradients + point * gradientPoint,
+        band.inputs + point * inputPoint,
+        band.call().kept(OFFSETS),
+        (long) band.count * tiles.across(),
+        band.sums + point * sumPoint,
         band.more);
   }
 
@@ -183,8 +201,8 @@ final class WinogradWeightGrad {
     }
   }
 
-  private static void sumParts(Call call, int oc) {
-    call.kernel.sumParts(call.sums + oc * call.kernel.inputTile, call.weights, oc);
+  private void sumParts(Operands call, int oc) {
+    sumParts(call.kept(SUMS) + oc * inputTile, call.address(2), oc);
   }
 
   private void sumParts(long sums, long weights, int oc) {

@@ -2,9 +2,13 @@ package io.quern.cpu.gemm;
 
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
+import io.quern.backend.Operands;
+import io.quern.cpu.Spare;
+import io.quern.cpu.fused.RowChain;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -50,9 +54,25 @@ public final class GemmF32 {
   private final boolean directB;
 
   private final @Nullable GemvF32 gemv;
+  private final @Nullable RowChain chain;
+  private final Spare<Slice> slices = new Spare<>(Slice::new);
 
-  /** Sizes of the product; rows and steps are strides in bytes. */
-  public GemmF32(long m, long n, long k, long aRow, long aStep, long bRow, long bStep, long cRow) {
+  /**
+   * Sizes of the product; rows and steps are strides in bytes.
+   *
+   * @param chain what is applied to the rows of C, if anything
+   */
+  public GemmF32(
+      long m,
+      long n,
+      long k,
+      long aRow,
+      long aStep,
+      long bRow,
+      long bStep,
+      long cRow,
+      @Nullable RowChain chain) {
+    this.chain = chain;
     this.m = m;
     this.n = n;
     this.k = k;
@@ -97,8 +117,13 @@ public final class GemmF32 {
     return (k + blocks - 1) / blocks;
   }
 
-  /** Computes C from the addresses of the matrices' first elements. */
-  public void run(long a, long b, long c) {
+  /**
+   * Computes C from the addresses of the matrices' first elements.
+   *
+   * @param call has the inputs of the chain from index 2 on
+   * @param firstRow number of the first row of C among all rows of the result
+   */
+  public void run(long a, long b, long c, Operands call, long firstRow) {
     if (m == 0 || n == 0) {
       return;
     }
@@ -106,15 +131,18 @@ public final class GemmF32 {
       for (long i = 0; i < m; i++) {
         Raw.zero(c + i * cRow, 4 * n);
       }
+      applyChain(call, firstRow, 0, m, 0, n, c);
       return;
     }
     if (gemv != null) {
       boolean isRow = m == 1 && n > 1;
       gemv.run(isRow ? b : a, isRow ? a : b, c);
+      applyChain(call, firstRow, 0, m, 0, n, c);
       return;
     }
     long depth = depth();
-    Slice slice = new Slice(depth);
+    Slice slice = slices.take();
+    slice.open(depth, call, firstRow);
     try {
       for (long j = 0; j < n; j += SLICE_N) {
         for (long t = 0; t < k; t += depth) {
@@ -125,17 +153,35 @@ public final class GemmF32 {
         }
       }
     } finally {
-      slice.free();
+      slice.close();
+      slices.give(slice);
     }
+  }
+
+  /** Applies the chain to a part of C. */
+  private void applyChain(
+      Operands call, long firstRow, long i0, long i1, long column, long count, long c) {
+    if (chain == null) {
+      return;
+    }
+    HostMemory.Block table = HostMemory.shared().allocate(chain.tableBytes());
+    for (long i = i0; i < i1; i++) {
+      chain.apply(call, 2, firstRow + i, column, count, c + i * cRow, table.address());
+    }
+    HostMemory.shared().free(table);
   }
 
   /** The part of a product whose packed operands exist at one time. */
   private final class Slice {
-    private final HostMemory.Block memory;
-    private final long packedA;
-    private final long packedB;
-    private final long offsets;
-    private final long directOffsets;
+    private HostMemory.@Nullable Block memory;
+    private @Nullable Operands call;
+    private long packedA;
+    private long packedB;
+    private long offsets;
+    private long directOffsets;
+    private long firstRow;
+    private long firstColumn;
+    private long row;
     private long a;
     private long b;
     private long c;
@@ -143,14 +189,18 @@ public final class GemmF32 {
     private long columns;
     private long depth;
     private boolean accumulate;
+    private boolean last;
 
-    Slice(long depth) {
+    void open(long depth, Operands operands, long first) {
+      call = operands;
+      firstRow = first;
       long bytesA = directA ? 0 : 4 * depth * roundUp(Math.min(m, SLICE_M), ROWS);
       long panels = directB || packsLate() ? 1 : (Math.min(n, SLICE_N) + width - 1) / width;
       long toB = roundUp(bytesA, HostMemory.ALIGNMENT);
       long toOffsets = toB + roundUp(4 * depth * width * panels, HostMemory.ALIGNMENT);
-      memory = HostMemory.shared().allocate(toOffsets + 8 * depth);
-      packedA = memory.address();
+      HostMemory.Block block = HostMemory.shared().allocate(toOffsets + 8 * depth);
+      memory = block;
+      packedA = block.address();
       packedB = packedA + toB;
       offsets = packedA + toOffsets;
       directOffsets = offsets + 4 * depth;
@@ -160,8 +210,10 @@ public final class GemmF32 {
       }
     }
 
-    void free() {
-      HostMemory.shared().free(memory);
+    void close() {
+      HostMemory.shared().free(Objects.requireNonNull(memory));
+      memory = null;
+      call = null;
     }
 
     void set(long aBase, long bBase, long cBase, long i, long j, long t) {
@@ -171,7 +223,10 @@ public final class GemmF32 {
       c = cBase + i * cRow + 4 * j;
       rows = Math.min(SLICE_M, m - i);
       columns = Math.min(SLICE_N, n - j);
+      row = firstRow + i;
+      firstColumn = j;
       accumulate = t > 0;
+      last = t + depth >= k;
     }
 
     void run(boolean packB) {
@@ -261,6 +316,10 @@ public final class GemmF32 {
             edgeTile(i, panelB, table, tile, i1 - i, j1 - j, edge.address());
           }
         }
+      }
+      if (last && chain != null) {
+        applyChain(
+            Objects.requireNonNull(call), row, i0, i1, firstColumn + j0, j1 - j0, c + 4 * j0);
       }
       if (edge != null) {
         HostMemory.shared().free(edge);

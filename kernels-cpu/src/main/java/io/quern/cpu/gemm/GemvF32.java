@@ -1,5 +1,6 @@
 package io.quern.cpu.gemm;
 
+import io.quern.cpu.Spare;
 import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
@@ -46,7 +47,16 @@ final class GemvF32 {
     this.depth = depth;
   }
 
-  private record Call(GemvF32 gemv, long matrix, long vector, long result, long perChunk) {}
+  /** The addresses of a product for its tasks. */
+  private static final class Call {
+    private long matrix;
+    private long vector;
+    private long result;
+    private long perChunk;
+  }
+
+  private final Spare<Call> calls = new Spare<>(Call::new);
+  private final Workers.Task<Call> task = this::chunk;
 
   /** Computes y, contiguous, from the addresses of M and x. */
   void run(long matrix, long vector, long result) {
@@ -56,24 +66,25 @@ final class GemvF32 {
         Raw.putFloat(copy.address() + 4 * t, Raw.getFloat(vector + t * xStep));
       }
       long perChunk = byRows ? Math.max(1, CHUNK / k) : Math.clamp(n / 4 / 64 * 64, 64, SLICE);
-      Workers.shared()
-          .run(
-              GemvF32::chunk,
-              new Call(this, matrix, copy.address(), result, perChunk),
-              Math.toIntExact((n + perChunk - 1) / perChunk));
+      Call call = calls.take();
+      call.matrix = matrix;
+      call.vector = copy.address();
+      call.result = result;
+      call.perChunk = perChunk;
+      Workers.shared().run(task, call, Math.toIntExact((n + perChunk - 1) / perChunk));
+      calls.give(call);
     } finally {
       HostMemory.shared().free(copy);
     }
   }
 
-  private static void chunk(Call call, int chunk) {
-    GemvF32 gemv = call.gemv;
+  private void chunk(Call call, int chunk) {
     long first = chunk * call.perChunk;
-    long count = Math.min(call.perChunk, gemv.n - first);
-    if (gemv.byRows) {
-      gemv.dots(call.matrix + first * gemv.stride, call.vector, count, call.result + 4 * first);
+    long count = Math.min(call.perChunk, n - first);
+    if (byRows) {
+      dots(call.matrix + first * stride, call.vector, count, call.result + 4 * first);
     } else {
-      gemv.columns(call.matrix + 4 * first, call.vector, count, call.result + 4 * first);
+      columns(call.matrix + 4 * first, call.vector, count, call.result + 4 * first);
     }
   }
 

@@ -4,7 +4,12 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.fused.RowChain;
+import io.quern.op.Epilogue;
 import io.quern.op.Layout;
+import io.quern.op.MatMul;
+import io.quern.op.Op;
+import io.quern.op.ScalarProgram;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
 
@@ -19,8 +24,11 @@ public final class MatMulKernel implements Kernel {
   private final long[] aStrides;
   private final long[] bStrides;
   private final long cBatch;
+  private final long rows;
+  private final @Nullable RowChain chain;
+  private final Workers.Task<Operands> task = this::products;
 
-  private MatMulKernel(KernelKey key) {
+  private MatMulKernel(KernelKey key, @Nullable RowChain chain) {
     Layout a = key.layout(0);
     Layout b = key.layout(1);
     Layout c = key.output();
@@ -35,8 +43,11 @@ public final class MatMulKernel implements Kernel {
             4 * a.stride(-1),
             4 * b.stride(-2),
             4 * b.stride(-1),
-            4 * n);
+            4 * n,
+            chain);
     this.cBatch = 4 * m * n;
+    this.rows = m;
+    this.chain = chain;
     this.batches = cBatch == 0 ? 0 : c.shape().size() / (m * n);
     this.perChunk = Math.max(1, batches / MOST_CHUNKS);
     this.batchDims = c.shape().slice(0, c.rank() - 2).toArray();
@@ -46,7 +57,22 @@ public final class MatMulKernel implements Kernel {
 
   /** The kernel for {@code key}, or null when it is not all F32. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32) ? new MatMulKernel(key) : null;
+    return key.all(DType.F32) && key.op() instanceof MatMul ? new MatMulKernel(key, null) : null;
+  }
+
+  /** The kernel for a product with an epilogue, or null when an operand does not fit. */
+  public static @Nullable Kernel withEpilogue(KernelKey key) {
+    if (!key.all(DType.F32)
+        || !(key.op() instanceof Epilogue(Op product, int operands, ScalarProgram program))
+        || !(product instanceof MatMul)) {
+      return null;
+    }
+    Layout[] extras = new Layout[key.inputs() - operands];
+    for (int i = 0; i < extras.length; i++) {
+      extras[i] = key.layout(operands + i);
+    }
+    RowChain chain = RowChain.of(program, extras, key.output().shape(), 1);
+    return chain == null ? null : new MatMulKernel(key, chain);
   }
 
   /** Bytes from one of an operand's matrices to the next along each of the output's batch axes. */
@@ -71,34 +97,40 @@ public final class MatMulKernel implements Kernel {
 
   @Override
   public void run(Operands operands) {
-    long a = operands.address(0);
-    long b = operands.address(1);
-    long c = operands.address(2);
     if (batches >= Workers.shared().threads() || !gemm.isLarge()) {
       int chunks = Math.toIntExact((batches + perChunk - 1) / perChunk);
-      Workers.shared().run(MatMulKernel::products, new Call(this, a, b, c), chunks);
+      Workers.shared().run(task, operands, chunks);
     } else {
-      products(a, b, c, 0, batches);
+      products(operands, 0, batches);
     }
   }
 
-  private record Call(MatMulKernel kernel, long a, long b, long c) {}
-
-  private static void products(Call call, int chunk) {
-    MatMulKernel kernel = call.kernel;
-    long first = chunk * kernel.perChunk;
-    long end = Math.min(kernel.batches, first + kernel.perChunk);
-    kernel.products(call.a, call.b, call.c, first, end);
+  private void products(Operands operands, int chunk) {
+    long first = chunk * perChunk;
+    products(operands, first, Math.min(batches, first + perChunk));
   }
 
-  private void products(long a, long b, long c, long first, long end) {
+  private void products(Operands operands, long first, long end) {
+    long a = operands.address(0);
+    long b = operands.address(1);
+    long c = operands.address(operands.count() - 1);
     for (long batch = first; batch < end; batch++) {
-      gemm.run(a + offset(aStrides, batch), b + offset(bStrides, batch), c + batch * cBatch);
+      gemm.run(
+          a + offset(aStrides, batch),
+          b + offset(bStrides, batch),
+          c + batch * cBatch,
+          operands,
+          batch * rows);
     }
   }
 
   @Override
+  public boolean warmUp() {
+    return chain == null || chain.warmUp();
+  }
+
+  @Override
   public String name() {
-    return MicroKernel.chosen().name();
+    return MicroKernel.chosen().name() + (chain == null ? "" : "_epilogue");
   }
 }

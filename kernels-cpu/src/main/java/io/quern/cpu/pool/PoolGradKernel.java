@@ -17,6 +17,7 @@ public final class PoolGradKernel implements Kernel {
 
   private final PoolShape shape;
   private final boolean max;
+  private final Workers.Task<Operands> task = this::planes;
 
   private PoolGradKernel(PoolShape shape) {
     this.shape = shape;
@@ -35,23 +36,19 @@ public final class PoolGradKernel implements Kernel {
 
   @Override
   public void run(Operands operands) {
-    Call call = new Call(this, operands.address(0), operands.address(1), operands.address(2));
-    Workers.shared().run(PoolGradKernel::task, call, shape.chunks());
+    Workers.shared().run(task, operands, shape.chunks());
   }
 
-  private record Call(PoolGradKernel kernel, long images, long gradients, long to) {}
-
-  private static void task(Call call, int chunk) {
-    PoolShape shape = call.kernel.shape;
+  private void planes(Operands operands, int chunk) {
     int first = chunk * shape.planesPerChunk();
     int end = Math.min(shape.planes(), first + shape.planesPerChunk());
     for (int plane = first; plane < end; plane++) {
       long pixels = 4L * plane * shape.h() * shape.w();
-      long gradient = call.gradients + 4L * plane * shape.oh() * shape.ow();
-      if (call.kernel.max && shape.isHalving()) {
-        call.kernel.halve(call.images + pixels, gradient, call.to + pixels);
+      long gradient = operands.address(1) + 4L * plane * shape.oh() * shape.ow();
+      if (max && shape.isHalving()) {
+        halve(operands.address(0) + pixels, gradient, operands.address(2) + pixels);
       } else {
-        call.kernel.pool(call.images + pixels, gradient, call.to + pixels);
+        pool(operands.address(0) + pixels, gradient, operands.address(2) + pixels);
       }
     }
   }

@@ -16,6 +16,7 @@ public final class PoolKernel implements Kernel {
 
   private final PoolShape shape;
   private final boolean max;
+  private final Workers.Task<Operands> task = this::planes;
 
   private PoolKernel(PoolShape shape) {
     this.shape = shape;
@@ -34,26 +35,19 @@ public final class PoolKernel implements Kernel {
 
   @Override
   public void run(Operands operands) {
-    Workers.shared()
-        .run(
-            PoolKernel::task,
-            new Call(this, operands.address(0), operands.address(1)),
-            shape.chunks());
+    Workers.shared().run(task, operands, shape.chunks());
   }
 
-  private record Call(PoolKernel kernel, long from, long to) {}
-
-  private static void task(Call call, int chunk) {
-    PoolShape shape = call.kernel.shape;
+  private void planes(Operands operands, int chunk) {
     int first = chunk * shape.planesPerChunk();
     int end = Math.min(shape.planes(), first + shape.planesPerChunk());
     for (int plane = first; plane < end; plane++) {
-      long from = call.from + 4L * plane * shape.h() * shape.w();
-      long to = call.to + 4L * plane * shape.oh() * shape.ow();
-      if (call.kernel.max && shape.isHalving()) {
+      long from = operands.address(0) + 4L * plane * shape.h() * shape.w();
+      long to = operands.address(1) + 4L * plane * shape.oh() * shape.ow();
+      if (max && shape.isHalving()) {
         HALVING.max(from, 4L * shape.w(), shape.oh(), shape.ow(), to);
       } else {
-        call.kernel.pool(from, to);
+        pool(from, to);
       }
     }
   }

@@ -19,6 +19,7 @@ public final class ArgReduceKernel implements Kernel {
   private final long inner;
   private final long total;
   private final long perChunk;
+  private final Workers.Task<Operands> task = this::positions;
 
   private ArgReduceKernel(KernelKey key, ArgReduce op) {
     Shape shape = key.shape(0);
@@ -39,23 +40,16 @@ public final class ArgReduceKernel implements Kernel {
 
   @Override
   public void run(Operands operands) {
-    Workers.shared()
-        .run(
-            ArgReduceKernel::task,
-            new Call(this, operands.address(0), operands.address(1)),
-            Math.toIntExact((total + perChunk - 1) / perChunk));
+    Workers.shared().run(task, operands, Math.toIntExact((total + perChunk - 1) / perChunk));
   }
 
-  private record Call(ArgReduceKernel kernel, long from, long to) {}
-
-  private static void task(Call call, int chunk) {
-    ArgReduceKernel kernel = call.kernel;
-    long first = chunk * kernel.perChunk;
-    long end = Math.min(kernel.total, first + kernel.perChunk);
+  private void positions(Operands operands, int chunk) {
+    long first = chunk * perChunk;
+    long end = Math.min(total, first + perChunk);
     for (long i = first; i < end; i++) {
-      long outer = i / kernel.inner;
-      long base = call.from + 4 * (outer * kernel.length * kernel.inner + i % kernel.inner);
-      Raw.putLong(call.to + 8 * i, kernel.find(base));
+      long outer = i / inner;
+      long base = operands.address(0) + 4 * (outer * length * inner + i % inner);
+      Raw.putLong(operands.address(1) + 8 * i, find(base));
     }
   }
 

@@ -35,6 +35,10 @@ public final class ReduceKernel implements Kernel {
   private final long keptCount;
   private final long foldedCount;
 
+  private final Workers.Task<Operands> foldPieces = this::foldPieces;
+  private final Workers.Task<Operands> foldPartials = this::foldPartials;
+  private final Workers.Task<Operands> foldRows = this::foldRows;
+
   private record Dim(long size, long stride) {}
 
   private ReduceKernel(KernelKey key, Reduce reduce) {
@@ -94,34 +98,52 @@ public final class ReduceKernel implements Kernel {
   @Override
   public void run(Operands operands) {
     if (alongRuns) {
-      runs(operands.address(0), operands.address(1));
+      runs(operands);
     } else {
-      rows(operands.address(0), operands.address(1));
+      rows(operands);
     }
   }
 
-  private record Call(
-      ReduceKernel kernel, long from, long to, long pieces, long perChunk, long total) {}
+  // What a call keeps for its tasks.
+  private static final int FROM = 0;
+  private static final int TO = 1;
+  private static final int PIECES = 2;
+  private static final int PER_CHUNK = 3;
+  private static final int TOTAL = 4;
 
-  private void runs(long from, long to) {
+  private void share(
+      Workers.Task<Operands> task,
+      Operands call,
+      long from,
+      long to,
+      long pieces,
+      long perChunk,
+      long total) {
+    call.keep(FROM, from);
+    call.keep(TO, to);
+    call.keep(PIECES, pieces);
+    call.keep(PER_CHUNK, perChunk);
+    call.keep(TOTAL, total);
+    Workers.shared().run(task, call, Math.toIntExact((total + perChunk - 1) / perChunk));
+  }
+
+  private void runs(Operands call) {
+    long from = call.address(0);
+    long to = call.address(1);
     long pieces = piecesPerRun() * ((foldedCount + runsPerPiece() - 1) / runsPerPiece());
     if (pieces == 0) {
       fillNeutral(to, keptCount);
       return;
     }
     if (pieces == 1) {
-      foldPieces(from, to, 1, keptCount);
+      foldPieces(call, from, to, 1, keptCount);
       return;
     }
     HostMemory.Block partials = HostMemory.shared().allocate(4 * keptCount * pieces);
     try {
-      foldPieces(from, partials.address(), pieces, keptCount * pieces);
+      foldPieces(call, from, partials.address(), pieces, keptCount * pieces);
       long perChunk = Math.max(1, CHUNK / pieces);
-      Workers.shared()
-          .run(
-              ReduceKernel::foldPartials,
-              new Call(this, partials.address(), to, pieces, perChunk, keptCount),
-              chunks(keptCount, perChunk));
+      share(foldPartials, call, partials.address(), to, pieces, perChunk, keptCount);
     } finally {
       HostMemory.shared().free(partials);
     }
@@ -135,29 +157,20 @@ public final class ReduceKernel implements Kernel {
     return Math.clamp(PIECE / Math.max(1, inner), 1, Math.max(1, foldedCount));
   }
 
-  private void foldPieces(long from, long to, long pieces, long total) {
+  private void foldPieces(Operands call, long from, long to, long pieces, long total) {
     long perPiece = Math.min(inner, PIECE) * runsPerPiece();
     long perChunk = Math.max(1, CHUNK / Math.max(1, perPiece));
-    Workers.shared()
-        .run(
-            ReduceKernel::foldPieces,
-            new Call(this, from, to, pieces, perChunk, total),
-            chunks(total, perChunk));
+    share(foldPieces, call, from, to, pieces, perChunk, total);
   }
 
-  private static int chunks(long total, long perChunk) {
-    return Math.toIntExact((total + perChunk - 1) / perChunk);
-  }
-
-  private static void foldPieces(Call call, int chunk) {
-    ReduceKernel kernel = call.kernel;
+  private void foldPieces(Operands call, int chunk) {
     HostMemory.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
-    long first = chunk * call.perChunk;
-    long end = Math.min(call.total, first + call.perChunk);
+    long first = chunk * call.kept(PER_CHUNK);
+    long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
     for (long i = first; i < end; i++) {
-      long output = i / call.pieces;
-      long base = call.from + offset(kernel.kept, output);
-      kernel.foldPiece(base, i - output * call.pieces, scratch.address(), call.to + 4 * i);
+      long output = i / call.kept(PIECES);
+      long base = call.kept(FROM) + offset(kept, output);
+      foldPiece(base, i - output * call.kept(PIECES), scratch.address(), call.kept(TO) + 4 * i);
     }
     HostMemory.shared().free(scratch);
   }
@@ -173,43 +186,38 @@ public final class ReduceKernel implements Kernel {
     Raw.putFloat(to, fold.finish(scratch));
   }
 
-  private static void foldPartials(Call call, int chunk) {
+  private void foldPartials(Operands call, int chunk) {
     HostMemory.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
-    long first = chunk * call.perChunk;
-    long end = Math.min(call.total, first + call.perChunk);
+    long first = chunk * call.kept(PER_CHUNK);
+    long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
     for (long i = first; i < end; i++) {
-      long base = call.from + 4 * i * call.pieces;
-      Raw.putFloat(call.to + 4 * i, call.kernel.fold.run(base, call.pieces, scratch.address()));
+      long base = call.kept(FROM) + 4 * i * call.kept(PIECES);
+      Raw.putFloat(call.kept(TO) + 4 * i, fold.run(base, call.kept(PIECES), scratch.address()));
     }
     HostMemory.shared().free(scratch);
   }
 
-  private void rows(long from, long to) {
+  private void rows(Operands call) {
     // Wide rows are cut, so that a single one occupies all threads too.
     long width = Math.min(inner, PIECE);
     long cuts = width == 0 ? 0 : (inner + width - 1) / width;
     long perChunk = Math.max(1, CHUNK / Math.max(1, width * Math.max(1, foldedCount)));
     long total = keptCount * cuts;
-    Workers.shared()
-        .run(
-            ReduceKernel::foldRows,
-            new Call(this, from, to, cuts, perChunk, total),
-            chunks(total, perChunk));
+    share(foldRows, call, call.address(0), call.address(1), cuts, perChunk, total);
   }
 
-  private static void foldRows(Call call, int chunk) {
-    ReduceKernel kernel = call.kernel;
-    long first = chunk * call.perChunk;
-    long end = Math.min(call.total, first + call.perChunk);
+  private void foldRows(Operands call, int chunk) {
+    long first = chunk * call.kept(PER_CHUNK);
+    long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
     for (long i = first; i < end; i++) {
-      long output = i / call.pieces;
-      long start = (i - output * call.pieces) * PIECE;
-      long n = Math.min(PIECE, kernel.inner - start);
-      long to = call.to + 4 * (output * kernel.inner + start);
-      long base = call.from + offset(kernel.kept, output) + 4 * start;
-      kernel.fillNeutral(to, n);
-      for (long row = 0; row < kernel.foldedCount; row++) {
-        kernel.fold.addRow(base + offset(kernel.folded, row), n, to);
+      long output = i / call.kept(PIECES);
+      long start = (i - output * call.kept(PIECES)) * PIECE;
+      long n = Math.min(PIECE, inner - start);
+      long to = call.kept(TO) + 4 * (output * inner + start);
+      long base = call.kept(FROM) + offset(kept, output) + 4 * start;
+      fillNeutral(to, n);
+      for (long row = 0; row < foldedCount; row++) {
+        fold.addRow(base + offset(folded, row), n, to);
       }
     }
   }

@@ -27,6 +27,7 @@ public final class NormGradKernel implements Kernel {
   private final long length;
   private final long rowsPerChunk;
   private final int chunks;
+  private final Workers.Task<Operands> task = this::rows;
 
   private NormGradKernel(KernelKey key, NormGrad op) {
     this.epsilon = (float) op.epsilon();
@@ -46,8 +47,6 @@ public final class NormGradKernel implements Kernel {
         : null;
   }
 
-  private record Call(NormGradKernel kernel, Operands operands, long sums) {}
-
   @Override
   public void run(Operands operands) {
     if (length == 0) {
@@ -56,7 +55,8 @@ public final class NormGradKernel implements Kernel {
     long outputs = centred ? 2 : 1;
     HostMemory.Block sums = HostMemory.shared().allocate(8L * Math.max(1, chunks) * length);
     try {
-      Workers.shared().run(NormGradKernel::chunk, new Call(this, operands, sums.address()), chunks);
+      operands.keep(0, sums.address());
+      Workers.shared().run(task, operands, chunks);
       for (int i = 0; i < outputs; i++) {
         long to = operands.address(4 + i);
         Raw.zero(to, 4 * length);
@@ -69,17 +69,16 @@ public final class NormGradKernel implements Kernel {
     }
   }
 
-  private static void chunk(Call call, int chunk) {
-    NormGradKernel kernel = call.kernel;
+  private void rows(Operands operands, int chunk) {
     HostMemory.Block scratch = HostMemory.shared().allocate(2 * RowMath.SCRATCH);
     try {
-      long n = kernel.length;
-      long first = chunk * kernel.rowsPerChunk;
-      long end = Math.min(kernel.rows, first + kernel.rowsPerChunk);
-      long sums = call.sums + 8L * chunk * n;
+      long n = length;
+      long first = chunk * rowsPerChunk;
+      long end = Math.min(rows, first + rowsPerChunk);
+      long sums = operands.kept(0) + 8L * chunk * n;
       Raw.zero(sums, 8 * n);
       for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
-        kernel.row(call.operands, at, sums, scratch.address());
+        row(operands, at, sums, scratch.address());
       }
     } finally {
       HostMemory.shared().free(scratch);

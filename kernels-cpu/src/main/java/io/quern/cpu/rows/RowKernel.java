@@ -26,6 +26,7 @@ public final class RowKernel implements Kernel {
   private final long rows;
   private final long length;
   private final long rowsPerChunk;
+  private final Workers.Task<Operands> task = this::rows;
 
   /** What is computed for the rows from {@code first} to before {@code end}. */
   @FunctionalInterface
@@ -121,21 +122,14 @@ public final class RowKernel implements Kernel {
 
   @Override
   public void run(Operands operands) {
-    Workers.shared()
-        .run(
-            RowKernel::task,
-            new Call(this, operands),
-            Math.toIntExact((rows + rowsPerChunk - 1) / rowsPerChunk));
+    Workers.shared().run(task, operands, Math.toIntExact((rows + rowsPerChunk - 1) / rowsPerChunk));
   }
 
-  private record Call(RowKernel kernel, Operands operands) {}
-
-  private static void task(Call call, int chunk) {
-    RowKernel kernel = call.kernel;
+  private void rows(Operands operands, int chunk) {
     HostMemory.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH + RowMath.MAXIMA);
-    long first = chunk * kernel.rowsPerChunk;
-    long end = Math.min(kernel.rows, first + kernel.rowsPerChunk);
-    kernel.body.run(call.operands, kernel.length, first, end, scratch.address());
+    long first = chunk * rowsPerChunk;
+    long end = Math.min(rows, first + rowsPerChunk);
+    body.run(operands, length, first, end, scratch.address());
     HostMemory.shared().free(scratch);
   }
 

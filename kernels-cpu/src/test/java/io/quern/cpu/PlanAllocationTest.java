@@ -1,0 +1,116 @@
+package io.quern.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.management.ThreadMXBean;
+import io.quern.Device;
+import io.quern.Quern;
+import io.quern.Rng;
+import io.quern.Tensor;
+import io.quern.TensorScope;
+import io.quern.nn.Conv2d;
+import io.quern.nn.Flatten;
+import io.quern.nn.Linear;
+import io.quern.nn.Losses;
+import io.quern.nn.MaxPool2d;
+import io.quern.nn.Mode;
+import io.quern.nn.Module;
+import io.quern.nn.Relu;
+import io.quern.nn.Sequential;
+import io.quern.op.Window;
+import io.quern.optim.Adam;
+import io.quern.optim.Optimizer;
+import io.quern.plan.Compiled;
+import io.quern.runtime.Workers;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** A warm plan runs without allocating a single byte, and without a reference kernel. */
+class PlanAllocationTest {
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
+  private static final int RUNS = 20;
+
+  private static int threads;
+
+  private TensorScope scope;
+
+  @BeforeAll
+  static void computeOnThisThread() {
+    threads = Workers.shared().threads();
+    Workers.setThreads(1);
+  }
+
+  @AfterAll
+  static void computeOnAll() {
+    Workers.setThreads(threads);
+  }
+
+  @BeforeEach
+  void openScope() {
+    scope = TensorScope.open();
+  }
+
+  @AfterEach
+  void closeScope() {
+    scope.close();
+  }
+
+  @Test
+  void inferenceOfAPerceptron() {
+    Rng rng = Rng.of(1);
+    Module model = Sequential.of(Linear.of(32, 64, rng), new Relu(), Linear.of(64, 10, rng));
+    Tensor input = rng.normal(4, 32);
+    Compiled compiled = Quern.compile(x -> model.forward(x).softmax(1), input.spec());
+    requireNoAllocation(compiled, new Tensor[] {input}, new Tensor[] {Tensor.zeros(4, 10)});
+  }
+
+  @Test
+  void trainingOfAConvolutionalNetwork() {
+    Rng rng = Rng.of(1);
+    Window window = Window.of(3).padding(1);
+    Module model =
+        Sequential.of(
+            Conv2d.of(1, 16, window, rng),
+            new Relu(),
+            MaxPool2d.of(2),
+            Conv2d.of(16, 16, window, rng),
+            new Relu(),
+            Flatten.of(),
+            Linear.of(16 * 16, 4, rng));
+    Optimizer optimizer = Adam.of(model.parameters(), 1e-3);
+    Tensor images = rng.normal(4, 1, 8, 8);
+    Tensor labels = Tensor.of(new long[] {0, 1, 2, 3});
+    Compiled compiled =
+        Quern.compile(
+            Device.cpu(),
+            in -> {
+              Tensor prediction = model.forward(in.get(0), Mode.training(rng));
+              Tensor loss = Losses.crossEntropy(prediction, in.get(1));
+              optimizer.step(loss.backward());
+              return List.of(loss);
+            },
+            List.of(images.spec(), labels.spec()));
+    requireNoAllocation(compiled, new Tensor[] {images, labels}, new Tensor[] {Tensor.scalar(0)});
+  }
+
+  private static void requireNoAllocation(Compiled compiled, Tensor[] arguments, Tensor[] results) {
+    assertThat(compiled.plan().fallbacks()).isEmpty();
+    ThreadMXBean meter = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    long bytes = Long.MAX_VALUE;
+    while (bytes > 0 && System.nanoTime() < deadline) {
+      long before = meter.getCurrentThreadAllocatedBytes();
+      for (int i = 0; i < RUNS; i++) {
+        compiled.runInto(arguments, results);
+      }
+      bytes = meter.getCurrentThreadAllocatedBytes() - before;
+    }
+    assertThat(bytes).as("bytes of %d runs", RUNS).isZero();
+  }
+}
