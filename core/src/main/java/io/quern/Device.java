@@ -93,7 +93,11 @@ public final class Device {
                     + probe.reason());
           }
           DeviceContext context = backend.open(index);
-          LOG.log(Level.INFO, () -> "Quern device " + key + ": " + context.describe());
+          // The first message of a process takes longer than all the rest of opening a device.
+          Thread.ofPlatform()
+              .daemon()
+              .name("quern-log")
+              .start(() -> LOG.log(Level.INFO, "Quern device " + key + ": " + context.describe()));
           return new Device(key, context);
         });
   }

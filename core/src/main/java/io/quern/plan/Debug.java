@@ -4,6 +4,8 @@ import io.quern.graph.Graph;
 import io.quern.op.Fused;
 import io.quern.runtime.Knob;
 import java.util.Locale;
+import jdk.jfr.EventType;
+import jdk.jfr.FlightRecorder;
 
 /**
  * What compiled functions tell about themselves on standard error, more with each level: 1 that a
@@ -26,7 +28,19 @@ final class Debug {
 
   /** Whether runs go step by step under supervision. */
   static boolean watchesRuns() {
-    return CHOSEN >= 5 || VALIDATES;
+    return CHOSEN >= 5 || VALIDATES || isRecording();
+  }
+
+  /**
+   * Whether a recording wants events of steps. An event class starts Flight Recorder when it is
+   * loaded, so none is before there is a recording.
+   */
+  private static boolean isRecording() {
+    return FlightRecorder.isInitialized() && StepEvents.TYPE.isEnabled();
+  }
+
+  private static final class StepEvents {
+    static final EventType TYPE = EventType.getEventType(StepEvent.class);
   }
 
   static void traced(Graph graph) {

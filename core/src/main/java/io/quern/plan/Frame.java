@@ -121,7 +121,7 @@ final class Frame {
   }
 
   void run(Plan plan) {
-    if (Debug.watchesRuns() || StepEvent.isOn()) {
+    if (Debug.watchesRuns()) {
       new WatchedRun(plan).run(kernels, operands);
       return;
     }

@@ -3,7 +3,6 @@ package io.quern.plan;
 import jdk.jfr.Category;
 import jdk.jfr.Enabled;
 import jdk.jfr.Event;
-import jdk.jfr.EventType;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
@@ -15,8 +14,6 @@ import jdk.jfr.StackTrace;
 @Enabled(false)
 @StackTrace(false)
 final class StepEvent extends Event {
-  private static final EventType TYPE = EventType.getEventType(StepEvent.class);
-
   @Label("Step")
   int step;
 
@@ -28,8 +25,4 @@ final class StepEvent extends Event {
 
   @Label("Bytes moved")
   long bytes;
-
-  static boolean isOn() {
-    return TYPE.isEnabled();
-  }
 }

@@ -4,8 +4,7 @@ import io.quern.runtime.Knob;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
@@ -28,9 +27,13 @@ public final class Twins<T> {
   /** How long the faster one may take to get compiled. */
   private static final Duration PATIENCE = Duration.ofSeconds(20);
 
+  /** Leaves the first moments of a process, when everything is slow, to its own work. */
+  private static final Duration DELAY = Duration.ofMillis(300);
+
   private static final int RUNS = 4;
   private static final int WINS = 3;
-  private static final ThreadPoolExecutor BACKGROUND = background();
+  private static final long START = System.nanoTime();
+  private static final ScheduledThreadPoolExecutor BACKGROUND = background();
 
   private final CompletableFuture<Boolean> decided;
   private volatile T current;
@@ -40,17 +43,18 @@ public final class Twins<T> {
     this.decided = decided;
   }
 
-  private static ThreadPoolExecutor background() {
-    ThreadPoolExecutor executor =
-        new ThreadPoolExecutor(
-            1,
-            1,
-            1,
-            TimeUnit.SECONDS,
-            new LinkedBlockingQueue<>(),
-            Thread.ofPlatform().daemon().name("quern-warmup").factory());
+  private static ScheduledThreadPoolExecutor background() {
+    ScheduledThreadPoolExecutor executor =
+        new ScheduledThreadPoolExecutor(
+            1, Thread.ofPlatform().daemon().name("quern-warmup").factory());
+    executor.setKeepAliveTime(1, TimeUnit.SECONDS);
     executor.allowCoreThreadTimeOut(true);
     return executor;
+  }
+
+  /** Whether the fast implementations are made ready in the background. */
+  public static boolean warms() {
+    return WARMS;
   }
 
   /** Always the same. */
@@ -90,7 +94,10 @@ public final class Twins<T> {
       Supplier<? extends T> compiled,
       ToLongFunction<T> trial) {
     Twins<T> twins = new Twins<>(ready.get(), new CompletableFuture<>());
-    BACKGROUND.execute(() -> twins.decide(name, compiled, trial));
+    BACKGROUND.schedule(
+        () -> twins.decide(name, compiled, trial),
+        Math.max(0, START + DELAY.toNanos() - System.nanoTime()),
+        TimeUnit.NANOSECONDS);
     return twins;
   }
 

@@ -72,6 +72,11 @@ public final class ConvForward implements Kernel {
   }
 
   @Override
+  public boolean warmUp() {
+    return MicroKernel.chosen().warmUp();
+  }
+
+  @Override
   public String name() {
     return (winograd == null ? "conv2d_" : "conv2d_winograd_") + MicroKernel.chosen().name();
   }

@@ -89,6 +89,11 @@ public final class ConvInputGrad implements Kernel {
   }
 
   @Override
+  public boolean warmUp() {
+    return MicroKernel.chosen().warmUp();
+  }
+
+  @Override
   public String name() {
     return (winograd == null ? "conv2d_input_grad_" : "conv2d_input_grad_winograd_")
         + MicroKernel.chosen().name();

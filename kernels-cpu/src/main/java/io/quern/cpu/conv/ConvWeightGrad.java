@@ -181,6 +181,11 @@ public final class ConvWeightGrad implements Kernel {
   }
 
   @Override
+  public boolean warmUp() {
+    return MicroKernel.chosen().warmUp();
+  }
+
+  @Override
   public String name() {
     return (winograd == null ? "conv2d_weight_grad_" : "conv2d_weight_grad_winograd_")
         + micro.name();

@@ -126,7 +126,7 @@ public final class MatMulKernel implements Kernel {
 
   @Override
   public boolean warmUp() {
-    return chain == null || chain.warmUp();
+    return MicroKernel.chosen().warmUp() && (chain == null || chain.warmUp());
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.quern.cpu.gemm;
 
+import io.quern.cpu.Twins;
 import io.quern.cpu.VectorTier;
 
 /**
@@ -11,10 +12,18 @@ public abstract class MicroKernel {
   /** Rows of a tile. */
   public static final int ROWS = 6;
 
+  private static final int SCALAR_COLUMNS = 64;
+
   /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
-    static final MicroKernel INSTANCE =
-        VectorTier.chosen().isVector() ? new VectorMicroKernel() : new ScalarMicroKernel();
+    static final MicroKernel INSTANCE = choose();
+
+    private static MicroKernel choose() {
+      if (!VectorTier.chosen().isVector()) {
+        return new ScalarMicroKernel(SCALAR_COLUMNS);
+      }
+      return Twins.warms() ? new WarmingMicroKernel() : new VectorMicroKernel();
+    }
   }
 
   /** The implementation of this process. */
@@ -24,6 +33,11 @@ public abstract class MicroKernel {
 
   /** Columns of a tile. */
   public abstract int columns();
+
+  /** Waits until it is as fast as it will be; false when it stays slower than it could be. */
+  public boolean warmUp() {
+    return true;
+  }
 
   /** Name of the algorithm. */
   public abstract String name();

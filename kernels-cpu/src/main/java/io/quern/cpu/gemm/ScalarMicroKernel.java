@@ -7,16 +7,21 @@ import io.quern.runtime.Raw;
  * in loops that the compiler turns into vector instructions by itself.
  */
 final class ScalarMicroKernel extends MicroKernel {
-  private static final int COLUMNS = 64;
+  private final int columns;
+
+  /** A kernel for tiles of that many columns. */
+  ScalarMicroKernel(int columns) {
+    this.columns = columns;
+  }
 
   @Override
   public int columns() {
-    return COLUMNS;
+    return columns;
   }
 
   @Override
   public String name() {
-    return "gemm_f32_6x" + COLUMNS + "_scalar";
+    return "gemm_f32_6x" + columns + "_scalar";
   }
 
   @Override
@@ -34,8 +39,11 @@ final class ScalarMicroKernel extends MicroKernel {
       long c,
       long cRow,
       boolean accumulate) {
-    float[] sums = new float[COLUMNS];
+    float[] sums = new float[columns];
     row(a0, step, b, offsets, k, c, accumulate, sums);
+    if (a1 == a0) {
+      return; // the only row; the others repeat it and are not used
+    }
     row(a1, step, b, offsets, k, c + cRow, accumulate, sums);
     row(a2, step, b, offsets, k, c + 2 * cRow, accumulate, sums);
     row(a3, step, b, offsets, k, c + 3 * cRow, accumulate, sums);
@@ -43,9 +51,9 @@ final class ScalarMicroKernel extends MicroKernel {
     row(a5, step, b, offsets, k, c + 5 * cRow, accumulate, sums);
   }
 
-  private static void row(
+  private void row(
       long a, long step, long b, long offsets, long k, long c, boolean accumulate, float[] sums) {
-    for (int j = 0; j < COLUMNS; j++) {
+    for (int j = 0; j < columns; j++) {
       sums[j] = 0;
     }
     long t = 0;
@@ -65,14 +73,14 @@ final class ScalarMicroKernel extends MicroKernel {
     for (; t < k; t++) {
       one(sums, Raw.getFloat(a + t * step), b + Raw.getInt(offsets + 4 * t));
     }
-    for (int j = 0; j < COLUMNS; j++) {
+    for (int j = 0; j < columns; j++) {
       Raw.putFloat(c + 4L * j, accumulate ? Raw.getFloat(c + 4L * j) + sums[j] : sums[j]);
     }
   }
 
-  private static void four(
+  private void four(
       float[] sums, float x0, float x1, float x2, float x3, long b0, long b1, long b2, long b3) {
-    for (int j = 0; j < COLUMNS; j++) {
+    for (int j = 0; j < columns; j++) {
       float sum = Math.fma(x0, Raw.getFloat(b0 + 4L * j), sums[j]);
       sum = Math.fma(x1, Raw.getFloat(b1 + 4L * j), sum);
       sum = Math.fma(x2, Raw.getFloat(b2 + 4L * j), sum);
@@ -80,8 +88,8 @@ final class ScalarMicroKernel extends MicroKernel {
     }
   }
 
-  private static void one(float[] sums, float x, long b) {
-    for (int j = 0; j < COLUMNS; j++) {
+  private void one(float[] sums, float x, long b) {
+    for (int j = 0; j < columns; j++) {
       sums[j] = Math.fma(x, Raw.getFloat(b + 4L * j), sums[j]);
     }
   }
@@ -90,7 +98,7 @@ final class ScalarMicroKernel extends MicroKernel {
   public void fill(long values, long c, long cRow) {
     for (int i = 0; i < ROWS; i++) {
       float value = Raw.getFloat(values + 4L * i);
-      for (long at = 0; at < 4 * COLUMNS; at += 4) {
+      for (long at = 0; at < 4 * columns; at += 4) {
         Raw.putFloat(c + at, value);
       }
       c += cRow;
@@ -107,9 +115,9 @@ final class ScalarMicroKernel extends MicroKernel {
   @Override
   public void packRows(long from, long row, long k, long to) {
     for (long t = 0; t < k; t++) {
-      Raw.copy(from, to, 4 * COLUMNS);
+      Raw.copy(from, to, 4 * columns);
       from += row;
-      to += 4 * COLUMNS;
+      to += 4 * columns;
     }
   }
 }

@@ -1,5 +1,6 @@
 package io.quern.cpu.gemm;
 
+import io.quern.cpu.Twins;
 import io.quern.cpu.VectorTier;
 import io.quern.runtime.Raw;
 
@@ -10,8 +11,14 @@ public class Transpose {
 
   /** Apart from the class itself, whose subclass is initialised here. */
   private static final class Chosen {
-    static final Transpose INSTANCE =
-        VectorTier.chosen().isVector() ? new VectorTranspose() : new Transpose();
+    static final Transpose INSTANCE = choose();
+
+    private static Transpose choose() {
+      if (!VectorTier.chosen().isVector()) {
+        return new Transpose();
+      }
+      return Twins.warms() ? new WarmingTranspose() : new VectorTranspose();
+    }
   }
 
   Transpose() {}
