@@ -94,10 +94,11 @@ public final class Twins<T> {
       Supplier<? extends T> compiled,
       ToLongFunction<T> trial) {
     Twins<T> twins = new Twins<>(ready.get(), new CompletableFuture<>());
-    BACKGROUND.schedule(
-        () -> twins.decide(name, compiled, trial),
-        Math.max(0, START + DELAY.toNanos() - System.nanoTime()),
-        TimeUnit.NANOSECONDS);
+    var _ =
+        BACKGROUND.schedule(
+            () -> twins.decide(name, compiled, trial),
+            Math.max(0, START + DELAY.toNanos() - System.nanoTime()),
+            TimeUnit.NANOSECONDS);
     return twins;
   }
 

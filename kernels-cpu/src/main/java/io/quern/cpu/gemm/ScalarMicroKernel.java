@@ -98,7 +98,7 @@ final class ScalarMicroKernel extends MicroKernel {
   public void fill(long values, long c, long cRow) {
     for (int i = 0; i < ROWS; i++) {
       float value = Raw.getFloat(values + 4L * i);
-      for (long at = 0; at < 4 * columns; at += 4) {
+      for (long at = 0; at < 4L * columns; at += 4) {
         Raw.putFloat(c + at, value);
       }
       c += cRow;
@@ -115,9 +115,9 @@ final class ScalarMicroKernel extends MicroKernel {
   @Override
   public void packRows(long from, long row, long k, long to) {
     for (long t = 0; t < k; t++) {
-      Raw.copy(from, to, 4 * columns);
+      Raw.copy(from, to, 4L * columns);
       from += row;
-      to += 4 * columns;
+      to += 4L * columns;
     }
   }
 }
