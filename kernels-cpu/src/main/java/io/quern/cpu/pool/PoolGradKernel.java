@@ -17,11 +17,13 @@ public final class PoolGradKernel implements Kernel {
 
   private final PoolShape shape;
   private final boolean max;
+  private final boolean halving;
   private final Workers.Task<Operands> task = this::planes;
 
   private PoolGradKernel(PoolShape shape) {
     this.shape = shape;
     this.max = shape.pool().fn() == Pool2d.Fn.MAX;
+    this.halving = max && shape.isHalving();
   }
 
   /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
@@ -45,7 +47,7 @@ public final class PoolGradKernel implements Kernel {
     for (int plane = first; plane < end; plane++) {
       long pixels = 4L * plane * shape.h() * shape.w();
       long gradient = operands.address(1) + 4L * plane * shape.oh() * shape.ow();
-      if (max && shape.isHalving()) {
+      if (halving) {
         halve(operands.address(0) + pixels, gradient, operands.address(2) + pixels);
       } else {
         pool(operands.address(0) + pixels, gradient, operands.address(2) + pixels);

@@ -16,11 +16,13 @@ public final class PoolKernel implements Kernel {
 
   private final PoolShape shape;
   private final boolean max;
+  private final boolean halving;
   private final Workers.Task<Operands> task = this::planes;
 
   private PoolKernel(PoolShape shape) {
     this.shape = shape;
     this.max = shape.pool().fn() == Pool2d.Fn.MAX;
+    this.halving = max && shape.isHalving();
   }
 
   /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
@@ -44,7 +46,7 @@ public final class PoolKernel implements Kernel {
     for (int plane = first; plane < end; plane++) {
       long from = operands.address(0) + 4L * plane * shape.h() * shape.w();
       long to = operands.address(1) + 4L * plane * shape.oh() * shape.ow();
-      if (max && shape.isHalving()) {
+      if (halving) {
         HALVING.max(from, 4L * shape.w(), shape.oh(), shape.ow(), to);
       } else {
         pool(from, to);
