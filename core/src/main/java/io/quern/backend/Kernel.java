@@ -1,5 +1,7 @@
 package io.quern.backend;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * An op on certain dtypes and layouts, ready to run on one device. Everything that follows from the
  * layouts is worked out when the kernel is made. Immutable and thread-safe.
@@ -16,6 +18,26 @@ public interface Kernel {
   default boolean warmUp() {
     return true;
   }
+
+  /**
+   * How to compute the same, to the last bit, from an input that was brought into another form
+   * before; null where there is no such form. Plans use it for inputs that stay the same over many
+   * runs, such as weights.
+   */
+  default @Nullable Prepared prepared() {
+    return null;
+  }
+
+  /**
+   * A kernel and the form in which it reads one input.
+   *
+   * @param input index of the input
+   * @param bytes size of the prepared form
+   * @param packer makes it: its operands are the input and the prepared form; packers that are
+   *     equal write the same bits
+   * @param kernel reads it instead of the input
+   */
+  record Prepared(int input, long bytes, Kernel packer, Kernel kernel) {}
 
   /** Name of the algorithm, such as {@code gemm_f32_6x2v}. */
   String name();

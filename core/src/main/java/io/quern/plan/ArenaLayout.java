@@ -40,7 +40,7 @@ final class ArenaLayout {
         switch (operand.memory()) {
           case Memory.Temporary temporary -> layout.touch(temporary, i);
           case Memory.Host host -> layout.touch(host.place(), i);
-          case Memory.Argument _, Memory.Output _, Memory.Captured _ -> {}
+          case Memory.Argument _, Memory.Output _, Memory.Captured _, Memory.Prepared _ -> {}
         }
       }
     }

@@ -25,6 +25,7 @@ public final class Compiled {
   private final List<Pass> passes;
   private final boolean fixed;
   private final Map<List<TensorSpec>, Entry> plans;
+  private final PreparedInputs prepared = new PreparedInputs();
 
   /** Compiles for {@code inputs} at once, for others when they are met. */
   public Compiled(
@@ -173,7 +174,7 @@ public final class Compiled {
             .distinct()
             .toList();
     List<Long> versions = folded.stream().map(TensorAccess::version).toList();
-    Plan plan = Planner.plan(graph);
+    Plan plan = Planner.plan(graph, prepared);
     Debug.planned(plan, System.nanoTime() - start);
     return new Entry(plan, folded, versions);
   }

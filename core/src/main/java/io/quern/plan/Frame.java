@@ -85,6 +85,7 @@ final class Frame {
           buffers[i] = TensorAccess.buffer(captured.tensor());
           offsets[i] = place.byteOffset();
         }
+        case Memory.Prepared prepared -> buffers[i] = prepared.buffer();
         case Memory.Argument argument ->
             arguments.add(new Slot(argument.index(), buffers, offsets, i, place.byteOffset()));
         case Memory.Output output ->

@@ -1,6 +1,12 @@
 package io.quern.plan;
 
+import io.quern.DType;
+import io.quern.Shape;
 import io.quern.Tensor;
+import io.quern.TensorAccess;
+import io.quern.backend.Buffer;
+import io.quern.backend.Kernel;
+import io.quern.backend.Operands;
 import io.quern.graph.HostValue;
 import io.quern.op.TensorSpec;
 
@@ -93,6 +99,65 @@ abstract sealed class Memory {
 
     Tensor tensor() {
       return tensor;
+    }
+  }
+
+  /**
+   * A tensor of the application in the form in which a kernel reads it, made anew when it changes.
+   */
+  static final class Prepared extends Memory {
+    private final Place source;
+    private final Kernel packer;
+    private final Tensor tensor;
+    private final Operands operands;
+    private volatile long version = -1;
+
+    /**
+     * The form that {@code packer} makes.
+     *
+     * @param source in captured memory
+     */
+    Prepared(Place source, long bytes, Kernel packer) {
+      super(bytes);
+      this.source = source;
+      this.packer = packer;
+      this.tensor =
+          TensorAccess.detached(captured().device(), new TensorSpec(DType.U8, Shape.of(bytes)));
+      Buffer[] buffers = {TensorAccess.buffer(captured()), TensorAccess.buffer(tensor)};
+      this.operands = new Operands(buffers, new long[] {source.byteOffset(), 0});
+    }
+
+    private Tensor captured() {
+      return ((Captured) source.memory()).tensor();
+    }
+
+    /** Where the tensor itself lies. */
+    Place source() {
+      return source;
+    }
+
+    Buffer sourceBuffer() {
+      return TensorAccess.buffer(captured());
+    }
+
+    /** Where the prepared form lies. */
+    Buffer buffer() {
+      return TensorAccess.buffer(tensor);
+    }
+
+    /** Brings it up to date. */
+    void refresh() {
+      if (version != TensorAccess.version(captured())) {
+        pack();
+      }
+    }
+
+    private synchronized void pack() {
+      long now = TensorAccess.version(captured());
+      if (version != now) {
+        packer.run(operands);
+        version = now;
+      }
     }
   }
 }

@@ -26,6 +26,7 @@ public final class Plan {
   private final long arenaBytes;
   private final List<String> fallbacks;
   private final Tensor[] written;
+  private final Memory.Prepared[] prepared;
   private final AtomicReferenceArray<@Nullable Frame> idle = new AtomicReferenceArray<>(KEPT);
 
   Plan(
@@ -52,6 +53,14 @@ public final class Plan {
       }
     }
     this.written = targets.toArray(Tensor[]::new);
+    this.prepared =
+        steps.stream()
+            .flatMap(step -> step.inputs().stream())
+            .map(Place::memory)
+            .filter(Memory.Prepared.class::isInstance)
+            .map(Memory.Prepared.class::cast)
+            .distinct()
+            .toArray(Memory.Prepared[]::new);
   }
 
   /** Where the plan runs. */
@@ -77,6 +86,15 @@ public final class Plan {
   /** Bytes of the memory that all temporaries of a run share. */
   public long arenaBytes() {
     return arenaBytes;
+  }
+
+  /** Bytes of weights that are kept in the form in which kernels read them. */
+  public long preparedBytes() {
+    long bytes = 0;
+    for (Memory.Prepared input : prepared) {
+      bytes += input.bytes();
+    }
+    return bytes;
   }
 
   /** Ops that run on the slow reference kernels; empty when the device has a kernel for each. */
@@ -127,6 +145,9 @@ public final class Plan {
         TensorAccess.hold(results[heldResults], "plan");
       }
       frame.bind(arguments, results);
+      for (Memory.Prepared input : prepared) {
+        input.refresh();
+      }
       frame.run(this);
       for (Tensor tensor : written) {
         TensorAccess.written(tensor);

@@ -6,13 +6,16 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** Makes a plan of a graph: kernels, results where they are wanted, temporaries in one arena. */
-public final class Planner {
+final class Planner {
   private final Graph graph;
   private final Lowering lowering;
   private final List<Step> steps;
 
-  private Planner(Graph graph) {
+  private final PreparedInputs prepared;
+
+  private Planner(Graph graph, PreparedInputs prepared) {
     this.graph = graph;
+    this.prepared = prepared;
     this.lowering = new Lowering(graph);
     this.steps = lowering.steps();
   }
@@ -22,14 +25,15 @@ public final class Planner {
    *
    * @throws UnsupportedOperationException if the device has no kernel for an op
    */
-  public static Plan plan(Graph graph) {
-    return new Planner(graph).plan();
+  static Plan plan(Graph graph, PreparedInputs prepared) {
+    return new Planner(graph, prepared).plan();
   }
 
   private Plan plan() {
     reuseInputs();
     List<Place> outputs = placeOutputs();
     writeTargets();
+    prepared.use(steps);
     long arena = ArenaLayout.place(steps, lowering.hosts());
     return new Plan(
         graph.device(),

@@ -4,6 +4,7 @@ import io.quern.Device;
 import io.quern.Tensor;
 import io.quern.TensorAccess;
 import io.quern.TensorScope;
+import io.quern.backend.Buffer;
 import io.quern.backend.Kernel;
 import io.quern.backend.Operands;
 import io.quern.grad.Tape;
@@ -91,12 +92,20 @@ final class WatchedRun {
     try (TensorScope _ = TensorScope.open("a validated step")) {
       List<Tensor> inputs = new ArrayList<>();
       for (int i = 0; i < step.inputs().size(); i++) {
-        inputs.add(copy(step.inputs().get(i), operands, i));
+        Place place = step.inputs().get(i);
+        if (place.memory() instanceof Memory.Prepared prepared) {
+          Place source = prepared.source();
+          inputs.add(copy(source, prepared.sourceBuffer(), source.byteOffset()));
+        } else {
+          inputs.add(copy(place, operands.buffer(i), operands.byteOffset(i)));
+        }
       }
       timed(number, step, kernel, operands);
       List<Tensor> expected = Tape.withoutRecording(() -> reference(step, inputs));
       for (int i = 0; i < expected.size(); i++) {
-        Tensor found = copy(step.outputs().get(i), operands, step.inputs().size() + i);
+        int operand = step.inputs().size() + i;
+        Tensor found =
+            copy(step.outputs().get(i), operands.buffer(operand), operands.byteOffset(operand));
         compare(number, step, expected.get(i).toDoubleArray(), found.toDoubleArray());
       }
     }
@@ -116,7 +125,7 @@ final class WatchedRun {
   }
 
   /** The value of an operand as a contiguous tensor on the reference device. */
-  private Tensor copy(Place place, Operands operands, int index) {
+  private Tensor copy(Place place, Buffer buffer, long byteOffset) {
     Layout layout = place.layout();
     long first = place.dtype().byteSize(layout.lowest() - layout.offset());
     long elements = layout.shape().size() == 0 ? 0 : layout.highest() - layout.lowest() + 1;
@@ -126,9 +135,7 @@ final class WatchedRun {
             Device.reference(), new TensorSpec(place.dtype(), io.quern.Shape.of(elements)));
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment content = arena.allocate(Math.max(1, bytes), 64).asSlice(0, bytes);
-      device
-          .context()
-          .download(operands.buffer(index), operands.byteOffset(index) + first, content);
+      device.context().download(buffer, byteOffset + first, content);
       Device.reference().context().upload(content, TensorAccess.buffer(range), 0);
     }
     return TensorAccess.view(range, layout.moved(-layout.lowest())).contiguous();

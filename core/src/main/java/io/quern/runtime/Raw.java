@@ -26,6 +26,17 @@ public final class Raw {
 
   private Raw() {}
 
+  /** Addresses of processes have fewer bits than these. */
+  private static final long ADDRESS_BITS = 0x7fff_ffff_ffffL;
+
+  /**
+   * The same address, of which the compiler then knows the range. It leaves out the check that an
+   * access lies within {@link #ALL}, at such an address plus small offsets of known range.
+   */
+  public static long inRange(long address) {
+    return address & ADDRESS_BITS;
+  }
+
   public static float getFloat(long address) {
     return ALL.get(FLOAT, address);
   }

@@ -73,6 +73,7 @@ final class CpuKernels {
         .add(MatMul.class, gemm, MatMulKernel::create)
         .add(Epilogue.class, gemm + "_epilogue", MatMulKernel::withEpilogue)
         .add(Conv2d.class, "conv2d_" + gemm, ConvForward::create)
+        .add(Epilogue.class, "conv2d_" + gemm + "_epilogue", ConvForward::withEpilogue)
         .add(Conv2dInputGrad.class, "conv2d_input_grad_" + gemm, ConvInputGrad::create)
         .add(Conv2dWeightGrad.class, "conv2d_weight_grad_" + gemm, ConvWeightGrad::create)
         .add(Unary.class, "unary_f32", ElementwiseKernel::unary)

@@ -84,7 +84,6 @@ public final class AttentionGradKernel implements Kernel {
     private final long products;
     private final long sums;
     private final long statistics;
-    private final long offsets;
     private final long keyColumns;
     private final long valueColumns;
     private final long keyRows;
@@ -95,6 +94,7 @@ public final class AttentionGradKernel implements Kernel {
     private final long packedGradient;
     private final long gradientRows;
     private final long queryGradient;
+    private final Panels panels;
     private final long end;
 
     // The block of queries at work.
@@ -127,11 +127,14 @@ public final class AttentionGradKernel implements Kernel {
       this.keyColumns = packedGradient + 4L * QUERIES * valueSize;
       this.valueColumns = keyColumns + Panels.bytes(shape.keys, size);
       this.keyRows = valueColumns + Panels.bytes(shape.keys, valueSize);
-      this.offsets = keyRows + blocks * KEYS * sizeRow;
-      this.end = offsets + 4L * Math.max(KEYS, Math.max(size, valueSize));
+      long tables = keyRows + blocks * KEYS * sizeRow;
+      long depth = Math.max(Math.max(KEYS, QUERIES), Math.max(size, valueSize));
+      this.panels = new Panels(tables, depth);
+      this.end = tables + Panels.tableBytes(depth);
     }
 
     void run() {
+      panels.prepare();
       packKeys();
       Raw.zero(keyGradient, queryGradient - keyGradient);
       for (member = head * shape.group; member < (head + 1) * shape.group; member++) {
@@ -152,7 +155,6 @@ public final class AttentionGradKernel implements Kernel {
     }
 
     private void packKeys() {
-      Packing.rowOffsets(offsets, Math.max(KEYS, Math.max(size, valueSize)), PANEL);
       long k = operands.address(1) + shape.head(1, head);
       long v = operands.address(2) + shape.head(2, head);
       Panels.pack(k, shape.step(1), shape.row(1), shape.keys, size, keyColumns);
@@ -228,12 +230,11 @@ public final class AttentionGradKernel implements Kernel {
 
     /** The scores of a block of keys, hidden ones -infinity. */
     private void scores(long key, long keys) {
-      Panels.multiply(
-          Panels.Rows.packed(packedQuery, size, count),
+      panels.multiply(
+          panels.packed(packedQuery, size, count),
           keyColumns + 4 * key * size,
           PANEL * size,
           keys,
-          offsets,
           size,
           scores,
           ROW,
@@ -266,12 +267,11 @@ public final class AttentionGradKernel implements Kernel {
 
     /** Weights in place of scores, and the gradients of the scores. */
     private void weights(long key, long keys, boolean observed) {
-      Panels.multiply(
-          Panels.Rows.packed(packedGradient, valueSize, count),
+      panels.multiply(
+          panels.packed(packedGradient, valueSize, count),
           valueColumns + 4 * key * valueSize,
           PANEL * valueSize,
           keys,
-          offsets,
           valueSize,
           products,
           ROW,
@@ -291,32 +291,29 @@ public final class AttentionGradKernel implements Kernel {
 
     /** Adds what a block of keys has to do with the gradients. */
     private void multiply(long key, long keys) {
-      Panels.multiply(
-          Panels.Rows.transposed(scores, keys),
+      panels.multiply(
+          panels.transposed(scores, keys),
           gradientRows,
           PANEL * count,
           valueSize,
-          offsets,
           count,
           valueGradient + key * valueRow,
           valueRow,
           true);
-      Panels.multiply(
-          Panels.Rows.transposed(products, keys),
+      panels.multiply(
+          panels.transposed(products, keys),
           queryRows,
           PANEL * count,
           size,
-          offsets,
           count,
           keyGradient + key * sizeRow,
           sizeRow,
           true);
-      Panels.multiply(
-          Panels.Rows.scores(products, count),
+      panels.multiply(
+          panels.scores(products, count),
           keyRows + key * sizeRow,
           PANEL * keys,
           size,
-          offsets,
           keys,
           queryGradient,
           sizeRow,

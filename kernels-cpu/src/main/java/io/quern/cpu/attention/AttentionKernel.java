@@ -9,6 +9,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.math.ScalarMath;
 import io.quern.op.Attention;
@@ -60,8 +61,7 @@ public final class AttentionKernel implements Kernel {
         : null;
   }
 
-  private record Call(
-      AttentionKernel kernel, Operands operands, long keys, long values, long offsets) {}
+  private record Call(AttentionKernel kernel, Operands operands, long keys, long values) {}
 
   @Override
   public void run(Operands operands) {
@@ -69,14 +69,11 @@ public final class AttentionKernel implements Kernel {
     if (units == 0 || shape.valueSize == 0) {
       return;
     }
-    long depth = Math.max(shape.size, KEYS);
     long toValues = roundUp(shape.keyHeads * keyBytes, HostMemory.ALIGNMENT);
-    long toOffsets = toValues + shape.keyHeads * valueBytes;
-    HostMemory.Block packed = HostMemory.shared().allocate(toOffsets + 4 * depth);
+    HostMemory.Block packed = HostMemory.shared().allocate(toValues + shape.keyHeads * valueBytes);
     try {
       long address = packed.address();
-      Call call = new Call(this, operands, address, address + toValues, address + toOffsets);
-      Packing.rowOffsets(call.offsets, depth, 4L * Panels.WIDTH);
+      Call call = new Call(this, operands, address, address + toValues);
       Workers.shared()
           .run(AttentionKernel::pack, call, Math.toIntExact(shape.keyHeads * keyBlocks));
       Workers.shared()
@@ -122,12 +119,18 @@ public final class AttentionKernel implements Kernel {
     long units = shape.heads.size() * kernel.blocks;
     long packed = 4 * roundUp((long) QUERIES * shape.size, AttentionMath.LANES);
     long result = 4 * QUERIES * kernel.columns;
+    long depth = Math.max(shape.size, KEYS);
     HostMemory.Block scratch =
-        HostMemory.shared().allocate(packed + QUERIES * (ROW + SUMS + 64) + result);
+        HostMemory.shared()
+            .allocate(packed + QUERIES * (ROW + SUMS + 64) + result + Panels.tableBytes(depth));
     try {
       long end = Math.min(units, (chunk + 1) * kernel.perChunk);
+      long tables = scratch.address() + packed + QUERIES * (ROW + SUMS + 64) + result;
+      Panels panels = new Panels(tables, depth);
+      panels.prepare();
       for (long unit = chunk * kernel.perChunk; unit < end; unit++) {
-        new Block(call, unit / kernel.blocks, unit % kernel.blocks * QUERIES, scratch).run();
+        new Block(call, unit / kernel.blocks, unit % kernel.blocks * QUERIES, scratch, panels)
+            .run();
       }
     } finally {
       HostMemory.shared().free(scratch);
@@ -142,13 +145,15 @@ public final class AttentionKernel implements Kernel {
     private final long head;
     private final long first;
     private final int count;
+    private final Panels panels;
     private final long packed;
     private final long scores;
     private final long sums;
     private final long maxima;
     private final long result;
 
-    Block(Call call, long head, long first, HostMemory.Block scratch) {
+    Block(Call call, long head, long first, HostMemory.Block scratch, Panels panels) {
+      this.panels = panels;
       this.call = call;
       this.kernel = call.kernel;
       this.shape = kernel.shape;
@@ -183,7 +188,7 @@ public final class AttentionKernel implements Kernel {
     private void start() {
       long from = call.operands.address(0) + shape.head(0, head) + first * shape.row(0);
       Packing.packA(from, shape.row(0), shape.step(0), count, shape.size, packed);
-      long length = roundUp(count, io.quern.cpu.gemm.MicroKernel.ROWS) * shape.size;
+      long length = roundUp(count, MicroKernel.ROWS) * shape.size;
       MATH.scale(packed, shape.scale, roundUp(length, AttentionMath.LANES));
       Raw.zero(sums, count * SUMS);
       for (int i = 0; i < count; i++) {
@@ -194,12 +199,11 @@ public final class AttentionKernel implements Kernel {
     /** Scores, weights and values of a block of keys. */
     private void keys(long key, long keys) {
       long keyHead = head / shape.group;
-      Panels.multiply(
-          Panels.Rows.packed(packed, shape.size, count),
+      panels.multiply(
+          panels.packed(packed, shape.size, count),
           call.keys + keyHead * kernel.keyBytes + 4 * key * shape.size,
           4L * Panels.WIDTH * shape.size,
           keys,
-          call.offsets,
           shape.size,
           scores,
           ROW,
@@ -218,12 +222,11 @@ public final class AttentionKernel implements Kernel {
           MATH.scale(result + 4L * i * kernel.columns, factor, kernel.columns);
         }
       }
-      Panels.multiply(
-          Panels.Rows.scores(scores, count),
+      panels.multiply(
+          panels.scores(scores, count),
           call.values + keyHead * kernel.valueBytes + key * kernel.columns * 4,
           4L * Panels.WIDTH * KEYS,
           shape.valueSize,
-          call.offsets,
           keys,
           result,
           4 * kernel.columns,

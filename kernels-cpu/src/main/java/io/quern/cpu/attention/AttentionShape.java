@@ -2,7 +2,6 @@ package io.quern.cpu.attention;
 
 import io.quern.Shape;
 import io.quern.backend.KernelKey;
-import io.quern.cpu.gemm.MicroKernel;
 import io.quern.op.Layout;
 import io.quern.runtime.Raw;
 import org.jspecify.annotations.Nullable;
@@ -10,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 /** Sizes of an attention, and where the rows of its operands lie. Immutable. */
 final class AttentionShape {
   /** Queries of a block, whole tiles. */
-  static final int QUERIES = 8 * MicroKernel.ROWS;
+  static final int QUERIES = 48;
 
   /** Keys of a block: whole tiles, and whole panels of any width. */
   static final int KEYS = 3 * AttentionMath.LANES;

@@ -7,34 +7,66 @@ import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.runtime.HostMemory;
 
-/** Products of a few rows with packed panels, C row-major with whole tiles. */
+/**
+ * Products of a few rows with packed panels, C row-major with whole tiles. For one thread: it keeps
+ * the tables of the micro-kernel.
+ */
 final class Panels {
   private static final MicroKernel MICRO = MicroKernel.chosen();
 
   /** Columns of a panel. */
   static final int WIDTH = MICRO.columns();
 
-  private Panels() {}
+  private final long packedSteps;
+  private final long steps;
+  private final long rowSteps;
+  private final long table;
+
+  private final long depth;
 
   /**
-   * Rows of A, the first at {@code address}, tiles of six rows {@code tile} bytes apart, their rows
-   * {@code row} bytes, the elements of a row {@code step} bytes.
+   * Products over at most {@code depth} elements, with {@link #tableBytes} at {@code memory} once
+   * {@link #prepare} was called.
    */
-  record Rows(long address, long tile, long row, long step, long count) {
-    /** Rows packed by {@link Packing#packA} with k elements each. */
-    static Rows packed(long address, long k, long count) {
-      return new Rows(address, 4L * ROWS * k, 4, 4L * ROWS, count);
-    }
+  Panels(long memory, long depth) {
+    this.depth = depth;
+    this.packedSteps = memory;
+    this.steps = packedSteps + 4 * depth;
+    this.rowSteps = steps + 4 * depth;
+    this.table = rowSteps + 4 * depth;
+  }
 
-    /** Rows of a block of scores. */
-    static Rows scores(long address, long count) {
-      return new Rows(address, ROWS * AttentionShape.ROW, AttentionShape.ROW, 4, count);
-    }
+  /** Writes the tables. */
+  void prepare() {
+    Packing.offsets(packedSteps, depth, 4L * ROWS);
+    Packing.offsets(steps, depth, 4);
+    Packing.offsets(rowSteps, depth, AttentionShape.ROW);
+  }
 
-    /** Columns of a block of scores. */
-    static Rows transposed(long address, long count) {
-      return new Rows(address, 4 * ROWS, 4, AttentionShape.ROW, count);
-    }
+  /** Bytes of the tables. */
+  static long tableBytes(long depth) {
+    return 12 * depth + MicroKernel.TABLE;
+  }
+
+  /**
+   * Rows of A, the first at {@code address}, tiles of rows {@code tile} bytes apart, their rows
+   * {@code row} bytes; {@code steps} is the table of the elements of a row.
+   */
+  record Rows(long address, long tile, long row, long steps, long count) {}
+
+  /** Rows packed by {@link Packing#packA} with k elements each. */
+  Rows packed(long address, long k, long count) {
+    return new Rows(address, 4L * ROWS * k, 4, packedSteps, count);
+  }
+
+  /** Rows of a block of scores. */
+  Rows scores(long address, long count) {
+    return new Rows(address, ROWS * AttentionShape.ROW, AttentionShape.ROW, steps, count);
+  }
+
+  /** Columns of a block of scores. */
+  Rows transposed(long address, long count) {
+    return new Rows(address, 4L * ROWS, 4, rowSteps, count);
   }
 
   /** Bytes of panels for {@code columns} columns of k elements. */
@@ -53,38 +85,15 @@ final class Panels {
     HostMemory.shared().free(scratch);
   }
 
-  /**
-   * C = A B, or C += A B. The panels of B are {@code panel} bytes apart; {@code offsets} is the
-   * table of the rows of a panel.
-   */
-  static void multiply(
-      Rows a,
-      long b,
-      long panel,
-      long columns,
-      long offsets,
-      long k,
-      long c,
-      long cRow,
-      boolean accumulate) {
+  /** C = A B, or C += A B. The panels of B are {@code panel} bytes apart. */
+  void multiply(
+      Rows a, long b, long panel, long columns, long k, long c, long cRow, boolean accumulate) {
     for (long j = 0; j < columns; j += WIDTH) {
       long x = a.address;
       long to = c + 4 * j;
       for (long i = 0; i < a.count; i += ROWS) {
-        MICRO.tile(
-            x,
-            x + a.row,
-            x + 2 * a.row,
-            x + 3 * a.row,
-            x + 4 * a.row,
-            x + 5 * a.row,
-            a.step,
-            b,
-            offsets,
-            k,
-            to,
-            cRow,
-            accumulate);
+        MicroKernel.evenRows(table, x, a.row);
+        MICRO.tile(table, a.steps, b, 4L * WIDTH, k, to, cRow, accumulate);
         x += a.tile;
         to += ROWS * cRow;
       }

@@ -4,80 +4,111 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.fused.RowChain;
 import io.quern.cpu.gemm.MicroKernel;
-import io.quern.cpu.gemm.Packing;
+import io.quern.cpu.gemm.Packer;
 import io.quern.op.Conv2d;
+import io.quern.op.Epilogue;
+import io.quern.op.Layout;
+import io.quern.op.Op;
+import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
 import org.jspecify.annotations.Nullable;
 
-/** Conv2d of contiguous float images as a matrix product that reads dense images in place. */
+/**
+ * Conv2d of contiguous float images, with a chain of elementwise functions on its result or not.
+ */
 public final class ConvForward implements Kernel {
-  private final ConvShape shape;
-  private final PlaneProduct product;
+  private final ConvProduct product;
   private final boolean hasBias;
-  private final @Nullable WinogradProduct winograd;
+  private final boolean hasChain;
 
-  private ConvForward(KernelKey key, Conv2d conv) {
-    this.shape =
-        ConvShape.of(
-            conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape());
-    this.product =
-        new PlaneProduct(
-            Plane.forward(shape),
-            shape.n(),
-            shape.groups(),
-            shape.oc(),
-            shape.imageBytes(),
-            shape.outputBytes());
-    this.hasBias = key.inputs() == 3;
-    WinogradTiles tiles = WinogradTiles.of(shape);
-    this.winograd = tiles == null ? null : new WinogradProduct(tiles, false);
+  /** Whether the weights come packed. */
+  private final boolean packed;
+
+  private ConvForward(ConvProduct product, boolean hasBias, boolean hasChain, boolean packed) {
+    this.product = product;
+    this.hasBias = hasBias;
+    this.hasChain = hasChain;
+    this.packed = packed;
   }
 
   /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
   public static @Nullable Kernel create(KernelKey key) {
+    if (!(key.op() instanceof Conv2d conv) || !fits(key, conv)) {
+      return null;
+    }
+    ConvProduct product = ConvProduct.of(shape(key, conv), null);
+    return new ConvForward(product, key.inputs() == 3, false, false);
+  }
+
+  /** The kernel for a convolution with an epilogue, or null when an operand does not fit. */
+  public static @Nullable Kernel withEpilogue(KernelKey key) {
+    if (!(key.op() instanceof Epilogue(Op product, int operands, ScalarProgram program))
+        || !(product instanceof Conv2d conv)
+        || !fits(key, conv)) {
+      return null;
+    }
+    Layout[] extras = new Layout[key.inputs() - operands];
+    for (int i = 0; i < extras.length; i++) {
+      extras[i] = key.layout(operands + i);
+    }
+    RowChain rows = RowChain.of(program, extras, key.output().shape(), 2);
+    if (rows == null) {
+      return null;
+    }
+    ConvProduct.Chain chain = new ConvProduct.Chain(rows, operands);
+    return new ConvForward(ConvProduct.of(shape(key, conv), chain), operands == 3, true, false);
+  }
+
+  private static boolean fits(KernelKey key, Conv2d conv) {
     return key.all(DType.F32)
-            && key.isContiguous()
-            && key.op() instanceof Conv2d conv
-            && ConvShape.fits(
-                conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape())
-        ? new ConvForward(key, conv)
-        : null;
+        && key.isContiguous()
+        && ConvShape.fits(
+            conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape());
+  }
+
+  private static ConvShape shape(KernelKey key, Conv2d conv) {
+    return ConvShape.of(
+        conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape());
   }
 
   @Override
   public void run(Operands operands) {
-    long bias = hasBias ? operands.address(2) : 0;
-    long output = operands.address(hasBias ? 3 : 2);
-    if (winograd != null) {
-      winograd.run(operands, operands.address(0), operands.address(1), bias, output);
+    if (packed) {
+      run(operands, operands.address(1));
       return;
     }
-    HostMemory memory = HostMemory.shared();
-    HostMemory.Block packed = memory.allocate(shape.groups() * product.packedBytes());
+    Packer packer = product.packer();
+    HostMemory.Block memory = HostMemory.shared().allocate(packer.bytes());
     try {
-      for (int group = 0; group < shape.groups(); group++) {
-        Packing.packA(
-            operands.address(1) + group * shape.weightBytes(),
-            4L * shape.depth(),
-            4,
-            shape.oc(),
-            shape.depth(),
-            packed.address() + group * product.packedBytes());
-      }
-      product.run(operands, operands.address(0), packed.address(), bias, output);
+      packer.pack(operands, operands.address(1), memory.address());
+      run(operands, memory.address());
     } finally {
-      memory.free(packed);
+      HostMemory.shared().free(memory);
     }
+  }
+
+  private void run(Operands operands, long weights) {
+    long bias = hasBias ? operands.address(2) : 0;
+    long output = operands.address(operands.count() - 1);
+    product.run(operands, operands.address(0), weights, bias, output);
+  }
+
+  @Override
+  public @Nullable Prepared prepared() {
+    Packer packer = product.packer();
+    return new Prepared(
+        1, packer.bytes(), packer, new ConvForward(product, hasBias, hasChain, true));
   }
 
   @Override
   public boolean warmUp() {
-    return MicroKernel.chosen().warmUp();
+    return MicroKernel.chosen().warmUp() && product.warmUp();
   }
 
   @Override
   public String name() {
-    return (winograd == null ? "conv2d_" : "conv2d_winograd_") + MicroKernel.chosen().name();
+    return "conv2d_" + product.name() + MicroKernel.chosen().name() + (hasChain ? "_epilogue" : "");
   }
 }

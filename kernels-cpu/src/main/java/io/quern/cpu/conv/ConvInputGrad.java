@@ -1,14 +1,12 @@
 package io.quern.cpu.conv;
 
-import static io.quern.cpu.gemm.MicroKernel.ROWS;
-
 import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.cpu.gemm.MicroKernel;
+import io.quern.cpu.gemm.Packer;
 import io.quern.op.Conv2dInputGrad;
-import io.quern.op.Window;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
 import org.jspecify.annotations.Nullable;
@@ -19,24 +17,24 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ConvInputGrad implements Kernel {
   private final ConvShape shape;
-  private final PlaneProduct product;
+  private final ConvProduct product;
   private final boolean turned;
-  private final @Nullable WinogradProduct winograd;
+  private final boolean packsTurned;
 
   private ConvInputGrad(KernelKey key, Conv2dInputGrad grad) {
     this.shape =
         ConvShape.of(grad.window(), grad.groups(), grad.inputShape(), key.shape(0), key.shape(1));
     this.turned = shape.hasTransposed();
     WinogradTiles tiles = turned ? WinogradTiles.of(shape.transposed()) : null;
-    this.winograd = tiles == null ? null : new WinogradProduct(tiles, true);
-    this.product =
-        new PlaneProduct(
-            turned ? Plane.forward(shape.transposed()) : Plane.inputGrad(shape),
-            shape.n(),
-            shape.groups(),
-            shape.c(),
-            shape.outputBytes(),
-            shape.imageBytes());
+    this.packsTurned = tiles != null;
+    if (tiles != null) {
+      this.product = new WinogradProduct(tiles, true, null);
+    } else if (turned) {
+      this.product = ConvProduct.of(shape.transposed(), null);
+    } else {
+      Patches patches = Patches.inputGrad(shape);
+      this.product = new PatchProduct(patches, shape.n(), shape.groups(), shape.c(), null);
+    }
   }
 
   /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
@@ -52,37 +50,36 @@ public final class ConvInputGrad implements Kernel {
 
   @Override
   public void run(Operands operands) {
-    if (winograd != null) {
-      winograd.run(operands, operands.address(1), operands.address(0), 0, operands.address(2));
-      return;
-    }
+    long weights = operands.address(0);
+    long turnedBytes = packsTurned ? 0 : shape.groups() * shape.weightBytes();
+    Packer packer = product.packer();
     HostMemory memory = HostMemory.shared();
-    HostMemory.Block packed = memory.allocate(shape.groups() * product.packedBytes());
+    HostMemory.Block packed = memory.allocate(packer.bytes() + turnedBytes);
     try {
-      for (int group = 0; group < shape.groups(); group++) {
-        packWeights(
-            operands.address(0) + group * shape.weightBytes(),
-            packed.address() + group * product.packedBytes());
+      if (!packsTurned) {
+        long to = packed.address() + packer.bytes();
+        for (int group = 0; group < shape.groups(); group++) {
+          turn(weights + group * shape.weightBytes(), to + group * shape.weightBytes());
+        }
+        weights = to;
       }
+      packer.pack(operands, weights, packed.address());
       product.run(operands, operands.address(1), packed.address(), 0, operands.address(2));
     } finally {
       memory.free(packed);
     }
   }
 
-  /** Packs weights [oc, c, kh, kw] as rows c of (oc, kh, kw), the window turned when dense. */
-  private void packWeights(long from, long to) {
-    Window window = shape.window();
-    int taps = window.kernelH() * window.kernelW();
-    int depth = shape.oc() * taps;
-    Raw.zero(to, product.packedBytes());
+  /** Copies weights [oc, c, kh, kw] to [c, oc, kh, kw], the window turned around when dense. */
+  private void turn(long from, long to) {
+    int taps = shape.window().kernelH() * shape.window().kernelW();
     for (int oc = 0; oc < shape.oc(); oc++) {
       for (int c = 0; c < shape.c(); c++) {
-        long panel = to + 4L * ROWS * (c / ROWS) * depth + 4L * (c % ROWS);
-        long row = from + 4L * (oc * shape.c() + c) * taps;
+        long source = from + 4L * (oc * shape.c() + c) * taps;
+        long target = to + 4L * (c * shape.oc() + oc) * taps;
         for (int tap = 0; tap < taps; tap++) {
-          int source = turned ? taps - 1 - tap : tap;
-          Raw.putFloat(panel + 4L * ROWS * (oc * taps + tap), Raw.getFloat(row + 4L * source));
+          Raw.putFloat(
+              target + 4L * tap, Raw.getFloat(source + 4L * (turned ? taps - 1 - tap : tap)));
         }
       }
     }
@@ -95,7 +92,6 @@ public final class ConvInputGrad implements Kernel {
 
   @Override
   public String name() {
-    return (winograd == null ? "conv2d_input_grad_" : "conv2d_input_grad_winograd_")
-        + MicroKernel.chosen().name();
+    return "conv2d_input_grad_" + product.name() + MicroKernel.chosen().name();
   }
 }

@@ -65,6 +65,11 @@ record ConvShape(Window window, int n, int groups, int c, int h, int w, int oc, 
     return window.strideH() == 1 && window.strideW() == 1;
   }
 
+  /** Whether every output uses one pixel, which lies where the output does. */
+  boolean isPointwise() {
+    return isDense() && window.kernelH() == 1 && window.kernelW() == 1 && oh == h && ow == w;
+  }
+
   /** Bytes of one group of one image. */
   long imageBytes() {
     return 4L * c * h * w;

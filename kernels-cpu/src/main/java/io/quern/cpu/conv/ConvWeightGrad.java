@@ -43,7 +43,7 @@ public final class ConvWeightGrad implements Kernel {
             grad.window(), grad.groups(), key.shape(0), key.output().shape(), key.shape(1));
     WinogradTiles tiles = WinogradTiles.of(shape);
     this.winograd = tiles == null ? null : new WinogradWeightGrad(tiles);
-    this.plane = Plane.forward(shape);
+    this.plane = Plane.positions(shape);
     this.paddedOc = (shape.oc() + width - 1) / width * width;
     this.paddedDepth = (shape.depth() + ROWS - 1) / ROWS * ROWS;
     long room = PARTIAL_BYTES / Math.max(1, shape.weightBytes());
@@ -91,12 +91,17 @@ public final class ConvWeightGrad implements Kernel {
     long turnedBytes = 4L * positions * paddedOc; // whole vectors, so that what follows is aligned
     HostMemory.Block memory =
         HostMemory.shared()
-            .allocate(turnedBytes + Transpose.SCRATCH + plane.bytes() + 4L * positions);
+            .allocate(
+                turnedBytes
+                    + Transpose.SCRATCH
+                    + plane.bytes()
+                    + 4L * positions
+                    + MicroKernel.TABLE);
     long turned = memory.address();
     long scratch = turned + turnedBytes;
     long filled = scratch + Transpose.SCRATCH;
-    long rows = filled + plane.bytes();
-    Packing.rowOffsets(rows, positions, 4L * width);
+    long steps = filled + plane.bytes();
+    Packing.offsets(steps, positions, 4);
     Raw.zero(turned, turnedBytes);
     long partial = call.kept(0) + (long) (group * parts + part) * partialBytes();
     int from = (int) ((long) shape.n() * part / parts);
@@ -112,7 +117,7 @@ public final class ConvWeightGrad implements Kernel {
         pixels = filled;
       }
       turn(call.address(1) + index * shape.outputBytes(), turned, scratch);
-      multiply(pixels, turned, rows, partial, image > from);
+      multiply(pixels, turned, steps, partial, image > from);
     }
     HostMemory.shared().free(memory);
   }
@@ -137,21 +142,19 @@ public final class ConvWeightGrad implements Kernel {
     }
   }
 
-  private void multiply(long pixels, long turned, long rows, long partial, boolean accumulate) {
+  private void multiply(long pixels, long turned, long steps, long partial, boolean accumulate) {
     long positions = plane.positions();
+    long table = steps + 4 * positions;
     for (int oc = 0; oc < paddedOc; oc += width) {
-      long block = turned + 4 * positions * oc;
       for (int t = 0; t < shape.depth(); t += ROWS) {
+        for (int i = 0; i < ROWS; i++) {
+          Raw.putLong(table + 8L * i, pixels + offset(t + i));
+        }
         micro.tile(
-            pixels + offset(t),
-            pixels + offset(t + 1),
-            pixels + offset(t + 2),
-            pixels + offset(t + 3),
-            pixels + offset(t + 4),
-            pixels + offset(t + 5),
-            4,
-            block,
-            rows,
+            table,
+            steps,
+            turned + 4 * positions * oc,
+            4L * width,
             positions,
             partial + 4L * (t * paddedOc + oc),
             4L * paddedOc,

@@ -6,13 +6,13 @@ import io.quern.runtime.Raw;
 import java.lang.foreign.Arena;
 
 /**
- * How the micro-kernel sees the image of a convolution: as a matrix of {@link #depth} rows whose
- * columns are output positions. Row t starts {@code offsets[t]} bytes into the image, and a
- * position is {@link #pitch} times its output row plus its output column.
+ * How the micro-kernel sees the image of a convolution: as a matrix with a row for each weight (c,
+ * kh, kw), which starts {@code offsets} bytes into the image, and a column for each position,
+ * {@link #pitch} times its row plus its column.
  *
- * <p>A dense convolution reads the image, padded with zeros, in place: the rows overlap, and the
- * positions after the last column of an output row are computed for nothing. Any other is unfolded
- * to a matrix first (im2col), so its rows are apart.
+ * <p>The image is read in place, padded with zeros where needed, so the rows overlap; for outputs
+ * that are neighbours when their pixels are, the positions after the last column of an output row
+ * are computed for nothing. Otherwise the gradient of the weights unfolds it to a matrix (im2col).
  */
 final class Plane {
   private static final EverySecond EVERY_SECOND = EverySecond.chosen();
@@ -35,42 +35,33 @@ final class Plane {
     /** A copy with zeros around each channel. */
     PAD,
     /** Rows of the matrix one by one. */
-    UNFOLD,
-    /** As UNFOLD, for the gradient: the window's positions that an input pixel takes part in. */
-    UNFOLD_TRANSPOSED
+    UNFOLD
   }
 
-  private Plane(
-      ConvShape shape, Fill fill, int depth, int rows, int columns, int pitch, long[] rowOffsets) {
+  private Plane(ConvShape shape, Fill fill, int pitch, long[] rowOffsets) {
     this.shape = shape;
     this.fill = fill;
-    this.depth = depth;
-    this.rows = rows;
-    this.columns = columns;
+    this.depth = shape.depth();
+    this.rows = shape.oh();
+    this.columns = shape.ow();
     this.pitch = pitch;
     Window window = shape.window();
     this.paddedH = shape.h() + window.padTop() + window.padBottom();
     this.paddedW = shape.w() + window.padLeft() + window.padRight();
-    // A tile that is wider than the plane reaches beyond its end.
-    long slack = 4L * MicroKernel.chosen().columns();
     this.bytes =
-        slack
-            + switch (fill) {
-              case NONE -> 0;
-              case PAD -> 4L * shape.c() * paddedH * paddedW;
-              case UNFOLD, UNFOLD_TRANSPOSED -> 4L * depth * rows * columns;
-            };
+        switch (fill) {
+          case NONE -> 0;
+          case PAD -> 4L * shape.c() * paddedH * paddedW;
+          case UNFOLD -> 4L * depth * rows * columns;
+        };
     this.offsets = owner.allocate(4L * Math.max(1, depth), 64).address();
     for (int t = 0; t < depth; t++) {
       Raw.putInt(offsets + 4L * t, Math.toIntExact(rowOffsets[t]));
     }
   }
 
-  /** The plane of a convolution's forward pass. */
-  static Plane forward(ConvShape shape) {
-    if (!shape.isDense()) {
-      return unfolded(shape, Fill.UNFOLD, shape.depth(), shape.oh(), shape.ow());
-    }
+  /** The padded image, whose rows are {@link #pitch} pixels apart, for windows of any stride. */
+  static Plane padded(ConvShape shape) {
     Window window = shape.window();
     int paddedH = shape.h() + window.padTop() + window.padBottom();
     int paddedW = shape.w() + window.padLeft() + window.padRight();
@@ -84,25 +75,20 @@ final class Plane {
         }
       }
     }
-    boolean narrow = (shape.oh() - 1) * paddedW + shape.ow() < MicroKernel.chosen().columns();
-    boolean padded = narrow || paddedH != shape.h() || paddedW != shape.w();
-    return new Plane(
-        shape, padded ? Fill.PAD : Fill.NONE, t, shape.oh(), shape.ow(), paddedW, offsets);
+    boolean padded = paddedH != shape.h() || paddedW != shape.w();
+    return new Plane(shape, padded ? Fill.PAD : Fill.NONE, paddedW, offsets);
   }
 
-  /** The plane over the output's gradient for the gradient of the images. */
-  static Plane inputGrad(ConvShape shape) {
-    Window window = shape.window();
-    int depth = shape.oc() * window.kernelH() * window.kernelW();
-    return unfolded(shape, Fill.UNFOLD_TRANSPOSED, depth, shape.h(), shape.w());
-  }
-
-  private static Plane unfolded(ConvShape shape, Fill fill, int depth, int rows, int columns) {
-    long[] offsets = new long[depth];
-    for (int t = 0; t < depth; t++) {
-      offsets[t] = 4L * t * rows * columns;
+  /** The matrix of all positions, in place where neighbouring outputs use neighbouring pixels. */
+  static Plane positions(ConvShape shape) {
+    if (shape.isDense()) {
+      return padded(shape);
     }
-    return new Plane(shape, fill, depth, rows, columns, columns, offsets);
+    long[] offsets = new long[shape.depth()];
+    for (int t = 0; t < offsets.length; t++) {
+      offsets[t] = 4L * t * shape.outputPixels();
+    }
+    return new Plane(shape, Fill.UNFOLD, shape.ow(), offsets);
   }
 
   /** Rows of the matrix. */
@@ -110,7 +96,7 @@ final class Plane {
     return depth;
   }
 
-  /** Positions from one output row to the next. */
+  /** Positions, or pixels, from one row to the next. */
   int pitch() {
     return pitch;
   }
@@ -135,7 +121,7 @@ final class Plane {
     return offsets;
   }
 
-  /** Bytes that {@link #fill} needs, a tile of slack included. */
+  /** Bytes that {@link #fill} needs. */
   long bytes() {
     return bytes;
   }
@@ -149,17 +135,19 @@ final class Plane {
   void fill(long image, long to) {
     switch (fill) {
       case NONE -> {}
-      case PAD -> pad(image, to);
+      case PAD -> pad(image, 0, shape.c(), to);
       case UNFOLD -> unfold(image, to);
-      case UNFOLD_TRANSPOSED -> unfoldTransposed(image, to);
     }
   }
 
-  private void pad(long image, long to) {
+  /** Copies some channels with zeros around them to their places in the padded image. */
+  void pad(long image, int first, int end, long to) {
     Window window = shape.window();
     MicroKernel micro = MicroKernel.chosen();
-    Raw.zero(to, bytes);
-    for (int c = 0; c < shape.c(); c++) {
+    long channel = 4L * paddedH * paddedW;
+    Raw.zero(to + first * channel, (end - first) * channel);
+    image += 4L * first * shape.inputPixels();
+    for (int c = first; c < end; c++) {
       for (int y = 0; y < shape.h(); y++) {
         long at = ((long) c * paddedH + y + window.padTop()) * paddedW + window.padLeft();
         micro.copyRow(image, to + 4 * at, shape.w(), 0);
@@ -210,31 +198,6 @@ final class Plane {
     }
     for (int i = 0; i < count; i++) {
       Raw.putFloat(to + 4L * i, Raw.getFloat(from + 4L * i * stride));
-    }
-  }
-
-  private void unfoldTransposed(long gradient, long to) {
-    Window window = shape.window();
-    for (int c = 0; c < shape.oc(); c++) {
-      long channel = gradient + 4L * c * shape.outputPixels();
-      for (int kh = 0; kh < window.kernelH(); kh++) {
-        for (int kw = 0; kw < window.kernelW(); kw++) {
-          int x0 = window.padLeft() - kw * window.dilationW();
-          for (int y = 0; y < shape.h(); y++) {
-            int sy = y + window.padTop() - kh * window.dilationH();
-            int oy = sy / window.strideH();
-            boolean inside = sy >= 0 && oy * window.strideH() == sy && oy < shape.oh();
-            long row = channel + 4L * oy * shape.ow();
-            for (int x = 0; x < shape.w(); x++) {
-              int sx = x + x0;
-              int ox = sx / window.strideW();
-              boolean hit = inside && sx >= 0 && ox * window.strideW() == sx && ox < shape.ow();
-              Raw.putFloat(to, hit ? Raw.getFloat(row + 4L * ox) : 0);
-              to += 4;
-            }
-          }
-        }
-      }
     }
   }
 }

@@ -6,8 +6,8 @@ import static io.quern.cpu.gemm.MicroKernel.ROWS;
 import io.quern.backend.Operands;
 import io.quern.cpu.Spare;
 import io.quern.cpu.gemm.MicroKernel;
+import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Packing;
-import io.quern.cpu.gemm.Transpose;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Workers;
 import java.util.Objects;
@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Bands of tiles that stay in the second-level cache go through all steps one after another.
  */
-final class WinogradProduct {
+final class WinogradProduct extends ConvProduct {
   private static final long BAND_BYTES = 3 << 18;
   private static final int LEAST_TILES = 24;
   private static final int MOST_TILES = 96;
@@ -32,25 +32,18 @@ final class WinogradProduct {
   private static final int WEIGHTS = 1;
   private static final int BIAS = 2;
   private static final int OUTPUTS = 3;
-  private static final int TRANSFORMED = 4;
-  private static final int OFFSETS = 5;
-
-  /** Input channels whose weights are transformed at once. */
-  private static final int BLOCK = 16;
+  private static final int OFFSETS = 4;
 
   private final MicroKernel micro = MicroKernel.chosen();
-  private final WinogradTransform transform = WinogradTransform.chosen();
-  private final Transpose transpose = Transpose.chosen();
   private final int width = micro.columns();
   private final WinogradTiles tiles;
   private final ConvShape shape;
-  private final boolean turned;
+  private final WinogradPacker packer;
   private final int panels;
   private final int band;
   private final long inputPoint;
   private final long outputPoint;
   private final Spare<Band> bands = new Spare<>(Band::new);
-  private final Workers.Task<Operands> transformWeights = this::transformWeights;
   private final Workers.Task<Operands> bandTask = this::band;
   private final Workers.Task<Band> transformInput = this::transformInput;
   private final Workers.Task<Band> multiply = this::multiply;
@@ -62,10 +55,11 @@ final class WinogradProduct {
    * @param turned whether weights lie as [c, oc, 3, 3] and each window is turned around, as for the
    *     gradient of the images of another convolution
    */
-  WinogradProduct(WinogradTiles tiles, boolean turned) {
+  WinogradProduct(WinogradTiles tiles, boolean turned, @Nullable Chain chain) {
+    super(chain);
     this.tiles = tiles;
     this.shape = tiles.shape();
-    this.turned = turned;
+    this.packer = new WinogradPacker(shape.oc(), shape.c(), turned);
     this.panels = (shape.oc() + width - 1) / width;
     long perTile = 4L * POINTS * (shape.c() + shape.oc());
     this.band = tiles.band(Math.clamp(BAND_BYTES / perTile, LEAST_TILES, MOST_TILES));
@@ -79,30 +73,26 @@ final class WinogradProduct {
     return 4L * panels * width;
   }
 
-  private long weightPoint() {
-    return WinogradTiles.pointBytes((long) panels * shape.c(), 4L * width);
+  @Override
+  String name() {
+    return "winograd_";
   }
 
-  /**
-   * Computes the outputs of all images.
-   *
-   * @param call keeps the addresses for the tasks
-   * @param bias address of one float per output channel, or 0
-   */
+  @Override
+  Packer packer() {
+    return packer;
+  }
+
+  @Override
   void run(Operands call, long images, long weights, long bias, long outputs) {
-    HostMemory memory = HostMemory.shared();
-    HostMemory.Block block = memory.allocate(POINTS * weightPoint() + 4L * shape.c());
+    HostMemory.Block offsets = HostMemory.shared().allocate(4L * shape.c());
     try {
-      long offsets = block.address() + POINTS * weightPoint();
-      Packing.rowOffsets(offsets, shape.c(), 4L * width);
+      Packing.offsets(offsets.address(), shape.c(), 4);
       call.keep(IMAGES, images);
       call.keep(WEIGHTS, weights);
       call.keep(BIAS, bias);
       call.keep(OUTPUTS, outputs);
-      call.keep(TRANSFORMED, block.address());
-      call.keep(OFFSETS, offsets);
-      int blocks = shape.c() / BLOCK;
-      Workers.shared().run(transformWeights, call, panels * blocks);
+      call.keep(OFFSETS, offsets.address());
       int bands = (tiles.rows() + band - 1) / band;
       if (bands >= 4) {
         Workers.shared().run(bandTask, call, bands);
@@ -112,7 +102,7 @@ final class WinogradProduct {
         }
       }
     } finally {
-      memory.free(block);
+      HostMemory.shared().free(offsets);
     }
   }
 
@@ -129,65 +119,12 @@ final class WinogradProduct {
       return (int) ((long) count * piece / pieces);
     }
 
+    Operands call() {
+      return Objects.requireNonNull(call);
+    }
+
     long kept(int slot) {
-      return Objects.requireNonNull(call).kept(slot);
-    }
-  }
-
-  private void transformWeights(Operands call, int chunk) {
-    int panel = chunk % panels;
-    int block = chunk / panels;
-    long row = 4L * width;
-    HostMemory.Block memory = HostMemory.shared().allocate(Transpose.SCRATCH + 27L * BLOCK * row);
-    long scratch = memory.address();
-    long columns = scratch + Transpose.SCRATCH;
-    long taps = columns + 18L * BLOCK * row;
-    int oc = panel * width;
-    int count = Math.min(width, shape.oc() - oc);
-    gather(call.kept(WEIGHTS), oc, count, block * BLOCK, taps, scratch);
-    long to = call.kept(TRANSFORMED) + (panel * (long) shape.c() + (long) block * BLOCK) * row;
-    long first = taps + (turned ? 8 : 0) * row;
-    long tap = turned ? -row : row;
-    for (int x = 0; x < 3; x++) {
-      long column = first + x * tap;
-      transform.weights(
-          column,
-          column + 3 * tap,
-          column + 6 * tap,
-          9 * row,
-          columns + x * row,
-          3 * row,
-          18 * row,
-          BLOCK,
-          row);
-    }
-    for (int i = 0; i < 6; i++) {
-      long from = columns + 3L * i * row;
-      transform.weights(
-          from,
-          from + row,
-          from + 2 * row,
-          18 * row,
-          to + 6L * i * weightPoint(),
-          weightPoint(),
-          row,
-          BLOCK,
-          row);
-    }
-    HostMemory.shared().free(memory);
-  }
-
-  /** Transposes weights to rows of taps (c, kh, kw) with a column for each output channel. */
-  private void gather(long weights, int oc, int count, int c, long to, long scratch) {
-    long row = 4L * width;
-    if (!turned) {
-      long from = weights + 36L * ((long) oc * shape.c() + c);
-      transpose.run(from, 36L * shape.c(), count, 9 * BLOCK, to, row, scratch);
-      return;
-    }
-    for (int i = 0; i < BLOCK; i++) {
-      long from = weights + 36L * ((long) (c + i) * shape.oc() + oc);
-      transpose.run(from, 36, count, 9, to + 9L * i * row, row, scratch);
+      return call().kept(slot);
     }
   }
 
@@ -227,7 +164,7 @@ final class WinogradProduct {
   private void multiply(Band band, int point) {
     multiply(
         band.inputs + point * inputPoint,
-        band.kept(TRANSFORMED) + point * weightPoint(),
+        band.kept(WEIGHTS) + point * packer.pointBytes(),
         band.kept(OFFSETS),
         band.products + point * outputPoint,
         (long) band.count * tiles.across());
@@ -236,25 +173,22 @@ final class WinogradProduct {
   private void multiply(long inputs, long weights, long offsets, long products, long count) {
     long row = 4L * shape.c();
     long panelBytes = 4L * width * shape.c();
+    HostMemory.Block table = HostMemory.shared().allocate(MicroKernel.TABLE);
     for (int panel = 0; panel < panels; panel++) {
       for (long tile = 0; tile < count; tile += ROWS) {
-        long from = inputs + tile * row;
+        MicroKernel.evenRows(table.address(), inputs + tile * row, row);
         micro.tile(
-            from,
-            from + row,
-            from + 2 * row,
-            from + 3 * row,
-            from + 4 * row,
-            from + 5 * row,
-            4,
-            weights + panel * panelBytes,
+            table.address(),
             offsets,
+            weights + panel * panelBytes,
+            4L * width,
             shape.c(),
             products + tile * outputTile() + 4L * panel * width,
             outputTile(),
             false);
       }
     }
+    HostMemory.shared().free(table);
   }
 
   private void transformOutput(Band band, int piece) {
@@ -268,7 +202,19 @@ final class WinogradProduct {
           band.kept(OUTPUTS),
           band.first + row,
           scratch.address());
+      finish(band, band.first + row);
     }
     HostMemory.shared().free(scratch);
+  }
+
+  /** Applies the chain to the outputs of a row of tiles. */
+  private void finish(Band band, int row) {
+    int image = row / tiles.down();
+    int y = row % tiles.down() * 4;
+    long first = (long) y * shape.ow();
+    long count = (long) Math.min(4, shape.oh() - y) * shape.ow();
+    long channel = 4L * shape.outputPixels();
+    long at = band.kept(OUTPUTS) + image * shape.outputBytes() + 4 * first;
+    finish(band.call(), (long) image * shape.oc(), shape.oc(), channel, first, count, at);
   }
 }

@@ -22,7 +22,7 @@ final class WinogradTiles {
 
   private static final int CHANNELS = 16;
 
-  /** Fewer tiles do not repay the transform of the weights. */
+  /** Images of fewer tiles do not repay the transform of the weights. */
   private static final int LEAST_TILES = 12;
 
   private static final int LARGEST = 1 << 28;
@@ -60,7 +60,7 @@ final class WinogradTiles {
       return null;
     }
     WinogradTiles tiles = new WinogradTiles(shape);
-    return tiles.rows() * (long) tiles.across >= LEAST_TILES ? tiles : null;
+    return tiles.down * (long) tiles.across >= LEAST_TILES ? tiles : null;
   }
 
   private static boolean isWhole(int channels) {

@@ -78,7 +78,7 @@ final class WinogradWeightGrad {
     HostMemory.Block block = memory.allocate((long) parts * POINTS * sumPoint + 4 * count);
     try {
       long offsets = block.address() + (long) parts * POINTS * sumPoint;
-      Packing.rowOffsets(offsets, count, inputTile);
+      Packing.offsets(offsets, count, gradientTile);
       call.keep(SUMS, block.address());
       call.keep(OFFSETS, offsets);
       if (parts >= 4) {
@@ -180,25 +180,22 @@ final class WinogradWeightGrad {
 
   private void multiply(
       long gradients, long inputs, long offsets, long count, long sums, boolean more) {
+    HostMemory.Block table = HostMemory.shared().allocate(MicroKernel.TABLE);
     for (long c = 0; c < inputTile; c += 4L * width) {
       for (int oc = 0; oc < shape.oc(); oc += ROWS) {
-        long from = gradients + 4L * oc;
+        MicroKernel.evenRows(table.address(), gradients + 4L * oc, 4);
         micro.tile(
-            from,
-            from + 4,
-            from + 8,
-            from + 12,
-            from + 16,
-            from + 20,
-            gradientTile,
-            inputs + c,
+            table.address(),
             offsets,
+            inputs + c,
+            inputTile,
             count,
             sums + oc * inputTile + c,
             inputTile,
             more);
       }
     }
+    HostMemory.shared().free(table);
   }
 
   private void sumParts(Operands call, int oc) {

@@ -1,6 +1,7 @@
 package io.quern.cpu.gemm;
 
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
+import static io.quern.cpu.gemm.MicroKernel.TABLE;
 
 import io.quern.backend.Operands;
 import io.quern.cpu.Spare;
@@ -20,8 +21,12 @@ import org.jspecify.annotations.Nullable;
  */
 public final class GemmF32 {
   private static final int BLOCK_M = 16 * ROWS;
-  private static final int BLOCK_K = 384;
+  private static final int BLOCK_K = 256;
+
+  /** Most panels of B in a task; fewer where that leaves threads without work. */
   private static final int PANELS_N = 8;
+
+  private static final int TASKS_PER_THREAD = 4;
   private static final long SLICE_M = 32L * BLOCK_M;
   private static final long SLICE_N = 4096;
 
@@ -53,6 +58,9 @@ public final class GemmF32 {
 
   private final boolean directB;
 
+  /** Whether B was packed by a {@link PanelPacker} before. */
+  private final boolean packedBefore;
+
   private final @Nullable GemvF32 gemv;
   private final @Nullable RowChain chain;
   private final Spare<Slice> slices = new Spare<>(Slice::new);
@@ -60,6 +68,7 @@ public final class GemmF32 {
   /**
    * Sizes of the product; rows and steps are strides in bytes.
    *
+   * @param packedBefore whether B was packed by {@link #packer} before
    * @param chain what is applied to the rows of C, if anything
    */
   public GemmF32(
@@ -71,8 +80,10 @@ public final class GemmF32 {
       long bRow,
       long bStep,
       long cRow,
+      boolean packedBefore,
       @Nullable RowChain chain) {
     this.chain = chain;
+    this.packedBefore = packedBefore;
     this.m = m;
     this.n = n;
     this.k = k;
@@ -85,9 +96,10 @@ public final class GemmF32 {
     this.directA =
         aStep == 4 && aRow % PAGE_PART != 0 && (4.0 * m * k <= NEAR_BYTES || panels <= FEW);
     this.directB =
-        bStep == 4
-            && bRow <= Integer.MAX_VALUE / BLOCK_K
+        !packedBefore
+            && bStep == 4
             && bRow >= 0
+            && bRow <= Integer.MAX_VALUE
             && (4.0 * k * n <= NEAR_BYTES || m <= FEW * ROWS);
     this.gemv = gemv();
   }
@@ -97,6 +109,9 @@ public final class GemmF32 {
    * among others, so one that would be folded in another order stays a product of matrices.
    */
   private @Nullable GemvF32 gemv() {
+    if (packedBefore) {
+      return null;
+    }
     if (m == 1 && n > 1 && bStep == 4) {
       return new GemvF32(n, k, false, bRow, aStep, depth());
     }
@@ -104,6 +119,11 @@ public final class GemmF32 {
       return new GemvF32(m, k, aStep == 4, aStep == 4 ? aRow : aStep, bRow, depth());
     }
     return null;
+  }
+
+  /** What packs B for products that find it packed, or null where B is better left as it is. */
+  @Nullable PanelPacker packer() {
+    return gemv != null ? null : new PanelPacker(1, 0, n, k, bRow, bStep);
   }
 
   /** Whether splitting one product over threads is worth it. */
@@ -178,7 +198,6 @@ public final class GemmF32 {
     private long packedA;
     private long packedB;
     private long offsets;
-    private long directOffsets;
     private long firstRow;
     private long firstColumn;
     private long row;
@@ -188,6 +207,7 @@ public final class GemmF32 {
     private long rows;
     private long columns;
     private long depth;
+    private int panelsPerTask;
     private boolean accumulate;
     private boolean last;
 
@@ -195,19 +215,16 @@ public final class GemmF32 {
       call = operands;
       firstRow = first;
       long bytesA = directA ? 0 : 4 * depth * roundUp(Math.min(m, SLICE_M), ROWS);
-      long panels = directB || packsLate() ? 1 : (Math.min(n, SLICE_N) + width - 1) / width;
+      long panels =
+          packedBefore || directB || packsLate() ? 1 : (Math.min(n, SLICE_N) + width - 1) / width;
       long toB = roundUp(bytesA, HostMemory.ALIGNMENT);
       long toOffsets = toB + roundUp(4 * depth * width * panels, HostMemory.ALIGNMENT);
-      HostMemory.Block block = HostMemory.shared().allocate(toOffsets + 8 * depth);
+      HostMemory.Block block = HostMemory.shared().allocate(toOffsets + 4 * depth);
       memory = block;
       packedA = block.address();
       packedB = packedA + toB;
       offsets = packedA + toOffsets;
-      directOffsets = offsets + 4 * depth;
-      Packing.rowOffsets(offsets, depth, 4L * width);
-      if (directB) {
-        Packing.rowOffsets(directOffsets, depth, bRow);
-      }
+      Packing.offsets(offsets, depth, directA ? 4 : 4 * ROWS);
     }
 
     void close() {
@@ -219,7 +236,7 @@ public final class GemmF32 {
     void set(long aBase, long bBase, long cBase, long i, long j, long t) {
       depth = Math.min(depth(), k - t);
       a = aBase + i * aRow + t * aStep;
-      b = bBase + t * bRow + j * bStep;
+      b = packedBefore ? bBase + 4 * (j * k + t * width) : bBase + t * bRow + j * bStep;
       c = cBase + i * cRow + 4 * j;
       rows = Math.min(SLICE_M, m - i);
       columns = Math.min(SLICE_N, n - j);
@@ -230,26 +247,39 @@ public final class GemmF32 {
     }
 
     void run(boolean packB) {
-      int panels = (int) ((columns + width - 1) / width);
-      int blocks = (int) ((rows + BLOCK_M - 1) / BLOCK_M);
-      int groups = (panels + PANELS_N - 1) / PANELS_N;
       int packs = packsOfA() + (packB && !packsLate() ? packsOfB() : 0);
       if (rows * columns * depth < PARALLEL_WORK) {
+        panelsPerTask = PANELS_N;
         for (int chunk = 0; chunk < packs; chunk++) {
           pack(chunk);
         }
-        for (int chunk = 0; chunk < blocks * groups; chunk++) {
+        for (int chunk = 0; chunk < tasks(); chunk++) {
           multiply(chunk);
         }
         return;
       }
-      Workers.shared().run(Slice::pack, this, packs);
-      Workers.shared().run(Slice::multiply, this, blocks * groups);
+      Workers workers = Workers.shared();
+      int wanted = workers.threads() == 1 ? 1 : TASKS_PER_THREAD * workers.threads();
+      panelsPerTask = Math.clamp((long) blocks() * panels() / wanted, 1, PANELS_N);
+      workers.run(Slice::pack, this, packs);
+      workers.run(Slice::multiply, this, tasks());
+    }
+
+    private int blocks() {
+      return (int) ((rows + BLOCK_M - 1) / BLOCK_M);
+    }
+
+    private int panels() {
+      return (int) ((columns + width - 1) / width);
+    }
+
+    private int tasks() {
+      return blocks() * ((panels() + panelsPerTask - 1) / panelsPerTask);
     }
 
     /** Whether each panel of B is used by one block of rows only, and packed just before. */
     private boolean packsLate() {
-      return !directB && m <= BLOCK_M;
+      return !packedBefore && !directB && m <= BLOCK_M;
     }
 
     private int packsOfA() {
@@ -258,6 +288,9 @@ public final class GemmF32 {
 
     /** Groups of panels; in place, only one that is narrower than a tile is packed. */
     private int packsOfB() {
+      if (packedBefore) {
+        return 0;
+      }
       if (directB) {
         return columns % width == 0 ? 0 : 1;
       }
@@ -291,29 +324,32 @@ public final class GemmF32 {
     }
 
     private void multiply(int chunk) {
-      int blocks = (int) ((rows + BLOCK_M - 1) / BLOCK_M);
-      long i0 = (long) (chunk % blocks) * BLOCK_M;
-      long j0 = (long) (chunk / blocks) * PANELS_N * width;
+      long i0 = (long) (chunk % blocks()) * BLOCK_M;
+      long j0 = (long) (chunk / blocks()) * panelsPerTask * width;
       long i1 = Math.min(rows, i0 + BLOCK_M);
-      long j1 = Math.min(columns, j0 + (long) PANELS_N * width);
-      HostMemory.Block edge = null;
+      long j1 = Math.min(columns, j0 + (long) panelsPerTask * width);
+      HostMemory.Block scratch = HostMemory.shared().allocate(TABLE + 4L * ROWS * width);
+      long table = scratch.address();
       HostMemory.Block late =
           packsLate() ? HostMemory.shared().allocate(Transpose.SCRATCH + 4 * depth * width) : null;
       for (long j = j0; j < j1; j += width) {
         boolean direct = directB && j + width <= columns;
         long panelB = direct ? b + 4 * j : directB ? packedB : packedB + 4 * j * depth;
+        if (packedBefore) {
+          panelB = b + 4 * j * k;
+        }
         if (late != null) {
           panelB = late.address() + Transpose.SCRATCH;
           packB(j, Math.min(width, j1 - j), panelB, late.address());
         }
-        long table = direct ? directOffsets : offsets;
+        long panelRow = direct ? bRow : 4L * width;
         for (long i = i0; i < i1; i += ROWS) {
+          rowsOfA(i, table);
           long tile = c + i * cRow + 4 * j;
           if (i + ROWS <= i1 && j + width <= j1) {
-            tile(i, panelB, table, tile, cRow);
+            micro.tile(table, offsets, panelB, panelRow, depth, tile, cRow, accumulate);
           } else {
-            edge = edge != null ? edge : HostMemory.shared().allocate(4L * ROWS * width);
-            edgeTile(i, panelB, table, tile, i1 - i, j1 - j, edge.address());
+            edgeTile(table, panelB, panelRow, tile, i1 - i, j1 - j);
           }
         }
       }
@@ -321,40 +357,29 @@ public final class GemmF32 {
         applyChain(
             Objects.requireNonNull(call), row, i0, i1, firstColumn + j0, j1 - j0, c + 4 * j0);
       }
-      if (edge != null) {
-        HostMemory.shared().free(edge);
-      }
+      HostMemory.shared().free(scratch);
       if (late != null) {
         HostMemory.shared().free(late);
       }
     }
 
-    private void tile(long i, long panelB, long table, long tile, long tileRow) {
-      long panelA = packedA + 4 * i * depth;
-      micro.tile(
-          directA ? rowA(i) : panelA,
-          directA ? rowA(i + 1) : panelA + 4,
-          directA ? rowA(i + 2) : panelA + 8,
-          directA ? rowA(i + 3) : panelA + 12,
-          directA ? rowA(i + 4) : panelA + 16,
-          directA ? rowA(i + 5) : panelA + 20,
-          directA ? 4 : 4 * ROWS,
-          panelB,
-          table,
-          depth,
-          tile,
-          tileRow,
-          accumulate);
-    }
-
-    /** A row of A in place; rows beyond the last repeat it and are not used. */
-    private long rowA(long i) {
-      return a + Math.min(i, rows - 1) * aRow;
+    /** Fills the table; rows of A in place beyond the last repeat it and are not used. */
+    private void rowsOfA(long i, long table) {
+      if (!directA) {
+        MicroKernel.evenRows(table, packedA + 4 * i * depth, 4);
+      } else if (i + ROWS <= rows) {
+        MicroKernel.evenRows(table, a + i * aRow, aRow);
+      } else {
+        for (int r = 0; r < ROWS; r++) {
+          Raw.putLong(table + 8L * r, a + Math.min(i + r, rows - 1) * aRow);
+        }
+      }
     }
 
     /** A tile that hangs over the edge of C is computed aside. */
     private void edgeTile(
-        long i, long panelB, long table, long tile, long rowsLeft, long columnsLeft, long aside) {
+        long table, long panelB, long panelRow, long tile, long rowsLeft, long columnsLeft) {
+      long aside = table + TABLE;
       long asideRow = 4L * width;
       int present = (int) Math.min(ROWS, rowsLeft);
       long count = Math.min(width, columnsLeft);
@@ -364,7 +389,7 @@ public final class GemmF32 {
           Raw.copy(tile + r * cRow, aside + r * asideRow, 4 * count);
         }
       }
-      tile(i, panelB, table, aside, asideRow);
+      micro.tile(table, offsets, panelB, panelRow, depth, aside, asideRow, accumulate);
       for (int r = 0; r < present; r++) {
         Raw.copy(aside + r * asideRow, tile + r * cRow, 4 * count);
       }

@@ -11,12 +11,15 @@ import io.quern.op.MatMul;
 import io.quern.op.Op;
 import io.quern.op.ScalarProgram;
 import io.quern.runtime.Workers;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** MatMul of float tensors of any strides; broadcast batches, one product after another. */
 public final class MatMulKernel implements Kernel {
   private static final long MOST_CHUNKS = 1 << 16;
 
+  private final KernelKey key;
+  private final boolean packedBefore;
   private final GemmF32 gemm;
   private final long batches;
   private final long perChunk;
@@ -28,7 +31,9 @@ public final class MatMulKernel implements Kernel {
   private final @Nullable RowChain chain;
   private final Workers.Task<Operands> task = this::products;
 
-  private MatMulKernel(KernelKey key, @Nullable RowChain chain) {
+  private MatMulKernel(KernelKey key, @Nullable RowChain chain, boolean packedBefore) {
+    this.key = key;
+    this.packedBefore = packedBefore;
     Layout a = key.layout(0);
     Layout b = key.layout(1);
     Layout c = key.output();
@@ -44,6 +49,7 @@ public final class MatMulKernel implements Kernel {
             4 * b.stride(-2),
             4 * b.stride(-1),
             4 * n,
+            packedBefore,
             chain);
     this.cBatch = 4 * m * n;
     this.rows = m;
@@ -57,7 +63,9 @@ public final class MatMulKernel implements Kernel {
 
   /** The kernel for {@code key}, or null when it is not all F32. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32) && key.op() instanceof MatMul ? new MatMulKernel(key, null) : null;
+    return key.all(DType.F32) && key.op() instanceof MatMul
+        ? new MatMulKernel(key, null, false)
+        : null;
   }
 
   /** The kernel for a product with an epilogue, or null when an operand does not fit. */
@@ -72,7 +80,7 @@ public final class MatMulKernel implements Kernel {
       extras[i] = key.layout(operands + i);
     }
     RowChain chain = RowChain.of(program, extras, key.output().shape(), 1);
-    return chain == null ? null : new MatMulKernel(key, chain);
+    return chain == null ? null : new MatMulKernel(key, chain, false);
   }
 
   /** Bytes from one of an operand's matrices to the next along each of the output's batch axes. */
@@ -122,6 +130,16 @@ public final class MatMulKernel implements Kernel {
           operands,
           batch * rows);
     }
+  }
+
+  /** One matrix B for all products is packed once. */
+  @Override
+  public @Nullable Prepared prepared() {
+    boolean single = Arrays.stream(bStrides).allMatch(stride -> stride == 0);
+    PanelPacker packer = packedBefore || !single || batches == 0 ? null : gemm.packer();
+    return packer == null
+        ? null
+        : new Prepared(1, packer.bytes(), packer, new MatMulKernel(key, chain, true));
   }
 
   @Override

@@ -2,15 +2,19 @@ package io.quern.cpu.gemm;
 
 import io.quern.cpu.Twins;
 import io.quern.cpu.VectorTier;
+import io.quern.runtime.Raw;
 
 /**
- * The innermost loop of matrix products and convolutions: a tile of {@value #ROWS} rows by {@link
+ * The innermost loop of matrix products and convolutions: a tile of {@link #ROWS} rows by {@link
  * #columns()} columns of C, accumulated over k in ascending order by fused multiply-adds. The bits
  * of an element depend on nothing but its own products, so all implementations agree.
  */
 public abstract class MicroKernel {
-  /** Rows of a tile. */
-  public static final int ROWS = 6;
+  /** Rows of a tile: its sums, two vectors a row, fill most of the 32 or 16 vector registers. */
+  public static final int ROWS = VectorTier.chosen().bits() == 512 ? 8 : 6;
+
+  /** Bytes of a table of row addresses. */
+  public static final long TABLE = 8L * ROWS;
 
   private static final int SCALAR_COLUMNS = 64;
 
@@ -22,7 +26,7 @@ public abstract class MicroKernel {
       if (!VectorTier.chosen().isVector()) {
         return new ScalarMicroKernel(SCALAR_COLUMNS);
       }
-      return Twins.warms() ? new WarmingMicroKernel() : new VectorMicroKernel();
+      return Twins.warms() ? new WarmingMicroKernel() : VectorMicroKernel.create();
     }
   }
 
@@ -43,27 +47,24 @@ public abstract class MicroKernel {
   public abstract String name();
 
   /**
-   * Computes one tile. Row {@code i} of A is read at {@code a_i + t * step}, row {@code t} of B,
-   * {@link #columns()} floats, at {@code b + offsets[t]}; {@code offsets} is the address of k ints.
+   * Computes one tile. Element {@code t} of row {@code i} of A is read at {@code rows[i] +
+   * offsets[t]}, row {@code t} of B, {@link #columns()} floats, at {@code b + t * bRow}.
    *
-   * @param step bytes from an element of A to the next of its row
+   * @param rows address of a table of {@link #ROWS} addresses
+   * @param offsets address of a table of k ints, offsets in bytes, not negative
+   * @param bRow not negative and less than 2^31
    * @param c address of the tile, {@code cRow} bytes from row to row
    * @param accumulate whether the sums are added to the tile's present content
    */
   public abstract void tile(
-      long a0,
-      long a1,
-      long a2,
-      long a3,
-      long a4,
-      long a5,
-      long step,
-      long b,
-      long offsets,
-      long k,
-      long c,
-      long cRow,
-      boolean accumulate);
+      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate);
+
+  /** Fills a table of rows that lie {@code row} bytes apart. */
+  public static void evenRows(long table, long first, long row) {
+    for (int i = 0; i < ROWS; i++) {
+      Raw.putLong(table + 8L * i, first + i * row);
+    }
+  }
 
   /** Fills the rows of a tile, {@code cRow} bytes apart, with a float each from {@code values}. */
   public abstract void fill(long values, long c, long cRow);

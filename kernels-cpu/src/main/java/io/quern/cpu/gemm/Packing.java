@@ -11,7 +11,7 @@ public final class Packing {
   private Packing() {}
 
   /**
-   * Packs rows of A into panels of {@value MicroKernel#ROWS}: element (i, t) of a panel lies at
+   * Packs rows of A into panels of {@link MicroKernel#ROWS}: element (i, t) of a panel lies at
    * {@code to + (t * ROWS + i) * 4}. Missing rows of the last panel are zero.
    *
    * @param row bytes from a row of A to the next
@@ -33,27 +33,34 @@ public final class Packing {
   }
 
   private static void packPanelA(long from, long row, long step, long k, long to) {
+    if (row == 4) {
+      for (long t = 0; t < k; t++) {
+        Raw.copy(from, to, 4L * ROWS);
+        from += step;
+        to += 4L * ROWS;
+      }
+      return;
+    }
+    for (int r = 0; r < ROWS; r += 2) {
+      packPairA(from + r * row, from + (r + 1) * row, step, k, to + 4L * r);
+    }
+  }
+
+  private static void packPairA(long from0, long from1, long step, long k, long to) {
     for (long t = 0; t < k; t++) {
-      float x0 = Raw.getFloat(from);
-      float x1 = Raw.getFloat(from + row);
-      float x2 = Raw.getFloat(from + 2 * row);
-      float x3 = Raw.getFloat(from + 3 * row);
-      float x4 = Raw.getFloat(from + 4 * row);
-      float x5 = Raw.getFloat(from + 5 * row);
+      float x0 = Raw.getFloat(from0);
+      float x1 = Raw.getFloat(from1);
       Raw.putFloat(to, x0);
       Raw.putFloat(to + 4, x1);
-      Raw.putFloat(to + 8, x2);
-      Raw.putFloat(to + 12, x3);
-      Raw.putFloat(to + 16, x4);
-      Raw.putFloat(to + 20, x5);
-      from += step;
-      to += 4 * ROWS;
+      from0 += step;
+      from1 += step;
+      to += 4L * ROWS;
     }
   }
 
   private static void packRowA(long from, long step, long k, long to) {
     for (long t = 0; t < k; t++) {
-      Raw.putFloat(to + 4 * ROWS * t, Raw.getFloat(from + step * t));
+      Raw.putFloat(to + 4L * ROWS * t, Raw.getFloat(from + step * t));
     }
   }
 
@@ -97,10 +104,10 @@ public final class Packing {
     }
   }
 
-  /** Fills a table of {@code k} byte offsets, {@code row} bytes apart. */
-  public static void rowOffsets(long table, long k, long row) {
+  /** Fills a table of {@code k} offsets, {@code step} bytes apart. */
+  public static void offsets(long table, long k, long step) {
     for (long t = 0; t < k; t++) {
-      Raw.putInt(table + 4 * t, Math.toIntExact(t * row));
+      Raw.putInt(table + 4 * t, Math.toIntExact(t * step));
     }
   }
 }

@@ -21,57 +21,46 @@ final class ScalarMicroKernel extends MicroKernel {
 
   @Override
   public String name() {
-    return "gemm_f32_6x" + columns + "_scalar";
+    return "gemm_f32_" + ROWS + "x" + columns + "_scalar";
   }
 
   @Override
   public void tile(
-      long a0,
-      long a1,
-      long a2,
-      long a3,
-      long a4,
-      long a5,
-      long step,
-      long b,
-      long offsets,
-      long k,
-      long c,
-      long cRow,
-      boolean accumulate) {
+      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate) {
     float[] sums = new float[columns];
-    row(a0, step, b, offsets, k, c, accumulate, sums);
-    if (a1 == a0) {
-      return; // the only row; the others repeat it and are not used
+    long first = Raw.getLong(rows);
+    for (int i = 0; i < ROWS; i++) {
+      long row = Raw.getLong(rows + 8L * i);
+      if (i > 0 && row == first) {
+        return; // the only row; the others repeat it and are not used
+      }
+      row(row, offsets, b, bRow, k, c + i * cRow, accumulate, sums);
     }
-    row(a1, step, b, offsets, k, c + cRow, accumulate, sums);
-    row(a2, step, b, offsets, k, c + 2 * cRow, accumulate, sums);
-    row(a3, step, b, offsets, k, c + 3 * cRow, accumulate, sums);
-    row(a4, step, b, offsets, k, c + 4 * cRow, accumulate, sums);
-    row(a5, step, b, offsets, k, c + 5 * cRow, accumulate, sums);
   }
 
   private void row(
-      long a, long step, long b, long offsets, long k, long c, boolean accumulate, float[] sums) {
+      long a, long offsets, long b, long bRow, long k, long c, boolean accumulate, float[] sums) {
     for (int j = 0; j < columns; j++) {
       sums[j] = 0;
     }
     long t = 0;
     for (; t + 4 <= k; t += 4) {
-      long at = a + t * step;
+      long at = offsets + 4 * t;
       four(
           sums,
-          Raw.getFloat(at),
-          Raw.getFloat(at + step),
-          Raw.getFloat(at + 2 * step),
-          Raw.getFloat(at + 3 * step),
-          b + Raw.getInt(offsets + 4 * t),
-          b + Raw.getInt(offsets + 4 * t + 4),
-          b + Raw.getInt(offsets + 4 * t + 8),
-          b + Raw.getInt(offsets + 4 * t + 12));
+          Raw.getFloat(a + Raw.getInt(at)),
+          Raw.getFloat(a + Raw.getInt(at + 4)),
+          Raw.getFloat(a + Raw.getInt(at + 8)),
+          Raw.getFloat(a + Raw.getInt(at + 12)),
+          b,
+          b + bRow,
+          b + 2 * bRow,
+          b + 3 * bRow);
+      b += 4 * bRow;
     }
     for (; t < k; t++) {
-      one(sums, Raw.getFloat(a + t * step), b + Raw.getInt(offsets + 4 * t));
+      one(sums, Raw.getFloat(a + Raw.getInt(offsets + 4 * t)), b);
+      b += bRow;
     }
     for (int j = 0; j < columns; j++) {
       Raw.putFloat(c + 4L * j, accumulate ? Raw.getFloat(c + 4L * j) + sums[j] : sums[j]);

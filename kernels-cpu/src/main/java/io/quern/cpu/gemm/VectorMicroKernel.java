@@ -7,11 +7,22 @@ import static io.quern.runtime.Raw.ALL;
 import static io.quern.runtime.Raw.FLOAT;
 import static io.quern.runtime.Raw.ORDER;
 
-import io.quern.runtime.Raw;
+import io.quern.cpu.CompilerAdvice;
 import jdk.incubator.vector.FloatVector;
 
-/** Six rows by two vectors: twelve accumulators hide the latency of the multiply-adds. */
-final class VectorMicroKernel extends MicroKernel {
+/** Tiles of two vectors a row: what does not depend on the number of rows. */
+abstract class VectorMicroKernel extends MicroKernel {
+  /** What strides and offsets have no more bits than; the compiler then knows their range. */
+  static final long POSITIVE = Integer.MAX_VALUE;
+
+  /** The kernel for the number of registers, and for what the JVM can compile. */
+  static MicroKernel create() {
+    if (ROWS == 6) {
+      return new VectorMicroKernel6();
+    }
+    return CompilerAdvice.isGiven() ? new VectorMicroKernel8() : new VectorMicroKernel4();
+  }
+
   @Override
   public int columns() {
     return 2 * LANES;
@@ -19,99 +30,7 @@ final class VectorMicroKernel extends MicroKernel {
 
   @Override
   public String name() {
-    return "gemm_f32_6x" + 2 * LANES;
-  }
-
-  @Override
-  public void tile(
-      long a0,
-      long a1,
-      long a2,
-      long a3,
-      long a4,
-      long a5,
-      long step,
-      long b,
-      long offsets,
-      long k,
-      long c,
-      long cRow,
-      boolean accumulate) {
-    long c1 = c + cRow;
-    long c2 = c1 + cRow;
-    long c3 = c2 + cRow;
-    long c4 = c3 + cRow;
-    long c5 = c4 + cRow;
-    FloatVector s00 = FloatVector.zero(F32);
-    FloatVector s01 = s00;
-    FloatVector s10 = s00;
-    FloatVector s11 = s00;
-    FloatVector s20 = s00;
-    FloatVector s21 = s00;
-    FloatVector s30 = s00;
-    FloatVector s31 = s00;
-    FloatVector s40 = s00;
-    FloatVector s41 = s00;
-    FloatVector s50 = s00;
-    FloatVector s51 = s00;
-    long at = 0;
-    for (long t = 0; t < k; t++) {
-      long row = b + Raw.getInt(offsets + 4 * t);
-      FloatVector b0 = FloatVector.fromMemorySegment(F32, ALL, row, ORDER);
-      FloatVector b1 = FloatVector.fromMemorySegment(F32, ALL, row + BYTES, ORDER);
-      FloatVector a = FloatVector.broadcast(F32, ALL.get(FLOAT, a0 + at));
-      s00 = a.fma(b0, s00);
-      s01 = a.fma(b1, s01);
-      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a1 + at));
-      s10 = a.fma(b0, s10);
-      s11 = a.fma(b1, s11);
-      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a2 + at));
-      s20 = a.fma(b0, s20);
-      s21 = a.fma(b1, s21);
-      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a3 + at));
-      s30 = a.fma(b0, s30);
-      s31 = a.fma(b1, s31);
-      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a4 + at));
-      s40 = a.fma(b0, s40);
-      s41 = a.fma(b1, s41);
-      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a5 + at));
-      s50 = a.fma(b0, s50);
-      s51 = a.fma(b1, s51);
-      at += step;
-    }
-    if (accumulate) {
-      s00.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
-      s01.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
-          .intoMemorySegment(ALL, c + BYTES, ORDER);
-      s10.add(FloatVector.fromMemorySegment(F32, ALL, c1, ORDER)).intoMemorySegment(ALL, c1, ORDER);
-      s11.add(FloatVector.fromMemorySegment(F32, ALL, c1 + BYTES, ORDER))
-          .intoMemorySegment(ALL, c1 + BYTES, ORDER);
-      s20.add(FloatVector.fromMemorySegment(F32, ALL, c2, ORDER)).intoMemorySegment(ALL, c2, ORDER);
-      s21.add(FloatVector.fromMemorySegment(F32, ALL, c2 + BYTES, ORDER))
-          .intoMemorySegment(ALL, c2 + BYTES, ORDER);
-      s30.add(FloatVector.fromMemorySegment(F32, ALL, c3, ORDER)).intoMemorySegment(ALL, c3, ORDER);
-      s31.add(FloatVector.fromMemorySegment(F32, ALL, c3 + BYTES, ORDER))
-          .intoMemorySegment(ALL, c3 + BYTES, ORDER);
-      s40.add(FloatVector.fromMemorySegment(F32, ALL, c4, ORDER)).intoMemorySegment(ALL, c4, ORDER);
-      s41.add(FloatVector.fromMemorySegment(F32, ALL, c4 + BYTES, ORDER))
-          .intoMemorySegment(ALL, c4 + BYTES, ORDER);
-      s50.add(FloatVector.fromMemorySegment(F32, ALL, c5, ORDER)).intoMemorySegment(ALL, c5, ORDER);
-      s51.add(FloatVector.fromMemorySegment(F32, ALL, c5 + BYTES, ORDER))
-          .intoMemorySegment(ALL, c5 + BYTES, ORDER);
-      return;
-    }
-    s00.intoMemorySegment(ALL, c, ORDER);
-    s01.intoMemorySegment(ALL, c + BYTES, ORDER);
-    s10.intoMemorySegment(ALL, c1, ORDER);
-    s11.intoMemorySegment(ALL, c1 + BYTES, ORDER);
-    s20.intoMemorySegment(ALL, c2, ORDER);
-    s21.intoMemorySegment(ALL, c2 + BYTES, ORDER);
-    s30.intoMemorySegment(ALL, c3, ORDER);
-    s31.intoMemorySegment(ALL, c3 + BYTES, ORDER);
-    s40.intoMemorySegment(ALL, c4, ORDER);
-    s41.intoMemorySegment(ALL, c4 + BYTES, ORDER);
-    s50.intoMemorySegment(ALL, c5, ORDER);
-    s51.intoMemorySegment(ALL, c5 + BYTES, ORDER);
+    return "gemm_f32_" + ROWS + "x" + 2 * LANES;
   }
 
   @Override

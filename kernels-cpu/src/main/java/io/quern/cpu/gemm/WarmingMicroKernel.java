@@ -4,6 +4,7 @@ import io.quern.backend.Operands;
 import io.quern.cpu.Trial;
 import io.quern.cpu.Twins;
 import io.quern.cpu.VectorTier;
+import io.quern.runtime.Raw;
 
 /** The scalar twin with tiles of the vector kernel's size, and that one once it is compiled. */
 final class WarmingMicroKernel extends MicroKernel {
@@ -16,19 +17,22 @@ final class WarmingMicroKernel extends MicroKernel {
       Twins.ofKernel(
           "matrix products",
           () -> new ScalarMicroKernel(COLUMNS),
-          VectorMicroKernel::new,
+          VectorMicroKernel::create,
           kernel -> Trial.run(4, DEPTH * COLUMNS, operands -> tryOut(kernel, operands)));
 
   private static void tryOut(MicroKernel kernel, Operands o) {
     long a = o.address(0);
     long b = o.address(1);
     long c = o.address(2);
-    long offsets = o.address(3);
+    long rows = o.address(3);
+    long offsets = rows + TABLE;
     long row = 4L * COLUMNS;
-    Packing.rowOffsets(offsets, DEPTH, row);
+    Packing.offsets(offsets, DEPTH, 4L * ROWS);
+    evenRows(rows, a, 4);
     for (int i = 0; i < 2; i++) {
-      kernel.tile(a, a + 4, a + 8, a + 12, a + 16, a + 20, 24, b, offsets, DEPTH, c, row, i > 0);
+      kernel.tile(rows, offsets, b, row, DEPTH, c, row, i > 0);
     }
+    Raw.zero(rows, TABLE); // addresses differ from trial to trial
     kernel.fill(a, c + ROWS * row, row);
     kernel.copyRow(a, c + 2 * ROWS * row, COLUMNS + 3, 0.5f);
     kernel.packRows(a, row, 4, c + 2 * (ROWS + 1) * row);
@@ -46,25 +50,13 @@ final class WarmingMicroKernel extends MicroKernel {
 
   @Override
   public String name() {
-    return "gemm_f32_6x" + COLUMNS;
+    return "gemm_f32_" + ROWS + "x" + COLUMNS;
   }
 
   @Override
   public void tile(
-      long a0,
-      long a1,
-      long a2,
-      long a3,
-      long a4,
-      long a5,
-      long step,
-      long b,
-      long offsets,
-      long k,
-      long c,
-      long cRow,
-      boolean accumulate) {
-    twins.get().tile(a0, a1, a2, a3, a4, a5, step, b, offsets, k, c, cRow, accumulate);
+      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate) {
+    twins.get().tile(rows, offsets, b, bRow, k, c, cRow, accumulate);
   }
 
   @Override

@@ -1,0 +1,77 @@
+package io.quern.cpu.conv;
+
+import io.quern.backend.Operands;
+import io.quern.cpu.fused.RowChain;
+import io.quern.cpu.gemm.Packer;
+import io.quern.runtime.HostMemory;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A way to compute a convolution from packed weights: the forward pass, and the gradient of images
+ * where that is a convolution too. Immutable and thread-safe.
+ */
+abstract class ConvProduct {
+  private final @Nullable Chain chain;
+
+  /**
+   * What is applied to the outputs.
+   *
+   * @param firstExtra index of the chain's first further input among the operands
+   */
+  record Chain(RowChain rows, int firstExtra) {}
+
+  ConvProduct(@Nullable Chain chain) {
+    this.chain = chain;
+  }
+
+  /** The fastest way for a shape. It depends on the image's size but not on the batch's. */
+  static ConvProduct of(ConvShape shape, @Nullable Chain chain) {
+    WinogradTiles tiles = WinogradTiles.of(shape);
+    if (tiles != null) {
+      return new WinogradProduct(tiles, false, chain);
+    }
+    return PixelProduct.isBetter(shape)
+        ? new PixelProduct(shape, chain)
+        : new PatchProduct(Patches.forward(shape), shape.n(), shape.groups(), shape.oc(), chain);
+  }
+
+  /** Name of the algorithm, without that of the micro-kernel; empty for the plainest. */
+  abstract String name();
+
+  /** What packs the weights [groups * oc, c, kh, kw]. */
+  abstract Packer packer();
+
+  /**
+   * Computes the outputs of all images.
+   *
+   * @param call keeps the addresses for the tasks
+   * @param weights address of the packed weights
+   * @param bias address of one float per channel, or 0
+   */
+  abstract void run(Operands call, long images, long weights, long bias, long outputs);
+
+  /** Waits for the chain's fast loop. */
+  boolean warmUp() {
+    return chain == null || chain.rows.warmUp();
+  }
+
+  /**
+   * Applies the chain, if any, to a range of pixels of some channels.
+   *
+   * @param row number of the first channel among those of all images
+   * @param channel bytes from a channel to the next
+   * @param at address of the range in the first channel
+   */
+  final void finish(
+      Operands call, long row, int channels, long channel, long first, long count, long at) {
+    if (chain == null) {
+      return;
+    }
+    HostMemory.Block table = HostMemory.shared().allocate(chain.rows.tableBytes());
+    for (int i = 0; i < channels; i++) {
+      chain.rows.apply(
+          call, chain.firstExtra, row + i, first, count, at + i * channel, table.address());
+    }
+    HostMemory.shared().free(table);
+  }
+}

@@ -1,0 +1,128 @@
+package io.quern.cpu.conv;
+
+import static io.quern.cpu.conv.WinogradTiles.POINTS;
+
+import io.quern.backend.Operands;
+import io.quern.cpu.gemm.MicroKernel;
+import io.quern.cpu.gemm.Packer;
+import io.quern.cpu.gemm.Transpose;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.Workers;
+
+/** Transforms the weights of a 3x3 convolution and packs those of each point into panels. */
+final class WinogradPacker implements Packer {
+  private static final int FROM = 0;
+  private static final int TO = 1;
+
+  /** Input channels whose weights are transformed at once. */
+  private static final int BLOCK = 16;
+
+  private final WinogradTransform transform = WinogradTransform.chosen();
+  private final Transpose transpose = Transpose.chosen();
+  private final int width = MicroKernel.chosen().columns();
+  private final Weights weights;
+  private final int panels;
+  private final Workers.Task<Operands> task = this::transformWeights;
+
+  private record Weights(int oc, int c, boolean turned) {}
+
+  /**
+   * A packer of weights [oc, c, 3, 3].
+   *
+   * @param turned whether they lie as [c, oc, 3, 3] and each window is turned around, as for the
+   *     gradient of the images of another convolution
+   */
+  WinogradPacker(int oc, int c, boolean turned) {
+    this.weights = new Weights(oc, c, turned);
+    this.panels = (oc + width - 1) / width;
+  }
+
+  /** Bytes from the weights of a point to those of the next. */
+  long pointBytes() {
+    return WinogradTiles.pointBytes((long) panels * weights.c, 4L * width);
+  }
+
+  @Override
+  public long bytes() {
+    return POINTS * pointBytes();
+  }
+
+  @Override
+  public void pack(Operands call, long from, long to) {
+    call.keep(FROM, from);
+    call.keep(TO, to);
+    Workers.shared().run(task, call, panels * (weights.c / BLOCK));
+  }
+
+  private void transformWeights(Operands call, int chunk) {
+    int panel = chunk % panels;
+    int block = chunk / panels;
+    long row = 4L * width;
+    HostMemory.Block memory = HostMemory.shared().allocate(Transpose.SCRATCH + 27L * BLOCK * row);
+    long scratch = memory.address();
+    long columns = scratch + Transpose.SCRATCH;
+    long taps = columns + 18L * BLOCK * row;
+    int oc = panel * width;
+    int count = Math.min(width, weights.oc - oc);
+    gather(call.kept(FROM), oc, count, block * BLOCK, taps, scratch);
+    long to = call.kept(TO) + (panel * (long) weights.c + (long) block * BLOCK) * row;
+    long first = taps + (weights.turned ? 8 : 0) * row;
+    long tap = weights.turned ? -row : row;
+    for (int x = 0; x < 3; x++) {
+      long column = first + x * tap;
+      transform.weights(
+          column,
+          column + 3 * tap,
+          column + 6 * tap,
+          9 * row,
+          columns + x * row,
+          3 * row,
+          18 * row,
+          BLOCK,
+          row);
+    }
+    for (int i = 0; i < 6; i++) {
+      long from = columns + 3L * i * row;
+      transform.weights(
+          from,
+          from + row,
+          from + 2 * row,
+          18 * row,
+          to + 6L * i * pointBytes(),
+          pointBytes(),
+          row,
+          BLOCK,
+          row);
+    }
+    HostMemory.shared().free(memory);
+  }
+
+  /** Transposes weights to rows of taps (c, kh, kw) with a column for each output channel. */
+  private void gather(long taps, int oc, int count, int c, long to, long scratch) {
+    long row = 4L * width;
+    if (!weights.turned) {
+      long from = taps + 36L * ((long) oc * weights.c + c);
+      transpose.run(from, 36L * weights.c, count, 9 * BLOCK, to, row, scratch);
+      return;
+    }
+    for (int i = 0; i < BLOCK; i++) {
+      long from = taps + 36L * ((long) (c + i) * weights.oc + oc);
+      transpose.run(from, 36, count, 9, to + 9L * i * row, row, scratch);
+    }
+  }
+
+  @Override
+  public String name() {
+    return "pack_f32_winograd_" + width;
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof WinogradPacker packer && weights.equals(packer.weights);
+  }
+
+  @Override
+  public int hashCode() {
+    return weights.hashCode();
+  }
+}

@@ -1,0 +1,85 @@
+package io.quern.cpu.gemm;
+
+import io.quern.backend.Operands;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.Workers;
+
+/**
+ * Packs matrices B of k rows and n columns, one after another, into panels of the micro-kernel's
+ * width; element (t, j) of a panel lies {@code (t * width + j) * 4} bytes from its start.
+ */
+public final class PanelPacker implements Packer {
+  private static final int FROM = 0;
+  private static final int TO = 1;
+
+  private final MicroKernel micro = MicroKernel.chosen();
+  private final int width = micro.columns();
+  private final Matrices matrices;
+  private final Workers.Task<Operands> task = this::panel;
+
+  /**
+   * Where the matrices lie.
+   *
+   * @param stride bytes from a matrix to the next
+   * @param row bytes from a row to the next
+   * @param step bytes from an element to the next of its row
+   */
+  private record Matrices(int count, long stride, long n, long k, long row, long step) {}
+
+  /** A packer of {@code count} matrices; strides in bytes, {@code step} along a row. */
+  public PanelPacker(int count, long stride, long n, long k, long row, long step) {
+    this.matrices = new Matrices(count, stride, n, k, row, step);
+  }
+
+  /** Bytes of one packed matrix. */
+  public long matrixBytes() {
+    return 4L * width * matrices.k * panels();
+  }
+
+  private long panels() {
+    return (matrices.n + width - 1) / width;
+  }
+
+  @Override
+  public long bytes() {
+    return matrices.count * matrixBytes();
+  }
+
+  @Override
+  public void pack(Operands call, long from, long to) {
+    call.keep(FROM, from);
+    call.keep(TO, to);
+    Workers.shared().run(task, call, Math.toIntExact(matrices.count * panels()));
+  }
+
+  private void panel(Operands call, int chunk) {
+    long matrix = chunk / panels();
+    long j = chunk % panels() * width;
+    HostMemory.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
+    Packing.packB(
+        micro,
+        call.kept(FROM) + matrix * matrices.stride + j * matrices.step,
+        matrices.row,
+        matrices.step,
+        Math.min(width, matrices.n - j),
+        matrices.k,
+        call.kept(TO) + matrix * matrixBytes() + 4 * j * matrices.k,
+        scratch.address());
+    HostMemory.shared().free(scratch);
+  }
+
+  @Override
+  public String name() {
+    return "pack_f32_panels_" + width;
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof PanelPacker packer && matrices.equals(packer.matrices);
+  }
+
+  @Override
+  public int hashCode() {
+    return matrices.hashCode();
+  }
+}

@@ -1,0 +1,133 @@
+package io.quern.cpu.gemm;
+
+import static io.quern.cpu.Simd.BYTES;
+import static io.quern.cpu.Simd.F32;
+import static io.quern.runtime.Raw.ALL;
+import static io.quern.runtime.Raw.FLOAT;
+import static io.quern.runtime.Raw.ORDER;
+
+import io.quern.runtime.Raw;
+import jdk.incubator.vector.FloatVector;
+
+/** Eight rows: 16 sums hide the latency of the multiply-adds. */
+final class VectorMicroKernel8 extends VectorMicroKernel {
+  @Override
+  public void tile(
+      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate) {
+    long panel = Raw.inRange(b);
+    long panelRow = bRow & POSITIVE;
+    long table = Raw.inRange(offsets);
+    int depth = (int) k;
+    long a0 = Raw.inRange(Raw.getLong(rows));
+    long a1 = Raw.inRange(Raw.getLong(rows + 8));
+    long a2 = Raw.inRange(Raw.getLong(rows + 16));
+    long a3 = Raw.inRange(Raw.getLong(rows + 24));
+    long a4 = Raw.inRange(Raw.getLong(rows + 32));
+    long a5 = Raw.inRange(Raw.getLong(rows + 40));
+    long a6 = Raw.inRange(Raw.getLong(rows + 48));
+    long a7 = Raw.inRange(Raw.getLong(rows + 56));
+    FloatVector s00 = FloatVector.zero(F32);
+    FloatVector s01 = s00;
+    FloatVector s10 = s00;
+    FloatVector s11 = s00;
+    FloatVector s20 = s00;
+    FloatVector s21 = s00;
+    FloatVector s30 = s00;
+    FloatVector s31 = s00;
+    FloatVector s40 = s00;
+    FloatVector s41 = s00;
+    FloatVector s50 = s00;
+    FloatVector s51 = s00;
+    FloatVector s60 = s00;
+    FloatVector s61 = s00;
+    FloatVector s70 = s00;
+    FloatVector s71 = s00;
+    for (int t = 0; t < depth; t++) {
+      long at = Raw.getInt(table + 4L * t) & POSITIVE;
+      long row = panel + t * panelRow;
+      FloatVector b0 = FloatVector.fromMemorySegment(F32, ALL, row, ORDER);
+      FloatVector b1 = FloatVector.fromMemorySegment(F32, ALL, row + BYTES, ORDER);
+      FloatVector a = FloatVector.broadcast(F32, ALL.get(FLOAT, a0 + at));
+      s00 = a.fma(b0, s00);
+      s01 = a.fma(b1, s01);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a1 + at));
+      s10 = a.fma(b0, s10);
+      s11 = a.fma(b1, s11);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a2 + at));
+      s20 = a.fma(b0, s20);
+      s21 = a.fma(b1, s21);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a3 + at));
+      s30 = a.fma(b0, s30);
+      s31 = a.fma(b1, s31);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a4 + at));
+      s40 = a.fma(b0, s40);
+      s41 = a.fma(b1, s41);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a5 + at));
+      s50 = a.fma(b0, s50);
+      s51 = a.fma(b1, s51);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a6 + at));
+      s60 = a.fma(b0, s60);
+      s61 = a.fma(b1, s61);
+      a = FloatVector.broadcast(F32, ALL.get(FLOAT, a7 + at));
+      s70 = a.fma(b0, s70);
+      s71 = a.fma(b1, s71);
+    }
+    if (accumulate) {
+      s00.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
+      s01.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
+          .intoMemorySegment(ALL, c + BYTES, ORDER);
+      c += cRow;
+      s10.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
+      s11.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
+          .intoMemorySegment(ALL, c + BYTES, ORDER);
+      c += cRow;
+      s20.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
+      s21.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
+          .intoMemorySegment(ALL, c + BYTES, ORDER);
+      c += cRow;
+      s30.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
+      s31.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
+          .intoMemorySegment(ALL, c + BYTES, ORDER);
+      c += cRow;
+      s40.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
+      s41.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
+          .intoMemorySegment(ALL, c + BYTES, ORDER);
+      c += cRow;
+      s50.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
+      s51.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
+          .intoMemorySegment(ALL, c + BYTES, ORDER);
+      c += cRow;
+      s60.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
+      s61.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
+          .intoMemorySegment(ALL, c + BYTES, ORDER);
+      c += cRow;
+      s70.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
+      s71.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
+          .intoMemorySegment(ALL, c + BYTES, ORDER);
+      return;
+    }
+    s00.intoMemorySegment(ALL, c, ORDER);
+    s01.intoMemorySegment(ALL, c + BYTES, ORDER);
+    c += cRow;
+    s10.intoMemorySegment(ALL, c, ORDER);
+    s11.intoMemorySegment(ALL, c + BYTES, ORDER);
+    c += cRow;
+    s20.intoMemorySegment(ALL, c, ORDER);
+    s21.intoMemorySegment(ALL, c + BYTES, ORDER);
+    c += cRow;
+    s30.intoMemorySegment(ALL, c, ORDER);
+    s31.intoMemorySegment(ALL, c + BYTES, ORDER);
+    c += cRow;
+    s40.intoMemorySegment(ALL, c, ORDER);
+    s41.intoMemorySegment(ALL, c + BYTES, ORDER);
+    c += cRow;
+    s50.intoMemorySegment(ALL, c, ORDER);
+    s51.intoMemorySegment(ALL, c + BYTES, ORDER);
+    c += cRow;
+    s60.intoMemorySegment(ALL, c, ORDER);
+    s61.intoMemorySegment(ALL, c + BYTES, ORDER);
+    c += cRow;
+    s70.intoMemorySegment(ALL, c, ORDER);
+    s71.intoMemorySegment(ALL, c + BYTES, ORDER);
+  }
+}
