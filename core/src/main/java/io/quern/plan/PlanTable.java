@@ -36,8 +36,8 @@ final class PlanTable {
     text.append(
         String.format(
             Locale.ROOT,
-            "%d steps, arena %,d bytes, weights in other forms %,d bytes, %s, %s moved, %d on reference"
-                + " kernels%n",
+            "%d steps, arena %,d bytes, weights in other forms %,d bytes, %s, %s moved, %d on"
+                + " reference kernels%n",
             plan.steps(),
             plan.arenaBytes(),
             plan.preparedBytes(),

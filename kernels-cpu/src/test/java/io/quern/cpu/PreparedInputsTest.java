@@ -108,7 +108,6 @@ class PreparedInputsTest {
     for (int rows = 10; rows < 20; rows++) {
       compiled.run(rng.normal(rows, 64)).close();
     }
-    assertThat(HostMemory.shared().usage().live() - before)
-        .isLessThan(10L * 4 * 64 * 40);
+    assertThat(HostMemory.shared().usage().live() - before).isLessThan(10L * 4 * 64 * 40);
   }
 }

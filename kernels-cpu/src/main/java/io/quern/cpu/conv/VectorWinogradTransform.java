@@ -5,6 +5,7 @@ import static io.quern.cpu.Simd.F32;
 import static io.quern.runtime.Raw.ALL;
 import static io.quern.runtime.Raw.ORDER;
 
+import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
 
 /** By vectors of channels; one loop goes over all groups, since a group is only a few vectors. */
@@ -23,6 +24,7 @@ final class VectorWinogradTransform extends WinogradTransform {
       long toNext,
       int count,
       long bytes) {
+    step = Raw.inRange(step);
     FloatVector minusA2 = FloatVector.broadcast(F32, -A2);
     FloatVector minusB2 = FloatVector.broadcast(F32, -B2);
     FloatVector minusSum = FloatVector.broadcast(F32, -SUM);
@@ -31,26 +33,31 @@ final class VectorWinogradTransform extends WinogradTransform {
     FloatVector product = FloatVector.broadcast(F32, PRODUCT);
     long at = 0;
     for (long i = count * (bytes / BYTES); i > 0; i--) {
-      FloatVector d1 = FloatVector.fromMemorySegment(F32, ALL, x1 + at, ORDER);
-      FloatVector d2 = FloatVector.fromMemorySegment(F32, ALL, x2 + at, ORDER);
-      FloatVector d3 = FloatVector.fromMemorySegment(F32, ALL, x3 + at, ORDER);
-      FloatVector d4 = FloatVector.fromMemorySegment(F32, ALL, x4 + at, ORDER);
+      long x1At = Raw.inRange(x1 + at);
+      long x2At = Raw.inRange(x2 + at);
+      long x3At = Raw.inRange(x3 + at);
+      long x4At = Raw.inRange(x4 + at);
+      long x0At = Raw.inRange(x0 + at);
+      long x5At = Raw.inRange(x5 + at);
+      long toAt = Raw.inRange(to + at);
+      FloatVector d1 = FloatVector.fromMemorySegment(F32, ALL, x1At, ORDER);
+      FloatVector d2 = FloatVector.fromMemorySegment(F32, ALL, x2At, ORDER);
+      FloatVector d3 = FloatVector.fromMemorySegment(F32, ALL, x3At, ORDER);
+      FloatVector d4 = FloatVector.fromMemorySegment(F32, ALL, x4At, ORDER);
       FloatVector t0 =
-          FloatVector.fromMemorySegment(F32, ALL, x0 + at, ORDER)
-              .fma(product, d2.fma(minusSum, d4));
+          FloatVector.fromMemorySegment(F32, ALL, x0At, ORDER).fma(product, d2.fma(minusSum, d4));
       FloatVector t5 =
-          d1.fma(
-              product, d3.fma(minusSum, FloatVector.fromMemorySegment(F32, ALL, x5 + at, ORDER)));
+          d1.fma(product, d3.fma(minusSum, FloatVector.fromMemorySegment(F32, ALL, x5At, ORDER)));
       FloatVector evenA = d2.fma(minusB2, d4);
       FloatVector oddA = d1.fma(minusB2, d3).mul(a1);
       FloatVector evenB = d2.fma(minusA2, d4);
       FloatVector oddB = d1.fma(minusA2, d3).mul(b1);
-      t0.intoMemorySegment(ALL, to + at, ORDER);
-      evenA.add(oddA).intoMemorySegment(ALL, to + at + step, ORDER);
-      evenA.sub(oddA).intoMemorySegment(ALL, to + at + 2 * step, ORDER);
-      evenB.add(oddB).intoMemorySegment(ALL, to + at + 3 * step, ORDER);
-      evenB.sub(oddB).intoMemorySegment(ALL, to + at + 4 * step, ORDER);
-      t5.intoMemorySegment(ALL, to + at + 5 * step, ORDER);
+      t0.intoMemorySegment(ALL, toAt, ORDER);
+      evenA.add(oddA).intoMemorySegment(ALL, toAt + step, ORDER);
+      evenA.sub(oddA).intoMemorySegment(ALL, toAt + 2 * step, ORDER);
+      evenB.add(oddB).intoMemorySegment(ALL, toAt + 3 * step, ORDER);
+      evenB.sub(oddB).intoMemorySegment(ALL, toAt + 4 * step, ORDER);
+      t5.intoMemorySegment(ALL, toAt + 5 * step, ORDER);
       at += BYTES;
       if (at == bytes) {
         at = 0;
@@ -78,6 +85,7 @@ final class VectorWinogradTransform extends WinogradTransform {
       long toNext,
       int count,
       long bytes) {
+    step = Raw.inRange(step);
     FloatVector a1 = FloatVector.broadcast(F32, A1);
     FloatVector a2 = FloatVector.broadcast(F32, A2);
     FloatVector a3 = FloatVector.broadcast(F32, A3);
@@ -86,27 +94,31 @@ final class VectorWinogradTransform extends WinogradTransform {
     FloatVector b3 = FloatVector.broadcast(F32, B3);
     long at = 0;
     for (long i = count * (bytes / BYTES); i > 0; i--) {
-      FloatVector m1 = FloatVector.fromMemorySegment(F32, ALL, from + at + step, ORDER);
-      FloatVector m2 = FloatVector.fromMemorySegment(F32, ALL, from + at + 2 * step, ORDER);
-      FloatVector m3 = FloatVector.fromMemorySegment(F32, ALL, from + at + 3 * step, ORDER);
-      FloatVector m4 = FloatVector.fromMemorySegment(F32, ALL, from + at + 4 * step, ORDER);
-      FloatVector add = FloatVector.fromMemorySegment(F32, ALL, bias + at, ORDER);
+      long fromAt = Raw.inRange(from + at);
+      long biasAt = Raw.inRange(bias + at);
+      long y0At = Raw.inRange(y0 + at);
+      long y1At = Raw.inRange(y1 + at);
+      long y2At = Raw.inRange(y2 + at);
+      long y3At = Raw.inRange(y3 + at);
+      FloatVector m1 = FloatVector.fromMemorySegment(F32, ALL, fromAt + step, ORDER);
+      FloatVector m2 = FloatVector.fromMemorySegment(F32, ALL, fromAt + 2 * step, ORDER);
+      FloatVector m3 = FloatVector.fromMemorySegment(F32, ALL, fromAt + 3 * step, ORDER);
+      FloatVector m4 = FloatVector.fromMemorySegment(F32, ALL, fromAt + 4 * step, ORDER);
+      FloatVector add = FloatVector.fromMemorySegment(F32, ALL, biasAt, ORDER);
       FloatVector evenA = m1.add(m2);
       FloatVector oddA = m1.sub(m2);
       FloatVector evenB = m3.add(m4);
       FloatVector oddB = m3.sub(m4);
-      FloatVector z0 =
-          FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER).add(evenA).add(evenB);
+      FloatVector z0 = FloatVector.fromMemorySegment(F32, ALL, fromAt, ORDER).add(evenA).add(evenB);
       FloatVector z1 = oddA.fma(a1, oddB.mul(b1));
       FloatVector z2 = evenA.fma(a2, evenB.mul(b2));
       FloatVector z3 =
           oddA.fma(
-              a3,
-              oddB.fma(b3, FloatVector.fromMemorySegment(F32, ALL, from + at + 5 * step, ORDER)));
-      z0.add(add).intoMemorySegment(ALL, y0 + at, ORDER);
-      z1.add(add).intoMemorySegment(ALL, y1 + at, ORDER);
-      z2.add(add).intoMemorySegment(ALL, y2 + at, ORDER);
-      z3.add(add).intoMemorySegment(ALL, y3 + at, ORDER);
+              a3, oddB.fma(b3, FloatVector.fromMemorySegment(F32, ALL, fromAt + 5 * step, ORDER)));
+      z0.add(add).intoMemorySegment(ALL, y0At, ORDER);
+      z1.add(add).intoMemorySegment(ALL, y1At, ORDER);
+      z2.add(add).intoMemorySegment(ALL, y2At, ORDER);
+      z3.add(add).intoMemorySegment(ALL, y3At, ORDER);
       at += BYTES;
       if (at == bytes) {
         at = 0;
@@ -131,6 +143,7 @@ final class VectorWinogradTransform extends WinogradTransform {
       long toNext,
       int count,
       long bytes) {
+    step = Raw.inRange(step);
     FloatVector a1 = FloatVector.broadcast(F32, A1);
     FloatVector a2 = FloatVector.broadcast(F32, A2);
     FloatVector a3 = FloatVector.broadcast(F32, A3);
@@ -139,20 +152,25 @@ final class VectorWinogradTransform extends WinogradTransform {
     FloatVector b3 = FloatVector.broadcast(F32, B3);
     long at = 0;
     for (long i = count * (bytes / BYTES); i > 0; i--) {
-      FloatVector g0 = FloatVector.fromMemorySegment(F32, ALL, y0 + at, ORDER);
-      FloatVector g1 = FloatVector.fromMemorySegment(F32, ALL, y1 + at, ORDER);
-      FloatVector g2 = FloatVector.fromMemorySegment(F32, ALL, y2 + at, ORDER);
-      FloatVector g3 = FloatVector.fromMemorySegment(F32, ALL, y3 + at, ORDER);
+      long y0At = Raw.inRange(y0 + at);
+      long y1At = Raw.inRange(y1 + at);
+      long y2At = Raw.inRange(y2 + at);
+      long y3At = Raw.inRange(y3 + at);
+      long toAt = Raw.inRange(to + at);
+      FloatVector g0 = FloatVector.fromMemorySegment(F32, ALL, y0At, ORDER);
+      FloatVector g1 = FloatVector.fromMemorySegment(F32, ALL, y1At, ORDER);
+      FloatVector g2 = FloatVector.fromMemorySegment(F32, ALL, y2At, ORDER);
+      FloatVector g3 = FloatVector.fromMemorySegment(F32, ALL, y3At, ORDER);
       FloatVector evenA = g2.fma(a2, g0);
       FloatVector oddA = g3.fma(a3, g1.mul(a1));
       FloatVector evenB = g2.fma(b2, g0);
       FloatVector oddB = g3.fma(b3, g1.mul(b1));
-      g0.intoMemorySegment(ALL, to + at, ORDER);
-      evenA.add(oddA).intoMemorySegment(ALL, to + at + step, ORDER);
-      evenA.sub(oddA).intoMemorySegment(ALL, to + at + 2 * step, ORDER);
-      evenB.add(oddB).intoMemorySegment(ALL, to + at + 3 * step, ORDER);
-      evenB.sub(oddB).intoMemorySegment(ALL, to + at + 4 * step, ORDER);
-      g3.intoMemorySegment(ALL, to + at + 5 * step, ORDER);
+      g0.intoMemorySegment(ALL, toAt, ORDER);
+      evenA.add(oddA).intoMemorySegment(ALL, toAt + step, ORDER);
+      evenA.sub(oddA).intoMemorySegment(ALL, toAt + 2 * step, ORDER);
+      evenB.add(oddB).intoMemorySegment(ALL, toAt + 3 * step, ORDER);
+      evenB.sub(oddB).intoMemorySegment(ALL, toAt + 4 * step, ORDER);
+      g3.intoMemorySegment(ALL, toAt + 5 * step, ORDER);
       at += BYTES;
       if (at == bytes) {
         at = 0;
@@ -176,6 +194,7 @@ final class VectorWinogradTransform extends WinogradTransform {
       long toNext,
       int count,
       long bytes) {
+    step = Raw.inRange(step);
     FloatVector k0 = FloatVector.broadcast(F32, G0);
     FloatVector ka0 = FloatVector.broadcast(F32, GA0);
     FloatVector ka1 = FloatVector.broadcast(F32, GA1);
@@ -185,19 +204,23 @@ final class VectorWinogradTransform extends WinogradTransform {
     FloatVector kb2 = FloatVector.broadcast(F32, GB2);
     long at = 0;
     for (long i = count * (bytes / BYTES); i > 0; i--) {
-      FloatVector g0 = FloatVector.fromMemorySegment(F32, ALL, w0 + at, ORDER);
-      FloatVector g1 = FloatVector.fromMemorySegment(F32, ALL, w1 + at, ORDER);
-      FloatVector g2 = FloatVector.fromMemorySegment(F32, ALL, w2 + at, ORDER);
+      long w0At = Raw.inRange(w0 + at);
+      long w1At = Raw.inRange(w1 + at);
+      long w2At = Raw.inRange(w2 + at);
+      long toAt = Raw.inRange(to + at);
+      FloatVector g0 = FloatVector.fromMemorySegment(F32, ALL, w0At, ORDER);
+      FloatVector g1 = FloatVector.fromMemorySegment(F32, ALL, w1At, ORDER);
+      FloatVector g2 = FloatVector.fromMemorySegment(F32, ALL, w2At, ORDER);
       FloatVector evenA = g2.fma(ka2, g0.mul(ka0));
       FloatVector oddA = g1.mul(ka1);
       FloatVector evenB = g2.fma(kb2, g0.mul(kb0));
       FloatVector oddB = g1.mul(kb1);
-      g0.mul(k0).intoMemorySegment(ALL, to + at, ORDER);
-      evenA.add(oddA).intoMemorySegment(ALL, to + at + step, ORDER);
-      evenA.sub(oddA).intoMemorySegment(ALL, to + at + 2 * step, ORDER);
-      evenB.add(oddB).intoMemorySegment(ALL, to + at + 3 * step, ORDER);
-      evenB.sub(oddB).intoMemorySegment(ALL, to + at + 4 * step, ORDER);
-      g2.intoMemorySegment(ALL, to + at + 5 * step, ORDER);
+      g0.mul(k0).intoMemorySegment(ALL, toAt, ORDER);
+      evenA.add(oddA).intoMemorySegment(ALL, toAt + step, ORDER);
+      evenA.sub(oddA).intoMemorySegment(ALL, toAt + 2 * step, ORDER);
+      evenB.add(oddB).intoMemorySegment(ALL, toAt + 3 * step, ORDER);
+      evenB.sub(oddB).intoMemorySegment(ALL, toAt + 4 * step, ORDER);
+      g2.intoMemorySegment(ALL, toAt + 5 * step, ORDER);
       at += BYTES;
       if (at == bytes) {
         at = 0;
@@ -211,6 +234,7 @@ final class VectorWinogradTransform extends WinogradTransform {
 
   @Override
   void weightGrad(long from, long step, long to, long toStep, long bytes) {
+    step = Raw.inRange(step);
     FloatVector k0 = FloatVector.broadcast(F32, G0);
     FloatVector ka0 = FloatVector.broadcast(F32, GA0);
     FloatVector ka1 = FloatVector.broadcast(F32, GA1);
@@ -219,26 +243,27 @@ final class VectorWinogradTransform extends WinogradTransform {
     FloatVector kb1 = FloatVector.broadcast(F32, GB1);
     FloatVector kb2 = FloatVector.broadcast(F32, GB2);
     for (long at = 0; at < bytes; at += BYTES) {
-      FloatVector r1 = FloatVector.fromMemorySegment(F32, ALL, from + at + step, ORDER);
-      FloatVector r2 = FloatVector.fromMemorySegment(F32, ALL, from + at + 2 * step, ORDER);
-      FloatVector r3 = FloatVector.fromMemorySegment(F32, ALL, from + at + 3 * step, ORDER);
-      FloatVector r4 = FloatVector.fromMemorySegment(F32, ALL, from + at + 4 * step, ORDER);
+      long fromAt = Raw.inRange(from + at);
+      long toAt = Raw.inRange(to + at);
+      FloatVector r1 = FloatVector.fromMemorySegment(F32, ALL, fromAt + step, ORDER);
+      FloatVector r2 = FloatVector.fromMemorySegment(F32, ALL, fromAt + 2 * step, ORDER);
+      FloatVector r3 = FloatVector.fromMemorySegment(F32, ALL, fromAt + 3 * step, ORDER);
+      FloatVector r4 = FloatVector.fromMemorySegment(F32, ALL, fromAt + 4 * step, ORDER);
       FloatVector evenA = r1.add(r2);
       FloatVector oddA = r1.sub(r2);
       FloatVector evenB = r3.add(r4);
       FloatVector oddB = r3.sub(r4);
       FloatVector g0 =
           evenA.fma(
-              ka0,
-              evenB.fma(kb0, FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER).mul(k0)));
+              ka0, evenB.fma(kb0, FloatVector.fromMemorySegment(F32, ALL, fromAt, ORDER).mul(k0)));
       FloatVector g1 = oddA.fma(ka1, oddB.mul(kb1));
       FloatVector g2 =
           evenA.fma(
               ka2,
-              evenB.fma(kb2, FloatVector.fromMemorySegment(F32, ALL, from + at + 5 * step, ORDER)));
-      g0.intoMemorySegment(ALL, to + at, ORDER);
-      g1.intoMemorySegment(ALL, to + at + toStep, ORDER);
-      g2.intoMemorySegment(ALL, to + at + 2 * toStep, ORDER);
+              evenB.fma(kb2, FloatVector.fromMemorySegment(F32, ALL, fromAt + 5 * step, ORDER)));
+      g0.intoMemorySegment(ALL, toAt, ORDER);
+      g1.intoMemorySegment(ALL, toAt + toStep, ORDER);
+      g2.intoMemorySegment(ALL, toAt + 2 * toStep, ORDER);
     }
   }
 }

@@ -6,6 +6,7 @@ import static io.quern.cpu.Simd.LANES;
 import static io.quern.runtime.Raw.ALL;
 import static io.quern.runtime.Raw.ORDER;
 
+import io.quern.runtime.Raw;
 import java.util.function.IntUnaryOperator;
 import jdk.incubator.vector.FloatVector;
 
@@ -66,12 +67,17 @@ final class VectorTranspose extends Transpose {
   }
 
   /** Transposes all squares of 4x4. */
-  private static void within(long from, long fromRow, long to, long toRow) {
+  private static void within(long from, long fromRow, long to, long targetRow) {
+    long toRow = Raw.inRange(targetRow);
     for (int i = 0; i < LANES; i += 4) {
-      FloatVector x0 = FloatVector.fromMemorySegment(F32, ALL, from, ORDER);
-      FloatVector x1 = FloatVector.fromMemorySegment(F32, ALL, from + fromRow, ORDER);
-      FloatVector x2 = FloatVector.fromMemorySegment(F32, ALL, from + 2 * fromRow, ORDER);
-      FloatVector x3 = FloatVector.fromMemorySegment(F32, ALL, from + 3 * fromRow, ORDER);
+      to = Raw.inRange(to);
+      long from1 = Raw.inRange(from + fromRow);
+      long from2 = Raw.inRange(from + 2 * fromRow);
+      long from3 = Raw.inRange(from + 3 * fromRow);
+      FloatVector x0 = FloatVector.fromMemorySegment(F32, ALL, Raw.inRange(from), ORDER);
+      FloatVector x1 = FloatVector.fromMemorySegment(F32, ALL, from1, ORDER);
+      FloatVector x2 = FloatVector.fromMemorySegment(F32, ALL, from2, ORDER);
+      FloatVector x3 = FloatVector.fromMemorySegment(F32, ALL, from3, ORDER);
       FloatVector y0 = LOW.selectFrom(x0, x2);
       FloatVector y1 = HIGH.selectFrom(x0, x2);
       FloatVector y2 = LOW.selectFrom(x1, x3);
@@ -86,8 +92,11 @@ final class VectorTranspose extends Transpose {
   }
 
   /** Transposes the squares as elements of 2x2. */
-  private static void halves(long from, long to, long toRow) {
+  private static void halves(long from, long to, long targetRow) {
+    long toRow = Raw.inRange(targetRow);
     for (int i = 0; i < 4; i++) {
+      from = Raw.inRange(from);
+      to = Raw.inRange(to);
       FloatVector x0 = FloatVector.fromMemorySegment(F32, ALL, from, ORDER);
       FloatVector x1 = FloatVector.fromMemorySegment(F32, ALL, from + 4L * BYTES, ORDER);
       LOW_BLOCKS.selectFrom(x0, x1).intoMemorySegment(ALL, to, ORDER);
@@ -98,8 +107,11 @@ final class VectorTranspose extends Transpose {
   }
 
   /** Transposes the squares as elements of 4x4. */
-  private static void quarters(long from, long to, long toRow) {
+  private static void quarters(long from, long to, long targetRow) {
+    long toRow = Raw.inRange(targetRow);
     for (int i = 0; i < 4; i++) {
+      from = Raw.inRange(from);
+      to = Raw.inRange(to);
       FloatVector x0 = FloatVector.fromMemorySegment(F32, ALL, from, ORDER);
       FloatVector x1 = FloatVector.fromMemorySegment(F32, ALL, from + 4L * BYTES, ORDER);
       FloatVector x2 = FloatVector.fromMemorySegment(F32, ALL, from + 8L * BYTES, ORDER);

@@ -6,6 +6,7 @@ import static io.quern.cpu.Simd.LANES;
 import static io.quern.runtime.Raw.ALL;
 import static io.quern.runtime.Raw.ORDER;
 
+import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
@@ -36,15 +37,17 @@ final class VectorHalving extends Halving {
       return;
     }
     long last = 8 * n - BYTES;
+    long down = Raw.inRange(row);
     for (long i = 0; i < rows; i++) {
       for (long next = 0; next < 8 * n; next += BYTES) {
         long at = Math.min(next, last);
-        FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER);
-        FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, from + row + at, ORDER);
+        long source = Raw.inRange(from + at);
+        FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, source, ORDER);
+        FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, source + down, ORDER);
         FloatVector columns = upper.max(lower);
         FloatVector max = columns.max(columns.rearrange(SWAP));
         ((FloatVector) max.rearrange(EVENS).reinterpretShape(HALF, 0))
-            .intoMemorySegment(ALL, to + at / 2, ORDER);
+            .intoMemorySegment(ALL, Raw.inRange(to + at / 2), ORDER);
       }
       from += 2 * row;
       to += 4 * n;
@@ -73,11 +76,13 @@ final class VectorHalving extends Halving {
     }
     FloatVector zero = FloatVector.zero(F32);
     long last = 8 * n - BYTES;
+    long down = Raw.inRange(row);
     for (long i = 0; i < rows; i++) {
       for (long next = 0; next < 8 * n; next += BYTES) {
         long at = Math.min(next, last);
-        FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER);
-        FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, from + row + at, ORDER);
+        long source = Raw.inRange(from + at);
+        FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, source, ORDER);
+        FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, source + down, ORDER);
         FloatVector columns = upper.max(lower);
         FloatVector max = columns.max(columns.rearrange(SWAP));
         long inUpper = upper.compare(VectorOperators.EQ, max).toLong();
@@ -87,15 +92,16 @@ final class VectorHalving extends Halving {
           inLower |= lower.test(VectorOperators.IS_NAN).toLong();
         }
         long hits = first(inUpper, inLower);
+        long target = Raw.inRange(to + at);
         FloatVector g =
             ((FloatVector)
-                    FloatVector.fromMemorySegment(HALF, ALL, gradient + at / 2, ORDER)
+                    FloatVector.fromMemorySegment(HALF, ALL, Raw.inRange(gradient + at / 2), ORDER)
                         .reinterpretShape(F32, 0))
                 .rearrange(TWICE);
         zero.blend(g, VectorMask.fromLong(F32, hits & (1L << LANES) - 1))
-            .intoMemorySegment(ALL, to + at, ORDER);
+            .intoMemorySegment(ALL, target, ORDER);
         zero.blend(g, VectorMask.fromLong(F32, hits >>> LANES))
-            .intoMemorySegment(ALL, to + row + at, ORDER);
+            .intoMemorySegment(ALL, target + down, ORDER);
       }
       from += 2 * row;
       to += 2 * row;
