@@ -123,7 +123,7 @@ final class WinogradWeightGrad {
     int to = (int) ((long) count * (part + 1) / parts);
     long inputBytes = POINTS * inputPoint;
     HostMemory.Block memory =
-        HostMemory.shared().allocate(inputBytes + POINTS * gradientPoint + 4 * ROWS);
+        HostMemory.shared().allocate(inputBytes + POINTS * gradientPoint + 4L * ROWS);
     Band rows = bands.take();
     rows.call = call;
     rows.inputs = memory.address();

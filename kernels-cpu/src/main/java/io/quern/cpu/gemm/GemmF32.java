@@ -16,12 +16,13 @@ import org.jspecify.annotations.Nullable;
  * C = A B for float matrices of any strides, C row-major: packed panels, cache blocks, the
  * micro-kernel (Goto, van de Geijn 2008). Immutable and thread-safe.
  *
- * <p>A block of A ({@link #BLOCK_M} x {@link #BLOCK_K}) stays in the second-level cache while a
- * panel of B ({@link #BLOCK_K} x tile width) stays in the first.
+ * <p>A block of A ({@link #BLOCK_M} x {@link #BLOCK_K}) and some panels of B stay in the
+ * second-level cache, from which the micro-kernel reads as fast as from the first. Deep blocks
+ * leave few sums to fetch from further away and add to.
  */
 public final class GemmF32 {
-  private static final int BLOCK_M = 16 * ROWS;
-  private static final int BLOCK_K = 256;
+  private static final int BLOCK_M = 8 * ROWS;
+  private static final int BLOCK_K = 1024;
 
   /** Most panels of B in a task; fewer where that leaves threads without work. */
   private static final int PANELS_N = 8;
@@ -100,7 +101,7 @@ public final class GemmF32 {
             && bStep == 4
             && bRow >= 0
             && bRow <= Integer.MAX_VALUE
-            && (4.0 * k * n <= NEAR_BYTES || m <= FEW * ROWS);
+            && (4.0 * k * n <= NEAR_BYTES || m <= (long) FEW * ROWS);
     this.gemv = gemv();
   }
 

@@ -74,4 +74,24 @@ public abstract class MicroKernel {
 
   /** Packs {@code k} rows of {@link #columns()} floats, {@code row} bytes apart, one by one. */
   public abstract void packRows(long from, long row, long k, long to);
+
+  /**
+   * Packs k elements of {@link #ROWS} rows, {@code row} bytes apart, whose elements are neighbours:
+   * element t of row i goes to {@code to + (t * ROWS + i) * 4}.
+   */
+  public void packColumns(long from, long row, long k, long to) {
+    for (int i = 0; i < ROWS; i += 2) {
+      packPair(from + i * row, from + (i + 1) * row, k, to + 4L * i);
+    }
+  }
+
+  private static void packPair(long from0, long from1, long k, long to) {
+    for (long at = 0; at < 4 * k; at += 4) {
+      float x0 = Raw.getFloat(from0 + at);
+      float x1 = Raw.getFloat(from1 + at);
+      Raw.putFloat(to, x0);
+      Raw.putFloat(to + 4, x1);
+      to += 4L * ROWS;
+    }
+  }
 }

@@ -24,7 +24,7 @@ public final class Packing {
       if (present == ROWS) {
         packPanelA(from + i * row, row, step, k, panel);
       } else {
-        Raw.zero(panel, 4 * ROWS * k);
+        Raw.zero(panel, 4L * ROWS * k);
         for (int r = 0; r < present; r++) {
           packRowA(from + (i + r) * row, step, k, panel + 4L * r);
         }
@@ -33,27 +33,15 @@ public final class Packing {
   }
 
   private static void packPanelA(long from, long row, long step, long k, long to) {
-    if (row == 4) {
-      for (long t = 0; t < k; t++) {
-        Raw.copy(from, to, 4L * ROWS);
-        from += step;
-        to += 4L * ROWS;
-      }
+    if (step == 4) {
+      MicroKernel.chosen().packColumns(from, row, k, to);
       return;
     }
-    for (int r = 0; r < ROWS; r += 2) {
-      packPairA(from + r * row, from + (r + 1) * row, step, k, to + 4L * r);
-    }
-  }
-
-  private static void packPairA(long from0, long from1, long step, long k, long to) {
     for (long t = 0; t < k; t++) {
-      float x0 = Raw.getFloat(from0);
-      float x1 = Raw.getFloat(from1);
-      Raw.putFloat(to, x0);
-      Raw.putFloat(to + 4, x1);
-      from0 += step;
-      from1 += step;
+      for (int i = 0; i < ROWS; i++) {
+        Raw.putFloat(to + 4L * i, Raw.getFloat(from + i * row));
+      }
+      from += step;
       to += 4L * ROWS;
     }
   }

@@ -73,4 +73,13 @@ abstract class VectorMicroKernel extends MicroKernel {
       to += 2L * BYTES;
     }
   }
+
+  @Override
+  public void packColumns(long from, long row, long k, long to) {
+    if (LANES == 16 && k >= LANES) {
+      VectorRowPacking.run(from, row, k, to);
+    } else {
+      super.packColumns(from, row, k, to);
+    }
+  }
 }

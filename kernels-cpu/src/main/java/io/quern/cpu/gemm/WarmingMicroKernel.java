@@ -34,8 +34,9 @@ final class WarmingMicroKernel extends MicroKernel {
     }
     Raw.zero(rows, TABLE); // addresses differ from trial to trial
     kernel.fill(a, c + ROWS * row, row);
-    kernel.copyRow(a, c + 2 * ROWS * row, COLUMNS + 3, 0.5f);
-    kernel.packRows(a, row, 4, c + 2 * (ROWS + 1) * row);
+    kernel.copyRow(a, c + 2L * ROWS * row, COLUMNS + 3, 0.5f);
+    kernel.packRows(a, row, 4, c + 2L * (ROWS + 1) * row);
+    kernel.packColumns(a, row, COLUMNS, c + 2L * (ROWS + 3) * row);
   }
 
   @Override
@@ -72,5 +73,10 @@ final class WarmingMicroKernel extends MicroKernel {
   @Override
   public void packRows(long from, long row, long k, long to) {
     twins.get().packRows(from, row, k, to);
+  }
+
+  @Override
+  public void packColumns(long from, long row, long k, long to) {
+    twins.get().packColumns(from, row, k, to);
   }
 }
