@@ -1,0 +1,146 @@
+package io.quern.jmh;
+
+import io.quern.Device;
+import io.quern.Quern;
+import io.quern.Rng;
+import io.quern.Tensor;
+import io.quern.nn.Linear;
+import io.quern.nn.Module;
+import io.quern.nn.Relu;
+import io.quern.nn.Sequential;
+import io.quern.plan.Compiled;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Time to the first result, and to steady speed, of a perceptron (784, 512, 512, 10) on one row in
+ * a fresh JVM for each sample, from the start of {@code main}. Prints a table of medians.
+ *
+ * <p>Argument: samples (default 10).
+ */
+public final class FirstResult {
+  private static final List<String> PARTS =
+      List.of(
+          "open the device",
+          "make random weights",
+          "trace and plan",
+          "run",
+          "first result",
+          "steady speed");
+
+  private FirstResult() {}
+
+  /** Prints the table. */
+  public static void main(String[] args) throws IOException, InterruptedException {
+    int samples = args.length > 0 ? Integer.parseInt(args[0]) : 10;
+    double[][] columns = new double[PARTS.size()][samples];
+    for (int i = 0; i < samples; i++) {
+      System.err.printf("sample %d of %d%n", i + 1, samples);
+      double[] sample = sample();
+      for (int part = 0; part < sample.length; part++) {
+        columns[part][i] = sample[part];
+      }
+    }
+    System.out.println("| From the start of main | median ms | least | most |");
+    System.out.println("|---|---|---|---|");
+    for (int part = 0; part < columns.length; part++) {
+      double[] sorted = columns[part];
+      Arrays.sort(sorted);
+      System.out.printf(
+          Locale.ROOT,
+          "| %s | %.0f | %.0f | %.0f |%n",
+          PARTS.get(part),
+          (sorted[(samples - 1) / 2] + sorted[samples / 2]) / 2,
+          sorted[0],
+          sorted[samples - 1]);
+    }
+  }
+
+  private static double[] sample() throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Sample.class.getName()));
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    if (process.waitFor() != 0) {
+      throw new IllegalStateException("first result: a sample failed: " + output);
+    }
+    String last = output.lines().reduce("", (_, line) -> line);
+    return Arrays.stream(last.split(" ", -1)).mapToDouble(Double::parseDouble).toArray();
+  }
+
+  /** Child process: one sample, printed as milliseconds. */
+  static final class Sample {
+    /** How long the speed is watched. */
+    private static final long WATCHED = 3_500_000_000L;
+
+    private static final long WINDOW = 50_000_000L;
+
+    /** Steady is what takes at most this times as long as in the end. */
+    private static final double STEADY = 1.25;
+
+    private Sample() {}
+
+    public static void main(String[] args) {
+      long start = System.nanoTime();
+      Device.cpu();
+      long opened = System.nanoTime();
+      Rng rng = Rng.of(1);
+      Module model =
+          Sequential.of(
+              Linear.of(784, 512, rng),
+              new Relu(),
+              Linear.of(512, 512, rng),
+              new Relu(),
+              Linear.of(512, 10, rng));
+      Tensor row = Tensor.zeros(1, 784);
+      long made = System.nanoTime();
+      Compiled compiled = Quern.compile(model::forward, row.spec());
+      long planned = System.nanoTime();
+      Tensor[] results = {compiled.run(row)};
+      results[0].get(0, 0);
+      long first = System.nanoTime();
+      double steady = steady(compiled, new Tensor[] {row}, results, start);
+      System.out.printf(
+          Locale.ROOT,
+          "%f %f %f %f %f %f%n",
+          (opened - start) / 1e6,
+          (made - opened) / 1e6,
+          (planned - made) / 1e6,
+          (first - planned) / 1e6,
+          (first - start) / 1e6,
+          steady);
+    }
+
+    /** When the last window ended in which a run took longer than it does in the end. */
+    private static double steady(Compiled compiled, Tensor[] in, Tensor[] out, long start) {
+      double[] means = new double[(int) (WATCHED / WINDOW)];
+      for (int i = 0; i < means.length; i++) {
+        long begin = System.nanoTime();
+        long end = start + (i + 1) * WINDOW;
+        int runs = 0;
+        long now = begin;
+        for (; now < end || runs == 0; runs++) {
+          compiled.runInto(in, out);
+          now = System.nanoTime();
+        }
+        means[i] = (double) (now - begin) / runs;
+      }
+      double[] end = Arrays.copyOfRange(means, means.length - 10, means.length);
+      Arrays.sort(end);
+      int steady = means.length;
+      while (steady > 0 && means[steady - 1] <= STEADY * end[end.length / 2]) {
+        steady--;
+      }
+      return steady * WINDOW / 1e6;
+    }
+  }
+}
