@@ -47,10 +47,14 @@ public final class RandomKernel implements Kernel {
     int[] words = new int[4];
     for (long i = first; i < end; i += 4) {
       Philox.block(seed, counter + i / 4, 0, words);
-      for (int lane = 0; lane < Math.min(4, end - i); lane++) {
-        float value = normal ? normal(words, lane) : (words[lane] >>> 8) * 0x1p-24f;
-        Raw.putFloat(to + 4 * (i + lane), value);
-      }
+      put(words, (int) Math.min(4, end - i), to + 4 * i);
+    }
+  }
+
+  private void put(int[] words, int lanes, long to) {
+    for (int lane = 0; lane < lanes; lane++) {
+      float value = normal ? normal(words, lane) : (words[lane] >>> 8) * 0x1p-24f;
+      Raw.putFloat(to + 4L * lane, value);
     }
   }
 

@@ -14,7 +14,13 @@ final class ScalarBinaryF32 implements Loop {
 
   @Override
   public void run(long a, long b, long c, long out, long n) {
-    for (long at = 0; at < 4 * n; at += 4) {
+    for (long at = 0; at < 4 * n; at += 4 * PART) {
+      part(a + at, b + at, out + at, Math.min(4 * PART, 4 * n - at));
+    }
+  }
+
+  private static void part(long a, long b, long out, long bytes) {
+    for (long at = 0; at < bytes; at += 4) {
       Raw.putFloat(out + at, apply(Raw.getFloat(a + at), Raw.getFloat(b + at)));
     }
   }
