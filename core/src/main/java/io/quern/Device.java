@@ -2,6 +2,7 @@ package io.quern;
 
 import io.quern.backend.Backend;
 import io.quern.backend.DeviceContext;
+import io.quern.runtime.Log;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -18,7 +19,6 @@ import java.util.stream.Collectors;
  * class or module path are found by themselves. Thread-safe.
  */
 public final class Device {
-  private static final System.Logger LOG = System.getLogger("io.quern");
   private static final Map<String, Backend> BACKENDS = findBackends();
   private static final Map<String, Device> OPEN = new ConcurrentHashMap<>();
 
@@ -44,7 +44,7 @@ public final class Device {
           backend == null
               ? "quern-kernels-cpu is not on the class path; add it as a dependency"
               : backend.probe().reason();
-      LOG.log(Level.WARNING, "the slow reference backend is used: " + reason);
+      Log.get().log(Level.WARNING, "the slow reference backend is used: " + reason);
       return reference();
     }
   }
@@ -97,7 +97,9 @@ public final class Device {
           Thread.ofPlatform()
               .daemon()
               .name("quern-log")
-              .start(() -> LOG.log(Level.INFO, "Quern device " + key + ": " + context.describe()));
+              .start(
+                  () ->
+                      Log.get().log(Level.INFO, "Quern device " + key + ": " + context.describe()));
           return new Device(key, context);
         });
   }
@@ -173,7 +175,7 @@ public final class Device {
         Backend backend = backends.next();
         found.put(backend.name(), backend);
       } catch (ServiceConfigurationError | LinkageError e) {
-        LOG.log(Level.WARNING, "a backend does not load and is left out", e);
+        Log.get().log(Level.WARNING, "a backend does not load and is left out", e);
       }
     }
   }

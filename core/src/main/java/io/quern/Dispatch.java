@@ -14,6 +14,7 @@ import io.quern.op.OpBuilder;
 import io.quern.op.TensorSpec;
 import io.quern.op.View;
 import io.quern.reference.ReferenceKernels;
+import io.quern.runtime.Log;
 import java.lang.System.Logger.Level;
 import java.lang.ref.Reference;
 import java.util.Arrays;
@@ -25,7 +26,6 @@ import org.jspecify.annotations.Nullable;
 
 /** Runs ops at once on one device: checks, finds the kernel, provides memory, records the tape. */
 final class Dispatch {
-  private static final System.Logger LOG = System.getLogger("io.quern");
 
   /** Bound for the number of remembered kernels; ever new shapes must not fill the memory. */
   private static final int REMEMBERED = 8192;
@@ -223,7 +223,7 @@ final class Dispatch {
 
   private void note(KernelKey key, String instead) {
     if (fallbacks.size() < REMEMBERED && fallbacks.put(key.toString(), instead) == null) {
-      LOG.log(Level.DEBUG, () -> key + ": no " + device + " kernel, running " + instead);
+      Log.get().log(Level.DEBUG, () -> key + ": no " + device + " kernel, running " + instead);
     }
   }
 

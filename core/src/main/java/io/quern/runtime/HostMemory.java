@@ -24,7 +24,6 @@ public final class HostMemory {
           "quern.memory.limit",
           "",
           "native memory for tensors, such as 2g (default: the JVM's direct memory limit)");
-  private static final System.Logger LOG = System.getLogger("io.quern");
 
   /** Alignment of every block in bytes. */
   public static final int ALIGNMENT = 64;
@@ -269,7 +268,7 @@ public final class HostMemory {
   }
 
   private void collectForgotten(int attempt) {
-    LOG.log(Level.DEBUG, "tensor memory: budget reached, asking the garbage collector");
+    Log.get().log(Level.DEBUG, "tensor memory: budget reached, asking the garbage collector");
     System.gc();
     try {
       Thread.sleep(2L << attempt); // the Cleaner's thread needs a moment

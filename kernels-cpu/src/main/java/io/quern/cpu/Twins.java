@@ -1,6 +1,7 @@
 package io.quern.cpu;
 
 import io.quern.runtime.Knob;
+import io.quern.runtime.Log;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -22,7 +23,6 @@ public final class Twins<T> {
           "on",
           "off uses vector kernels at once, slow as they are until the JVM has compiled them");
   private static final boolean WARMS = WARMUP.isOn();
-  private static final System.Logger LOG = System.getLogger("io.quern");
 
   /** How long the faster one may take to get compiled. */
   private static final Duration PATIENCE = Duration.ofSeconds(20);
@@ -118,15 +118,15 @@ public final class Twins<T> {
       T ready = current;
       T candidate = compiled.get();
       if (trial.applyAsLong(ready) != trial.applyAsLong(candidate)) {
-        LOG.log(Level.WARNING, "{0}: other results once compiled; left aside", name);
+        Log.get().log(Level.WARNING, "{0}: other results once compiled; left aside", name);
       } else if (isFaster(candidate, ready, trial)) {
         current = candidate;
         faster = true;
       } else {
-        LOG.log(Level.INFO, "{0}: does not get faster; stays as it is", name);
+        Log.get().log(Level.INFO, "{0}: does not get faster; stays as it is", name);
       }
     } catch (RuntimeException | LinkageError e) {
-      LOG.log(Level.WARNING, name + ": cannot be made faster", e);
+      Log.get().log(Level.WARNING, name + ": cannot be made faster", e);
     } finally {
       decided.complete(faster);
     }
