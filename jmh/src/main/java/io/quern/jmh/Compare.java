@@ -1,31 +1,41 @@
 package io.quern.jmh;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.DoubleUnaryOperator;
 import org.openjdk.jmh.results.RunResult;
+import org.openjdk.jmh.runner.NoBenchmarksException;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.format.OutputFormat;
+import org.openjdk.jmh.runner.format.OutputFormatFactory;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.Options;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
 /**
- * Runs our benchmarks and those of the peers in turns, a fork of each after a fork of the other,
- * and prints one table of medians over the forks and their ratio. Machines drift; what is compared
- * has run within the same minute.
+ * Runs our benchmarks and those of the peers in turns, a fork of each after a fork of the other, on
+ * one thread and on two, and prints Markdown tables: medians over the forks with their ratio, then
+ * the range of the forks. Machines drift; what is compared has run within the same minute. Standard
+ * output has nothing but the tables; standard error tells how far it is.
  *
  * <p>Arguments: forks per benchmark (default 5), then parts of the names of lines to run.
  */
 public final class Compare {
+  private static final int[] THREADS = {1, 2};
+
   private final int forks;
   private final List<Line> lines = new ArrayList<>();
 
@@ -33,69 +43,98 @@ public final class Compare {
     this.forks = forks;
   }
 
-  /** One line of the table. */
+  /**
+   * One line of the table.
+   *
+   * @param peer the benchmark to compare with, or empty
+   * @param value of a score: what is printed
+   */
   private record Line(
-      String name, String ours, String peer, Map<String, String> parameters, double scale) {
-    /** Whether scores are times; otherwise they are rates. */
-    boolean isTime() {
-      return scale != 1;
+      String work,
+      String unit,
+      String ours,
+      String peer,
+      Map<String, String> parameters,
+      DoubleUnaryOperator value) {}
+
+  /** Values of one line on some number of threads, one for each fork. */
+  private record Values(List<Double> ours, List<Double> peer) {
+    Values() {
+      this(new ArrayList<>(), new ArrayList<>());
+    }
+
+    String medians() {
+      double own = median(ours);
+      double other = median(peer);
+      String ratio = own > 0 && other > 0 ? format(own / other, 2) + "x" : "";
+      return format(own, 1) + " | " + format(other, 1) + " | " + ratio + " |";
+    }
+
+    String ranges() {
+      return range(ours) + " | " + range(peer) + " |";
     }
   }
 
-  /** Prints the table. */
+  /** Prints the tables. */
   public static void main(String[] args) throws RunnerException, IOException {
     Compare compare = new Compare(args.length > 0 ? Integer.parseInt(args[0]) : 5);
     compare.addLines();
     List<String> wanted = List.of(args).subList(Math.min(1, args.length), args.length);
-    System.out.printf(
-        Locale.ROOT, "%-40s %12s %12s %8s  %s%n", "", "quern", "peer", "ratio", "unit");
-    for (Line line : compare.lines) {
-      if (wanted.isEmpty() || wanted.stream().anyMatch(line.name::contains)) {
-        compare.run(line);
-      }
-    }
+    compare.lines.removeIf(
+        line -> !wanted.isEmpty() && wanted.stream().noneMatch(line.work::contains));
+    compare.run();
   }
 
   private void addLines() throws IOException {
-    for (String workers : List.of("1", "2")) {
-      for (String shape : shapes()) {
-        long[] sizes = MatmulBenchmark.sizes(shape);
-        add(
-            "matmul " + shape,
-            "MatmulBenchmark.quern",
-            "TorchMatmulBenchmark.libtorch",
-            workers,
-            Map.of("shape", shape),
-            2e-3 * sizes[0] * sizes[1] * sizes[2]);
-      }
-      for (String work : List.of("copy", "chain", "softmax", "layer_norm", "sum", "adam")) {
-        boolean hasPeer = !work.equals("copy") && !work.equals("adam");
-        add(
-            "memory " + work,
-            "MemoryBenchmark.quern",
-            hasPeer ? "TorchMemoryBenchmark.libtorch" : "",
-            workers,
-            Map.of("work", work),
-            1e-3 * MemoryBenchmark.bytes(work));
-      }
-      double flops = ConvLayer.read("resnet50").stream().mapToDouble(ConvLayer::flops).sum();
+    add("peak", "GFLOP/s", "MachineBenchmark.peak", "", 1e-3 * MachineBenchmark.flops());
+    add("read", "GB/s", "MachineBenchmark.read", "", 1e-3 * MachineBenchmark.BYTES);
+    for (String shape : shapes()) {
+      long[] sizes = MatmulBenchmark.sizes(shape);
       add(
-          "conv resnet50",
-          "io.quern.jmh.ConvBenchmark.quern",
-          "OnnxConvBenchmark.onnxRuntime",
-          workers,
-          Map.of(),
-          1e-3 * flops);
-      for (String network : List.of("cnn", "mlp")) {
-        add(
-            "train " + network,
-            "io.quern.jmh.TrainBenchmark.quern",
-            "TorchTrainBenchmark.libtorch",
-            workers,
-            Map.of("network", network),
-            1);
-      }
+          "matmul " + shape,
+          "GFLOP/s",
+          "MatmulBenchmark.quern",
+          "TorchMatmulBenchmark.libtorch",
+          2e-3 * sizes[0] * sizes[1] * sizes[2],
+          "shape",
+          shape);
     }
+    for (String work : List.of("copy", "chain", "softmax", "layer_norm", "sum", "adam")) {
+      boolean hasPeer = !work.equals("copy") && !work.equals("adam");
+      add(
+          "memory " + work.replace('_', ' '),
+          "GB/s",
+          "MemoryBenchmark.quern",
+          hasPeer ? "TorchMemoryBenchmark.libtorch" : "",
+          1e-3 * MemoryBenchmark.bytes(work),
+          "work",
+          work);
+    }
+    double flops = ConvLayer.read("resnet50").stream().mapToDouble(ConvLayer::flops).sum();
+    add(
+        "conv resnet50",
+        "GFLOP/s",
+        "io.quern.jmh.ConvBenchmark.quern",
+        "OnnxConvBenchmark.onnxRuntime",
+        1e-3 * flops);
+    for (String network : List.of("cnn", "mlp")) {
+      lines.add(
+          new Line(
+              "train " + network,
+              "images/s",
+              "io.quern.jmh.TrainBenchmark.quern",
+              "TorchTrainBenchmark.libtorch",
+              Map.of("network", network),
+              score -> score));
+    }
+    lines.add(
+        new Line(
+            "plan overhead",
+            "ns/step",
+            "PlanBenchmark.quern",
+            "",
+            Map.of("steps", Integer.toString(PlanBenchmark.STEPS)),
+            score -> 1e3 * score / PlanBenchmark.STEPS));
   }
 
   private static List<String> shapes() throws IOException {
@@ -103,53 +142,50 @@ public final class Compare {
     return Files.readAllLines(file).stream().filter(line -> !line.startsWith("#")).toList();
   }
 
-  /** {@code scale} over microseconds is the score to print: GFLOP/s or GB/s. */
+  /** A line of a rate: {@code amount} over microseconds. */
   private void add(
-      String name,
-      String ours,
-      String peer,
-      String workers,
-      Map<String, String> parameters,
-      double scale) {
-    Map<String, String> all = new LinkedHashMap<>(parameters);
-    all.put("workers", workers);
-    lines.add(new Line(name + ", " + workers + " threads", ours, peer, all, scale));
+      String work, String unit, String ours, String peer, double amount, String... parameter) {
+    Map<String, String> parameters =
+        parameter.length == 0 ? Map.of() : Map.of(parameter[0], parameter[1]);
+    lines.add(new Line(work, unit, ours, peer, parameters, score -> amount / score));
   }
 
-  private void run(Line line) throws RunnerException {
-    List<Double> ours = new ArrayList<>();
-    List<Double> peer = new ArrayList<>();
-    for (int i = 0; i < forks; i++) {
-      ours.add(score(line, line.ours));
+  private void run() throws RunnerException {
+    List<String> ranges = new ArrayList<>();
+    System.out.println("| Work | Unit | 1 thread | peer | ratio | 2 threads | peer | ratio |");
+    System.out.println("|---|---|---|---|---|---|---|---|");
+    for (Line line : lines) {
+      StringBuilder medians = new StringBuilder("| " + line.work + " | " + line.unit + " |");
+      StringBuilder range = new StringBuilder("| " + line.work + " |");
+      for (int threads : THREADS) {
+        Values values = values(line, threads);
+        medians.append(' ').append(values.medians());
+        range.append(' ').append(values.ranges());
+      }
+      System.out.println(medians);
+      ranges.add(range.toString());
+    }
+    System.out.println();
+    System.out.println("| Range of " + forks + " forks | 1 thread | peer | 2 threads | peer |");
+    System.out.println("|---|---|---|---|---|");
+    ranges.forEach(System.out::println);
+  }
+
+  private Values values(Line line, int threads) throws RunnerException {
+    Values values = new Values();
+    for (int fork = 1; fork <= forks; fork++) {
+      System.err.printf("%s, threads: %d, fork %d of %d%n", line.work, threads, fork, forks);
+      measure(line, line.ours, threads, values.ours);
       if (!line.peer.isEmpty()) {
-        peer.add(score(line, line.peer));
+        measure(line, line.peer, threads, values.peer);
       }
     }
-    String unit = !line.isTime() ? "images/s" : line.name.startsWith("memory") ? "GB/s" : "GFLOP/s";
-    double own = median(ours);
-    if (peer.isEmpty() || Double.isNaN(median(peer))) {
-      System.out.printf(Locale.ROOT, "%-40s %12.1f %21s  %s%n", line.name, own, "", unit);
-      return;
-    }
-    double other = median(peer);
-    System.out.printf(
-        Locale.ROOT,
-        "%-40s %12.1f %12.1f %7.2fx  %s  forks %s to %s%n",
-        line.name,
-        own,
-        other,
-        own / other,
-        unit,
-        format(Collections.min(ours)) + "-" + format(Collections.max(ours)),
-        format(Collections.min(peer)) + "-" + format(Collections.max(peer)));
+    return values;
   }
 
-  private static String format(double value) {
-    return String.format(Locale.ROOT, "%.1f", value);
-  }
-
-  /** The score of one fork, larger is better; NaN when the benchmark is not there. */
-  private static double score(Line line, String benchmark) throws RunnerException {
+  /** Adds the value of one fork; nothing when the benchmark is not there. */
+  private void measure(Line line, String benchmark, int threads, List<Double> values)
+      throws RunnerException {
     ChainedOptionsBuilder options =
         new OptionsBuilder()
             .include("\\b" + benchmark.replace(".", "\\.") + "$")
@@ -158,22 +194,50 @@ public final class Compare {
             .warmupTime(TimeValue.seconds(1))
             .measurementIterations(3)
             .measurementTime(TimeValue.seconds(1))
-            .verbosity(VerboseMode.SILENT);
+            .param("workers", Integer.toString(threads));
     line.parameters.forEach(options::param);
-    Collection<RunResult> results = new Runner(options.build()).run();
-    for (RunResult result : results) {
-      double score = result.getPrimaryResult().getScore();
-      return line.isTime() ? line.scale / score : score;
+    for (RunResult result : quietly(options.build())) {
+      values.add(line.value.applyAsDouble(result.getPrimaryResult().getScore()));
     }
-    return Double.NaN;
   }
 
+  /** Runs a fork; what it says is shown only when it has failed. */
+  private static Collection<RunResult> quietly(Options options) throws RunnerException {
+    ByteArrayOutputStream said = new ByteArrayOutputStream();
+    PrintStream log = new PrintStream(said, true, StandardCharsets.UTF_8);
+    PrintStream terminal = System.err;
+    System.setErr(log);
+    try {
+      OutputFormat format = OutputFormatFactory.createFormatInstance(log, VerboseMode.NORMAL);
+      Collection<RunResult> results = new Runner(options, format).run();
+      if (results.isEmpty() && said.size() > 0) {
+        terminal.println(said.toString(StandardCharsets.UTF_8));
+      }
+      return results;
+    } catch (NoBenchmarksException e) {
+      return List.of(); // a peer's, without --peers
+    } finally {
+      System.setErr(terminal);
+    }
+  }
+
+  /** The middle one; NaN of none. */
   private static double median(List<Double> values) {
-    List<Double> sorted = new ArrayList<>(values);
-    Collections.sort(sorted);
-    int middle = sorted.size() / 2;
-    return sorted.size() % 2 == 1
-        ? sorted.get(middle)
-        : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
+    double[] sorted = values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+    int middle = sorted.length / 2;
+    if (sorted.length == 0) {
+      return Double.NaN;
+    }
+    return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  }
+
+  private static String range(List<Double> values) {
+    return values.isEmpty()
+        ? ""
+        : format(Collections.min(values), 1) + "-" + format(Collections.max(values), 1);
+  }
+
+  private static String format(double value, int digits) {
+    return Double.isNaN(value) ? "" : String.format(Locale.ROOT, "%." + digits + "f", value);
   }
 }
