@@ -40,7 +40,7 @@ final class CpuContext implements DeviceContext {
 
   @Override
   public Optional<Kernel> kernel(KernelKey key) {
-    return table.find(key);
+    return table.find(key).or(() -> WidenedKernel.find(key, table));
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.quern.cpu;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
+import io.quern.DType;
 import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Rng;
@@ -68,6 +69,15 @@ class PlanAllocationTest {
     Tensor input = rng.normal(4, 32);
     Compiled compiled = Quern.compile(x -> model.forward(x).softmax(1), input.spec());
     requireNoAllocation(compiled, new Tensor[] {input}, new Tensor[] {Tensor.zeros(4, 10)});
+  }
+
+  @Test
+  void productsOfNarrowFloats() {
+    Tensor weight = Rng.of(1).normal(32, 64).to(DType.BF16);
+    Tensor input = Rng.of(2).normal(4, 32).to(DType.BF16);
+    Compiled compiled = Quern.compile(x -> x.matmul(weight), input.spec());
+    Tensor result = Tensor.zeros(4, 64).to(DType.BF16);
+    requireNoAllocation(compiled, new Tensor[] {input}, new Tensor[] {result});
   }
 
   @Test

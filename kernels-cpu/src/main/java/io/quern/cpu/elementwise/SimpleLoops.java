@@ -25,10 +25,20 @@ final class SimpleLoops {
         case I32 -> SimpleLoops::i32ToF32;
         case I64 -> SimpleLoops::i64ToF32;
         case F64 -> SimpleLoops::f64ToF32;
+        case F16 -> SimpleLoops::f16ToF32;
+        case BF16 -> SimpleLoops::bf16ToF32;
         default -> null;
       };
     }
-    return from == DType.F32 && to == DType.F64 ? SimpleLoops::f32ToF64 : null;
+    if (from != DType.F32) {
+      return null;
+    }
+    return switch (to) {
+      case F64 -> SimpleLoops::f32ToF64;
+      case F16 -> SimpleLoops::f32ToF16;
+      case BF16 -> SimpleLoops::f32ToBf16;
+      default -> null;
+    };
   }
 
   private static void u8ToF32(long a, long b, long c, long out, long n) {
@@ -58,6 +68,34 @@ final class SimpleLoops {
   private static void f32ToF64(long a, long b, long c, long out, long n) {
     for (long i = 0; i < n; i++) {
       Raw.putDouble(out + 8 * i, Raw.getFloat(a + 4 * i));
+    }
+  }
+
+  private static void f16ToF32(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      Raw.putFloat(out + 4 * i, Float.float16ToFloat(Raw.getShort(a + 2 * i)));
+    }
+  }
+
+  private static void f32ToF16(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      Raw.putShort(out + 2 * i, Float.floatToFloat16(Raw.getFloat(a + 4 * i)));
+    }
+  }
+
+  private static void bf16ToF32(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      Raw.putInt(out + 4 * i, Raw.getShort(a + 2 * i) << 16);
+    }
+  }
+
+  /** To nearest, ties to even; NaN stays NaN. */
+  private static void f32ToBf16(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      int bits = Raw.getInt(a + 4 * i);
+      boolean nan = (bits & 0x7FFFFFFF) > 0x7F800000;
+      int rounded = nan ? bits | 0x400000 : bits + 0x7FFF + (bits >>> 16 & 1);
+      Raw.putShort(out + 2 * i, (short) (rounded >>> 16));
     }
   }
 }
