@@ -63,18 +63,23 @@ final class MatMulCases {
       OpCase opCase = of(DType.F32, size, "");
       cases.add(size[0] * size[1] * size[2] < 1000 ? opCase.differentiable() : opCase);
     }
-    for (int[] size : EMPTY) {
-      cases.add(of(DType.F32, size, ""));
+    for (int[] size : SIZES) {
+      cases.add(of(DType.F64, size, ""));
     }
-    for (Shape[] shapes : BATCHES) {
-      cases.add(
-          of(
-                  Input.of(DType.F32, shapes[0], Values.signed()),
-                  Input.of(DType.F32, shapes[1], Values.signed()),
-                  "")
-              .differentiable());
+    for (DType dtype : List.of(DType.F32, DType.F64)) {
+      for (int[] size : EMPTY) {
+        cases.add(of(dtype, size, ""));
+      }
+      for (Shape[] shapes : BATCHES) {
+        OpCase opCase =
+            of(
+                Input.of(dtype, shapes[0], Values.signed()),
+                Input.of(dtype, shapes[1], Values.signed()),
+                "");
+        cases.add(dtype == DType.F32 ? opCase.differentiable() : opCase);
+      }
+      forms(dtype, cases);
     }
-    forms(cases);
     for (DType dtype : DType.values()) {
       if (dtype != DType.BOOL && dtype != DType.F32) {
         cases.add(of(dtype, new int[] {13, 70, 37}, ""));
@@ -89,31 +94,31 @@ final class MatMulCases {
             "with NaN and infinity"));
   }
 
-  private static void forms(List<OpCase> cases) {
+  private static void forms(DType dtype, List<OpCase> cases) {
     for (Input.Form left : Input.Form.values()) {
       for (Input.Form right : Input.Form.values()) {
         OpCase opCase =
             of(
-                Input.of(DType.F32, Shape.of(7, 19), Values.signed(), left),
-                Input.of(DType.F32, Shape.of(19, 33), Values.signed(), right),
+                Input.of(dtype, Shape.of(7, 19), Values.signed(), left),
+                Input.of(dtype, Shape.of(19, 33), Values.signed(), right),
                 left + " x " + right);
-        boolean both = left != Input.Form.PLAIN && left == right;
+        boolean both = dtype == DType.F32 && left != Input.Form.PLAIN && left == right;
         cases.add(both ? opCase.differentiable() : opCase);
       }
       cases.add(
           of(
-              Input.of(DType.F32, Shape.of(1, 75), Values.signed(), left),
-              Input.of(DType.F32, Shape.of(75, 130), Values.signed(), left),
+              Input.of(dtype, Shape.of(1, 75), Values.signed(), left),
+              Input.of(dtype, Shape.of(75, 130), Values.signed(), left),
               "one row, " + left));
       cases.add(
           of(
-              Input.of(DType.F32, Shape.of(130, 75), Values.signed(), left),
-              Input.of(DType.F32, Shape.of(75, 1), Values.signed(), left),
+              Input.of(dtype, Shape.of(130, 75), Values.signed(), left),
+              Input.of(dtype, Shape.of(75, 1), Values.signed(), left),
               "one column, " + left));
       cases.add(
           of(
-              Input.of(DType.F32, Shape.of(3, 20, 65), Values.signed(), left),
-              Input.of(DType.F32, Shape.of(3, 65, 34), Values.signed(), left),
+              Input.of(dtype, Shape.of(3, 20, 65), Values.signed(), left),
+              Input.of(dtype, Shape.of(3, 65, 34), Values.signed(), left),
               "batched " + left));
     }
   }

@@ -10,6 +10,7 @@ import io.quern.cpu.elementwise.ElementwiseKernel;
 import io.quern.cpu.elementwise.FillKernel;
 import io.quern.cpu.elementwise.RandomKernel;
 import io.quern.cpu.fused.FusedKernel;
+import io.quern.cpu.gemm.MatMulF64Kernel;
 import io.quern.cpu.gemm.MatMulKernel;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.index.ConcatKernel;
@@ -71,6 +72,7 @@ final class CpuKernels {
     String gemm = MicroKernel.chosen().name();
     return new KernelTable()
         .add(MatMul.class, gemm, MatMulKernel::create)
+        .add(MatMul.class, "gemm_f64", MatMulF64Kernel::create)
         .add(Epilogue.class, gemm + "_epilogue", MatMulKernel::withEpilogue)
         .add(Conv2d.class, "conv2d_" + gemm, ConvForward::create)
         .add(Epilogue.class, "conv2d_" + gemm + "_epilogue", ConvForward::withEpilogue)
