@@ -6,6 +6,8 @@ import io.quern.cpu.attention.AttentionKernel;
 import io.quern.cpu.conv.ConvForward;
 import io.quern.cpu.conv.ConvInputGrad;
 import io.quern.cpu.conv.ConvWeightGrad;
+import io.quern.cpu.conv.DepthwiseConv;
+import io.quern.cpu.conv.DepthwiseWeightGrad;
 import io.quern.cpu.elementwise.ElementwiseKernel;
 import io.quern.cpu.elementwise.FillKernel;
 import io.quern.cpu.elementwise.RandomKernel;
@@ -74,6 +76,10 @@ final class CpuKernels {
         .add(MatMul.class, gemm, MatMulKernel::create)
         .add(MatMul.class, "gemm_f64", MatMulF64Kernel::create)
         .add(Epilogue.class, gemm + "_epilogue", MatMulKernel::withEpilogue)
+        .add(Conv2d.class, "conv2d_depthwise_f32", DepthwiseConv::forward)
+        .add(Conv2dInputGrad.class, "conv2d_input_grad_depthwise_f32", DepthwiseConv::inputGrad)
+        .add(
+            Conv2dWeightGrad.class, "conv2d_weight_grad_depthwise_f32", DepthwiseWeightGrad::create)
         .add(Conv2d.class, "conv2d_" + gemm, ConvForward::create)
         .add(Epilogue.class, "conv2d_" + gemm + "_epilogue", ConvForward::withEpilogue)
         .add(Conv2dInputGrad.class, "conv2d_input_grad_" + gemm, ConvInputGrad::create)

@@ -2,6 +2,7 @@ package io.quern.cpu.conv;
 
 import io.quern.Shape;
 import io.quern.op.Window;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sizes of a convolution from images [n, groups * c, h, w] with weights [groups * oc, c, kh, kw] to
@@ -10,6 +11,9 @@ import io.quern.op.Window;
 record ConvShape(Window window, int n, int groups, int c, int h, int w, int oc, int oh, int ow) {
   /** Bytes and counts up to here are added and multiplied by small numbers as ints. */
   private static final double LARGEST = 1 << 30;
+
+  /** Planes that are laid out for one channel at most. */
+  private static final long MOST_PLANES = 64;
 
   /**
    * Whether all sizes and offsets within one image fit ints, images unfolded and padded included.
@@ -30,6 +34,17 @@ record ConvShape(Window window, int n, int groups, int c, int h, int w, int oc, 
         && 4.0 * weight.size() < LARGEST
         && (double) image.dim(0) * groups < LARGEST / 16
         && Math.max(window.strideH() * paddedH, window.strideW() * paddedW) < LARGEST;
+  }
+
+  /** The sizes when each group has one input channel, and is of moderate size; otherwise null. */
+  static @Nullable ConvShape depthwise(
+      Window window, int groups, Shape image, Shape weight, Shape output) {
+    boolean fits =
+        groups > 1
+            && weight.dim(1) == 1
+            && fits(window, groups, image, weight, output)
+            && weight.dim(0) / groups * window.strideH() * window.strideW() <= MOST_PLANES;
+    return fits ? of(window, groups, image, weight, output) : null;
   }
 
   static ConvShape of(Window window, int groups, Shape image, Shape weight, Shape output) {

@@ -1,0 +1,131 @@
+package io.quern.cpu.conv;
+
+import io.quern.DType;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.Operands;
+import io.quern.cpu.Twins;
+import io.quern.cpu.gemm.MicroKernel;
+import io.quern.op.Conv2d;
+import io.quern.op.Conv2dInputGrad;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.Raw;
+import io.quern.runtime.Workers;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Conv2d whose groups have one input channel each, and its gradient for the images: a filter over
+ * one channel after another. Contiguous floats. Immutable and thread-safe.
+ */
+public final class DepthwiseConv implements Kernel {
+  private final MicroKernel micro = MicroKernel.chosen();
+  private final Twins<DepthwiseMath> math = DepthwiseMath.twins();
+  private final Workers.Task<Operands> task = this::compute;
+  private final ConvShape shape;
+  private final boolean gradient;
+  private final DepthwisePlane plane;
+
+  /** Source channels and result channels of a group. */
+  private final int sources;
+
+  private final int results;
+  private final boolean hasBias;
+
+  private DepthwiseConv(ConvShape shape, boolean gradient, boolean hasBias) {
+    this.shape = shape;
+    this.gradient = gradient;
+    this.plane = gradient ? DepthwisePlane.inputGrad(shape) : DepthwisePlane.forward(shape);
+    this.sources = gradient ? shape.oc() : 1;
+    this.results = gradient ? 1 : shape.oc();
+    this.hasBias = hasBias;
+  }
+
+  /** The kernel for {@code key}, or null when it is not depthwise or not contiguous F32. */
+  public static @Nullable Kernel forward(KernelKey key) {
+    if (!key.all(DType.F32) || !key.isContiguous() || !(key.op() instanceof Conv2d conv)) {
+      return null;
+    }
+    ConvShape shape =
+        ConvShape.depthwise(
+            conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape());
+    return shape == null ? null : new DepthwiseConv(shape, false, key.inputs() == 3);
+  }
+
+  /** The kernel for {@code key}, or null when it is not depthwise or not contiguous F32. */
+  public static @Nullable Kernel inputGrad(KernelKey key) {
+    if (!key.all(DType.F32) || !key.isContiguous() || !(key.op() instanceof Conv2dInputGrad grad)) {
+      return null;
+    }
+    ConvShape shape =
+        ConvShape.depthwise(
+            grad.window(), grad.groups(), grad.inputShape(), key.shape(0), key.shape(1));
+    return shape == null ? null : new DepthwiseConv(shape, true, false);
+  }
+
+  @Override
+  public void run(Operands operands) {
+    Workers.shared().run(task, operands, shape.n() * shape.groups());
+  }
+
+  private void compute(Operands call, int chunk) {
+    int taps = plane.taps();
+    long offsets = sources * plane.bytes();
+    long aside = offsets + roundUp(4L * sources * taps);
+    HostMemory.Block memory = HostMemory.shared().allocate(aside + 4L * plane.positions());
+    long base = memory.address();
+    long source = call.address(gradient ? 1 : 0) + (long) chunk * sources * sourceBytes();
+    for (int i = 0; i < sources; i++) {
+      plane.fill(source + i * sourceBytes(), base + i * plane.bytes());
+      plane.offsets(base + offsets + 4L * i * taps, i * plane.bytes());
+    }
+    int group = chunk % shape.groups();
+    long weights = call.address(gradient ? 0 : 1) + 4L * group * shape.oc() * taps;
+    long target = call.address(call.count() - 1) + (long) chunk * results * targetBytes();
+    DepthwiseMath now = math.get();
+    for (int i = 0; i < results; i++) {
+      now.filter(
+          base,
+          base + offsets,
+          weights + 4L * i * taps,
+          sources * taps,
+          base + aside,
+          plane.positions());
+      float bias = hasBias ? Raw.getFloat(call.address(2) + 4L * (group * results + i)) : 0;
+      copyOut(base + aside, target + i * targetBytes(), bias);
+    }
+    HostMemory.shared().free(memory);
+  }
+
+  private void copyOut(long from, long to, float bias) {
+    int columns = plane.columns();
+    if (columns == plane.pitch()) {
+      micro.copyRow(from, to, (long) plane.rows() * columns, bias);
+      return;
+    }
+    for (int row = 0; row < plane.rows(); row++) {
+      micro.copyRow(from + 4L * row * plane.pitch(), to + 4L * row * columns, columns, bias);
+    }
+  }
+
+  private long sourceBytes() {
+    return 4L * (gradient ? shape.outputPixels() : shape.inputPixels());
+  }
+
+  private long targetBytes() {
+    return 4L * (gradient ? shape.inputPixels() : shape.outputPixels());
+  }
+
+  private static long roundUp(long bytes) {
+    return (bytes + HostMemory.ALIGNMENT - 1) / HostMemory.ALIGNMENT * HostMemory.ALIGNMENT;
+  }
+
+  @Override
+  public boolean warmUp() {
+    return math.await() && micro.warmUp();
+  }
+
+  @Override
+  public String name() {
+    return gradient ? "conv2d_input_grad_depthwise_f32" : "conv2d_depthwise_f32";
+  }
+}

@@ -1,0 +1,164 @@
+package io.quern.cpu.conv;
+
+import io.quern.cpu.gemm.MicroKernel;
+import io.quern.op.Window;
+import io.quern.runtime.Raw;
+
+/**
+ * One channel laid out such that a filter is the same sum at every position: result {@code p} adds
+ * up elements {@code p + offset(tap)}. Results lie in rows of {@link #pitch} positions, of which
+ * the first {@link #columns} count. Strides cut the padded channel into phases, each a plane of
+ * every so many rows and columns. Immutable and thread-safe.
+ */
+final class DepthwisePlane {
+  /** Positions are computed in multiples of this; the memory behind the last one is zero. */
+  static final int ROUND = 64;
+
+  private final MicroKernel micro = MicroKernel.chosen();
+  private final EverySecond everySecond = EverySecond.chosen();
+  private final Window window;
+  private final boolean gradient;
+  private final int sourceH;
+  private final int sourceW;
+
+  /** Rows and columns between two of the source. */
+  private final int stepH;
+
+  private final int stepW;
+
+  /** Phases of the plane. */
+  private final int phasesH;
+
+  private final int phasesW;
+
+  /** Row and column of the source's first element. */
+  private final int firstH;
+
+  private final int firstW;
+
+  private final int resultRows;
+  private final int columns;
+  private final int phaseRows;
+  private final int pitch;
+
+  private DepthwisePlane(ConvShape shape, boolean gradient) {
+    this.window = shape.window();
+    this.gradient = gradient;
+    this.sourceH = gradient ? shape.oh() : shape.h();
+    this.sourceW = gradient ? shape.ow() : shape.w();
+    this.stepH = gradient ? window.strideH() : 1;
+    this.stepW = gradient ? window.strideW() : 1;
+    this.phasesH = gradient ? 1 : window.strideH();
+    this.phasesW = gradient ? 1 : window.strideW();
+    this.firstH = gradient ? reachH() - window.padTop() : window.padTop();
+    this.firstW = gradient ? reachW() - window.padLeft() : window.padLeft();
+    this.resultRows = gradient ? shape.h() : shape.oh();
+    this.columns = gradient ? shape.w() : shape.ow();
+    this.phaseRows = resultRows + reachH() / phasesH;
+    this.pitch = columns + reachW() / phasesW;
+  }
+
+  /** The plane of images whose filter gives the output. */
+  static DepthwisePlane forward(ConvShape shape) {
+    return new DepthwisePlane(shape, false);
+  }
+
+  /** The plane of gradients of the output, spread out, whose filter gives those of the images. */
+  static DepthwisePlane inputGrad(ConvShape shape) {
+    return new DepthwisePlane(shape, true);
+  }
+
+  private int reachH() {
+    return (window.kernelH() - 1) * window.dilationH();
+  }
+
+  private int reachW() {
+    return (window.kernelW() - 1) * window.dilationW();
+  }
+
+  int rows() {
+    return resultRows;
+  }
+
+  int columns() {
+    return columns;
+  }
+
+  int pitch() {
+    return pitch;
+  }
+
+  int taps() {
+    return window.kernelH() * window.kernelW();
+  }
+
+  /** Positions that are computed, with those between rows and after the last. */
+  int positions() {
+    return (resultRows * pitch + ROUND - 1) / ROUND * ROUND;
+  }
+
+  /** Bytes of the plane. */
+  long bytes() {
+    long floats = (long) phasesH * phasesW * phaseRows * pitch + reachW() + ROUND;
+    return (4 * floats + ROUND - 1) / ROUND * ROUND;
+  }
+
+  /** Writes the byte offset of each tap, {@code shift} added, to a table of ints. */
+  void offsets(long table, long shift) {
+    for (int i = 0; i < window.kernelH(); i++) {
+      for (int j = 0; j < window.kernelW(); j++) {
+        int row = gradient ? reachH() - i * window.dilationH() : i * window.dilationH();
+        int column = gradient ? reachW() - j * window.dilationW() : j * window.dilationW();
+        Raw.putInt(table, Math.toIntExact(shift + 4 * at(row, column)));
+        table += 4;
+      }
+    }
+  }
+
+  /** Where a row and column of the padded channel lie, in elements. */
+  private long at(int row, int column) {
+    long phase = (long) row % phasesH * phasesW + column % phasesW;
+    return (phase * phaseRows + row / phasesH) * pitch + column / phasesW;
+  }
+
+  /** Lays a channel out. */
+  void fill(long source, long to) {
+    Raw.zero(to, bytes());
+    for (int y = 0; y < sourceH; y++) {
+      int row = y * stepH + firstH;
+      if (row >= 0 && row / phasesH < phaseRows) {
+        fillRow(source + 4L * y * sourceW, row, to);
+      }
+    }
+  }
+
+  private void fillRow(long source, int row, long to) {
+    for (int phase = 0; phase < phasesW; phase++) {
+      int x = 0;
+      int column = firstW;
+      while (column < 0 || column % phasesW != phase) {
+        x++;
+        column += stepW;
+      }
+      int place = column / phasesW;
+      long target = to + 4 * (at(row, phase) + place);
+      int room = (pitch - place + stepW - 1) / stepW;
+      int count = Math.min((sourceW - x + phasesW - 1) / phasesW, room);
+      if (count > 0 && stepW == 1 && phasesW == 1) {
+        micro.copyRow(source + 4L * x, target, count, 0);
+      } else if (count > 0 && stepW == 1 && phasesW == 2) {
+        everySecond.copy(source + 4L * x, count, target);
+      } else {
+        move(source + 4L * x, 4L * phasesW, target, 4L * stepW, count);
+      }
+    }
+  }
+
+  private static void move(long from, long fromStep, long to, long toStep, int count) {
+    for (int i = 0; i < count; i++) {
+      Raw.putFloat(to, Raw.getFloat(from));
+      from += fromStep;
+      to += toStep;
+    }
+  }
+}
