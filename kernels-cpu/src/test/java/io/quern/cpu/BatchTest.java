@@ -3,8 +3,12 @@ package io.quern.cpu;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.quern.Rng;
+import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.TensorScope;
+import io.quern.op.Conv2d;
+import io.quern.op.Conv2dInputGrad;
+import io.quern.op.Window;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -44,6 +48,25 @@ class BatchTest {
       requireSame(batch, x -> x.softmax(1));
       requireSame(batch, x -> x.logSoftmax(1));
       requireSame(batch, x -> x.sum(1));
+    }
+  }
+
+  /** Layers small and large, so that every algorithm is met, with the gradient of the images. */
+  @ParameterizedTest
+  @CsvSource({"3,7,4", "16,4,16", "32,7,32", "64,7,64", "32,14,16", "16,28,16"})
+  void imagesOfAConvolutionDoNotDependOnEachOther(long channels, long size, long out) {
+    try (var _ = TensorScope.open()) {
+      Tensor batch = Rng.of(1).normal(29, channels, size, size);
+      Tensor weight = Rng.of(2).normal(out, channels, 3, 3);
+      Tensor gradients = Rng.of(3).normal(29, out, size, size);
+      Window window = Window.of(3).padding(1);
+      requireSame(batch, x -> Tensor.apply(new Conv2d(window, 1), x, weight));
+      requireSame(
+          gradients,
+          x -> {
+            Shape image = Shape.of(x.dim(0), channels, size, size);
+            return Tensor.apply(new Conv2dInputGrad(window, 1, image), weight, x);
+          });
     }
   }
 }
