@@ -1,4 +1,5 @@
 /** Tensors, automatic differentiation and training in pure Java. */
+@SuppressWarnings("module")
 module io.quern {
   requires tools.jackson.core;
   requires java.management;
@@ -12,6 +13,8 @@ module io.quern {
   exports io.quern.graph;
   exports io.quern.plan;
   exports io.quern.io;
+  exports io.quern.json to
+      io.quern.text;
   exports io.quern.nn;
   exports io.quern.optim;
   exports io.quern.runtime;

@@ -1,0 +1,8 @@
+/**
+ * Tokenizers that read {@code tokenizer.json} files of the Hugging Face tokenizers library and give
+ * the same ids and offsets as that library.
+ */
+@NullMarked
+package io.quern.text;
+
+import org.jspecify.annotations.NullMarked;
