@@ -49,7 +49,7 @@ final class Charsmap implements Normalizer {
   public void normalize(Text text, int from, int to, Text out) {
     String string = text.string(from, to);
     Edits edits = new Edits(string.length() + 16);
-    Matcher clusters = CLUSTER.matcher(string);
+    Matcher clusters = CLUSTER.matcher(text.isBelow(0x80, from, to) ? string : assigned(string));
     for (int at = 0, end; at < string.length(); at = end) {
       end = clusterEnd(string, at, clusters);
       String cluster = string.substring(at, end);
@@ -67,6 +67,25 @@ final class Charsmap implements Normalizer {
       }
     }
     out.transform(text, from, to, edits.codePoints, edits.changes, edits.size);
+  }
+
+  /**
+   * A string with the same clusters, but for the JDK, which takes most unassigned code points for
+   * controls.
+   */
+  private static String assigned(String string) {
+    StringBuilder result = new StringBuilder(string);
+    for (int i = 0, c; i < string.length(); i += Character.charCount(c)) {
+      c = string.codePointAt(i);
+      boolean isIgnorable = c >= 0xE0000 && c <= 0xE0FFF || c == 0x2065 || c >= 0xFFF0 && c <= 0xFFF8;
+      if (Character.getType(c) == Character.UNASSIGNED
+          && !isIgnorable
+          && !Character.isExtendedPictographic(c)) {
+        String other = Character.isBmpCodePoint(c) ? "x" : "\uD800\uDC00";
+        result.replace(i, i + other.length(), other);
+      }
+    }
+    return result.toString();
   }
 
   /** Where the grapheme cluster ends that starts at a position. */

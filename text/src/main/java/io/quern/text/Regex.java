@@ -57,6 +57,10 @@ final class Regex {
   /** Writes what the two syntaxes have in different ways. */
   private static String translate(String expression) {
     StringBuilder out = new StringBuilder();
+    if (expression.contains("(?<")) {
+      // Looks behind by code points only if the pattern has one beyond U+FFFF.
+      out.append("(?!(?!)\\x{10FFFF})");
+    }
     int depth = 0;
     for (int i = 0; i < expression.length(); i++) {
       char c = expression.charAt(i);
@@ -81,8 +85,8 @@ final class Regex {
       case 'h' -> out.append(inClass ? "0-9a-fA-F" : "[0-9a-fA-F]");
       case 'H' -> out.append("[^0-9a-fA-F]");
       case 'v' -> out.append("\\x0B");
-      case 'w' -> out.append(inClass ? "\\w²³¹¼-¾" : "[\\w²³¹¼-¾]");
-      case 'W' -> out.append("[^\\w²³¹¼-¾]");
+      case 'w' -> out.append("[\\w²³¹¼-¾&&[^\\u200C\\u200D]]");
+      case 'W' -> out.append("[\\W\\u200C\\u200D&&[^²³¹¼-¾]]");
       case 'x' -> {
         int close = expression.startsWith("{", at + 1) ? expression.indexOf('}', at) : at;
         out.append('\\').append(expression, at, Math.max(at, close) + 1);

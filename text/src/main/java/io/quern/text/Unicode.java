@@ -124,7 +124,7 @@ final class Unicode {
   }
 
   static boolean isMark(int c) {
-    return c >= 0x300 && isOf(MARKS, c) && !MARKS_SINCE_9.contains(c);
+    return c >= 0x300 && (isOf(MARKS, c) ? !MARKS_SINCE_9.contains(c) : c == 0x1CF2 || c == 0x1CF3);
   }
 
   static boolean isNonspacingMark(int c) {

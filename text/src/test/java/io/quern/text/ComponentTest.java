@@ -1,0 +1,114 @@
+package io.quern.text;
+
+import static io.quern.text.Examples.bertNormalizer;
+import static io.quern.text.Examples.byteLevel;
+import static io.quern.text.Examples.metaspace;
+import static io.quern.text.Examples.of;
+import static io.quern.text.Examples.replace;
+import static io.quern.text.Examples.split;
+import static io.quern.text.Examples.steps;
+
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Each component beside the oracle, with a model that shows the bytes it is given. */
+class ComponentTest {
+  private static final List<String> LINES = Corpus.lines(2000, 11);
+
+  static Stream<Map<String, ?>> normalizers() {
+    return Stream.of(
+        of("NFC"),
+        of("NFD"),
+        of("NFKC"),
+        of("NFKD"),
+        of("Lowercase"),
+        of("StripAccents"),
+        of("Nmt"),
+        of("ByteLevel"),
+        of("Strip", "strip_left", true, "strip_right", false),
+        of("Strip", "strip_left", false, "strip_right", true),
+        of("Prepend", "prepend", "▁x"),
+        replace("o", "öö"),
+        replace("th", ""),
+        of("Replace", "pattern", Map.of("Regex", "\\w+"), "content", "w"),
+        of("Replace", "pattern", Map.of("Regex", "^"), "content", "^"),
+        of("Replace", "pattern", Map.of("Regex", "$"), "content", "$$"),
+        of("Replace", "pattern", Map.of("Regex", "x*"), "content", "-"),
+        of("Replace", "pattern", Map.of("Regex", "(?<=\\p{Lu})."), "content", "_"),
+        of("Precompiled", "precompiled_charsmap", Charsmaps.example()),
+        bertNormalizer(true, false, false, false),
+        bertNormalizer(false, true, false, false),
+        bertNormalizer(false, false, true, false),
+        bertNormalizer(false, false, false, true),
+        bertNormalizer(true, true, null, true),
+        bertNormalizer(true, true, false, true),
+        steps("normalizers"),
+        steps("normalizers", of("NFD"), of("StripAccents"), of("NFC"), of("Prepend", "prepend", "a")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("normalizers")
+  void normalizesAsTheOracle(Map<String, ?> normalizer) {
+    Comparison.encodings(Examples.componentFile(normalizer, of("WhitespaceSplit")), LINES);
+  }
+
+  static Stream<Map<String, ?>> preTokenizers() {
+    Stream<Map<String, ?>> behaviors =
+        Stream.of("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")
+            .flatMap(
+                behavior ->
+                    Stream.of(
+                        of("Punctuation", "behavior", behavior),
+                        split("\\s|\\d+", behavior, false),
+                        split("\\w+", behavior, true),
+                        split("", behavior, false),
+                        split("e?", behavior, true),
+                        split("(?i:[st])", behavior, false)));
+    Stream<Map<String, ?>> others =
+        Stream.of(
+            of("BertPreTokenizer"),
+            of("Whitespace"),
+            of("WhitespaceSplit"),
+            of("Digits", "individual_digits", true),
+            of("Digits", "individual_digits", false),
+            of("CharDelimiterSplit", "delimiter", "e"),
+            of("Split", "pattern", Map.of("String", ". "), "behavior", "MergedWithNext", "invert", false),
+            metaspace("always", true),
+            metaspace("always", false),
+            metaspace("first", true),
+            metaspace("never", true),
+            of("Metaspace", "replacement", "_", "add_prefix_space", true),
+            of("Metaspace", "replacement", "▁", "add_prefix_space", false, "prepend_scheme", "never"),
+            byteLevel(true, true, true),
+            byteLevel(false, true, false),
+            steps("pretokenizers"),
+            steps("pretokenizers", of("Digits", "individual_digits", true), metaspace("first", true)),
+            split("[[:alpha:]]+|\\h|[[:^space:]]", "Isolated", false),
+            split("\\p{Han}+|\\p{Hiragana}|\\P{L}|\\p{^Lu}", "Isolated", false),
+            split("^.|.$|\\b", "Isolated", false),
+            split("[^\\W\\d_]++|(?>\\s+)(?=\\p{Lu})", "Isolated", false),
+            split("[一-龥぀-ゟ゠-ヿ]+", "Isolated", false),
+            split("[\\p{P}\\p{S}]?[A-Za-z]+|\\p{N}{2}", "Isolated", false));
+    return Stream.concat(behaviors, others);
+  }
+
+  @ParameterizedTest
+  @MethodSource("preTokenizers")
+  void preTokenizesAsTheOracle(Map<String, ?> preTokenizer) {
+    // Words are seen whole, so that the pieces show.
+    String file =
+        Examples.file(
+            null,
+            preTokenizer,
+            Examples.unigramOfRuns(),
+            null,
+            null,
+            Examples.added("hyper", ""),
+            Examples.added("[MASK]", "special lstrip rstrip"));
+    Comparison.encodings(file, LINES);
+    Comparison.encodings(Examples.componentFile(null, preTokenizer), LINES);
+  }
+}
