@@ -75,12 +75,16 @@ interface PreTokenizer {
         int c = text.codePointAt(i);
         next = i + Character.charCount(c);
         if (isDelimiter.test(c)) {
-          splitter.add(last, i, false);
+          if (last < i) {
+            splitter.add(last, i, false);
+          }
           splitter.add(i, next, true);
           last = next;
         }
       }
-      splitter.add(last, to, false);
+      if (last < to) {
+        splitter.add(last, to, false);
+      }
       splitter.finish();
     };
   }

@@ -1,5 +1,7 @@
 package io.quern.text;
 
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
@@ -8,6 +10,20 @@ import java.util.regex.PatternSyntaxException;
 final class Regex {
   private static final int FLAGS =
       Pattern.UNICODE_CHARACTER_CLASS | Pattern.MULTILINE | Pattern.UNIX_LINES;
+
+  // Oniguruma's \\w has no joiners; outside of classes it has the superscripts of Latin-1.
+  private static final String WORD = "[\\w²³¹¼-¾&&[^\\u200C\\u200D]]";
+  private static final String NO_WORD = "[\\W\\u200C\\u200D&&[^²³¹¼-¾]]";
+  private static final String WORD_IN_CLASS = "[\\w&&[^\\u200C\\u200D]]";
+  private static final String NO_WORD_IN_CLASS = "\\W\\u200C\\u200D";
+
+  /** Never matches, but lets the JDK look behind far enough for surrogate pairs. */
+  private static final String WIDER = "|(?!).{16}";
+
+  private static final String BOUNDARY =
+      "(?:(?<=%1$s%2$s)(?!%1$s)|(?<!%1$s%2$s)(?=%1$s))".formatted(WORD, WIDER);
+  private static final String NO_BOUNDARY =
+      "(?:(?<=%1$s%2$s)(?=%1$s)|(?<!%1$s%2$s)(?!%1$s))".formatted(WORD, WIDER);
 
   /** Receives the range of each match. */
   interface Matches {
@@ -54,30 +70,42 @@ final class Regex {
     }
   }
 
-  /** Writes what the two syntaxes have in different ways. */
+  /** Writes what the two syntaxes have in different ways, and refuses what cannot be written. */
   private static String translate(String expression) {
     StringBuilder out = new StringBuilder();
-    if (expression.contains("(?<")) {
-      // Looks behind by code points only if the pattern has one beyond U+FFFF.
-      out.append("(?!(?!)\\x{10FFFF})");
-    }
+    Deque<Boolean> groups = new ArrayDeque<>();
     int depth = 0;
     for (int i = 0; i < expression.length(); i++) {
       char c = expression.charAt(i);
       if (c == '\\' && i + 1 < expression.length()) {
         i = escape(expression, i + 1, depth > 0, out);
-      } else if (expression.startsWith("[:", i) && depth > 0) {
+        continue;
+      }
+      if (expression.startsWith("[:", i) && depth > 0) {
         i = bracket(expression, i, out);
-      } else {
-        depth += c == '[' ? 1 : c == ']' && depth > 0 ? -1 : 0;
-        out.append(c);
-        if (c == '}' && depth == 0 && expression.startsWith("+", i + 1)) {
-          // Possessive in the JDK's syntax; here the plus repeats once more.
-          throw new PatternSyntaxException("a repeated interval", expression, i);
+        continue;
+      }
+      depth += c == '[' ? 1 : c == ']' && depth > 0 ? -1 : 0;
+      if (depth == 0) {
+        if (c == '(') {
+          groups.push(expression.startsWith("?<=", i + 1) || expression.startsWith("?<!", i + 1));
+        } else if (c == ')' && !groups.isEmpty() && groups.pop()) {
+          out.append(WIDER);
+        } else if (c == '}') {
+          checkInterval(expression, i);
         }
       }
+      out.append(expression.startsWith("{,", i) && depth == 0 ? "{0" : c);
     }
     return out.toString();
+  }
+
+  /** In Oniguruma {@code x{1,2}+} is not possessive, and {@code x{2}?} may be absent. */
+  private static void checkInterval(String expression, int close) {
+    boolean isFixed = expression.lastIndexOf(',', close) < expression.lastIndexOf('{', close);
+    if (expression.startsWith("+", close + 1) || isFixed && expression.startsWith("?", close + 1)) {
+      throw new PatternSyntaxException("an interval that is repeated itself", expression, close);
+    }
   }
 
   private static int escape(String expression, int at, boolean inClass, StringBuilder out) {
@@ -85,8 +113,11 @@ final class Regex {
       case 'h' -> out.append(inClass ? "0-9a-fA-F" : "[0-9a-fA-F]");
       case 'H' -> out.append("[^0-9a-fA-F]");
       case 'v' -> out.append("\\x0B");
-      case 'w' -> out.append("[\\w²³¹¼-¾&&[^\\u200C\\u200D]]");
-      case 'W' -> out.append("[\\W\\u200C\\u200D&&[^²³¹¼-¾]]");
+      case 'w' -> out.append(inClass ? WORD_IN_CLASS : WORD);
+      case 'W' -> out.append(inClass ? NO_WORD_IN_CLASS : NO_WORD);
+      case 'b' -> out.append(inClass ? "\\x08" : BOUNDARY);
+      case 'B' -> out.append(NO_BOUNDARY);
+      case 'X' -> throw new PatternSyntaxException("\\X is not supported", expression, at);
       case 'x' -> {
         int close = expression.startsWith("{", at + 1) ? expression.indexOf('}', at) : at;
         out.append('\\').append(expression, at, Math.max(at, close) + 1);
@@ -130,10 +161,17 @@ final class Regex {
     String name = expression.substring(at + 2, close);
     boolean negated = name.startsWith("^");
     String plain = negated ? name.substring(1) : name;
-    out.append(negated ? "\\P{" : "\\p{")
-        .append(Character.toUpperCase(plain.charAt(0)))
-        .append(plain, 1, plain.length())
-        .append('}');
+    String members =
+        switch (plain) {
+          case "word" -> WORD_IN_CLASS;
+          case "ascii" -> "\\x00-\\x7F";
+          case "xdigit" -> "0-9a-fA-F";
+          case "punct" -> "\\p{P}\\p{S}";
+          case "alpha", "alnum", "blank", "cntrl", "digit", "graph", "lower", "print", "space", "upper" ->
+              "\\p{%S%s}".formatted(plain.charAt(0), plain.substring(1));
+          default -> throw new PatternSyntaxException("unknown class " + name, expression, at);
+        };
+    out.append(negated ? "[^" : "[").append(members).append(']');
     return close + 1;
   }
 }

@@ -17,9 +17,6 @@ final class Splitter {
 
   /** Takes the next range, which begins where the last one ended. */
   void add(int from, int to, boolean isDelimiter) {
-    if (from == to && !isDelimiter) {
-      return;
-    }
     switch (behavior) {
       case REMOVED -> {
         if (!isDelimiter) {

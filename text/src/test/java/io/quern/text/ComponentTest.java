@@ -92,7 +92,13 @@ class ComponentTest {
             split("[^\\W\\d_]++|(?>\\s+)(?=\\p{Lu})", "Isolated", false),
             split("[一-龥぀-ゟ゠-ヿ]+", "Isolated", false),
             split("[\\p{P}\\p{S}]?[A-Za-z]+|\\p{N}{2}", "Isolated", false));
-    return Stream.concat(behaviors, others);
+    Stream<Map<String, ?>> classes =
+        Stream.of("alpha", "digit", "alnum", "upper", "lower", "space", "cntrl", "punct", "graph", "print", "xdigit", "blank", "word", "ascii")
+            .map(name -> split("[[:" + name + ":]]|[^[:" + name + ":]\\w]", "Isolated", false));
+    Stream<Map<String, ?>> escapes =
+        Stream.of("\\w", "\\W", "[\\w]", "[^\\W]", "\\b", "\\B", "\\d", "\\D", "\\h", "\\H", "\\R", "\\S", "\\x{1F600}", "\\u00E9", "\\v", "\\p{Alpha}", "\\p{Punct}", "\\p{Emoji}", "\\p{Greek}", "\\p{Letter}", "\\p{Cn}", "\\p{C}", "(?i)s|k", "a{,2}", "a{2,3}?", "(?<![\\p{L}😀]).")
+            .map(name -> split(name, "Isolated", false));
+    return Stream.of(behaviors, others, classes, escapes).flatMap(each -> each);
   }
 
   @ParameterizedTest
