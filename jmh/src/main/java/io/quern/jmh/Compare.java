@@ -48,6 +48,7 @@ public final class Compare {
    *
    * @param peer the benchmark to compare with, or empty
    * @param value of a score: what is printed
+   * @param threads on how many it runs at most
    */
   private record Line(
       String work,
@@ -55,7 +56,8 @@ public final class Compare {
       String ours,
       String peer,
       Map<String, String> parameters,
-      DoubleUnaryOperator value) {}
+      DoubleUnaryOperator value,
+      int threads) {}
 
   /** Values of one line on some number of threads, one for each fork. */
   private record Values(List<Double> ours, List<Double> peer) {
@@ -125,7 +127,8 @@ public final class Compare {
               "io.quern.jmh.TrainBenchmark.quern",
               "TorchTrainBenchmark.libtorch",
               Map.of("network", network),
-              score -> score));
+              score -> score,
+              2));
     }
     lines.add(
         new Line(
@@ -134,7 +137,26 @@ public final class Compare {
             "PlanBenchmark.quern",
             "",
             Map.of("steps", Integer.toString(PlanBenchmark.STEPS)),
-            score -> 1e3 * score / PlanBenchmark.STEPS));
+            score -> 1e3 * score / PlanBenchmark.STEPS,
+            2));
+    addTokenizers();
+  }
+
+  private void addTokenizers() {
+    for (String text : List.of("prose", "mixed")) {
+      double bytes = TokenizerBenchmark.bytes(text);
+      for (String model : List.of("wordpiece", "bpe", "unigram")) {
+        lines.add(
+            new Line(
+                "tokenize " + model + " " + text,
+                "MB/s",
+                "TokenizerBenchmark.quern",
+                "HuggingFaceBenchmark.rust",
+                Map.of("model", model, "text", text),
+                score -> bytes / score,
+                1));
+      }
+    }
   }
 
   private static List<String> shapes() throws IOException {
@@ -147,7 +169,7 @@ public final class Compare {
       String work, String unit, String ours, String peer, double amount, String... parameter) {
     Map<String, String> parameters =
         parameter.length == 0 ? Map.of() : Map.of(parameter[0], parameter[1]);
-    lines.add(new Line(work, unit, ours, peer, parameters, score -> amount / score));
+    lines.add(new Line(work, unit, ours, peer, parameters, score -> amount / score, 2));
   }
 
   private void run() throws RunnerException {
@@ -173,7 +195,7 @@ public final class Compare {
 
   private Values values(Line line, int threads) throws RunnerException {
     Values values = new Values();
-    for (int fork = 1; fork <= forks; fork++) {
+    for (int fork = 1; fork <= forks && threads <= line.threads; fork++) {
       System.err.printf("%s, threads: %d, fork %d of %d%n", line.work, threads, fork, forks);
       measure(line, line.ours, threads, values.ours);
       if (!line.peer.isEmpty()) {

@@ -102,7 +102,7 @@ final class Comparison {
     return current;
   }
 
-  private static String escaped(String line) {
+  static String escaped(String line) {
     StringBuilder text = new StringBuilder();
     line.chars()
         .forEach(c -> text.append(c > ' ' && c < 0x7F ? "" + (char) c : "\\u%04X".formatted(c)));

@@ -187,18 +187,18 @@ final class Examples {
         lowercase);
   }
 
-  private static Trainer.Bpe byteLevelVocabulary(String... first) {
+  private static Trainer.Bpe byteLevelVocabulary(List<String> training, String... first) {
     List<String> tokens = new ArrayList<>(List.of(first));
     tokens.addAll(Trainer.byteAlphabet());
-    return Trainer.bpe(Trainer.byteLevelWords(TRAINING), tokens, "", "", 1500);
+    return Trainer.bpe(Trainer.byteLevelWords(training), tokens, "", "", 1500);
   }
 
   /** Half of the characters are in the vocabulary; the others are bytes. */
-  private static Trainer.Bpe spacedVocabulary() {
+  private static Trainer.Bpe spacedVocabulary(List<String> training) {
     List<String> tokens = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
     tokens.addAll(Trainer.byteTokens());
     return Trainer.bpe(
-        Trainer.spacedWords(TRAINING.subList(0, 200)), tokens, "", "", 1500);
+        Trainer.spacedWords(training.subList(0, 200)), tokens, "", "", 1500);
   }
 
   /** The names of all that follow. */
@@ -225,6 +225,11 @@ final class Examples {
 
   /** The file of a name. */
   static String named(String name) {
+    return named(name, TRAINING);
+  }
+
+  /** The file of a name, with a vocabulary that is learned from some lines. */
+  static String named(String name, List<String> training) {
     return switch (name) {
       case "minilm" -> miniLm();
       case "bge" -> bge();
@@ -232,7 +237,7 @@ final class Examples {
           file(
               null,
               byteLevel(false, true, true),
-              bpe(byteLevelVocabulary()),
+              bpe(byteLevelVocabulary(training)),
               byteLevel(true, true, true),
               byteLevel(true, true, true),
               added("<|endoftext|>", "special normalized"));
@@ -240,7 +245,7 @@ final class Examples {
           file(
               null,
               byteLevel(true, true, true),
-              bpe(byteLevelVocabulary("<s>", "<pad>", "</s>", "<unk>")),
+              bpe(byteLevelVocabulary(training, "<s>", "<pad>", "</s>", "<unk>")),
               of(
                   "RobertaProcessing",
                   "sep",
@@ -259,7 +264,7 @@ final class Examples {
           file(
               null,
               steps("pretokenizers", split(CL100K, "Isolated", false), byteLevel(false, true, false)),
-              bpe(byteLevelVocabulary("<s>", "</s>"), "ignore_merges", true),
+              bpe(byteLevelVocabulary(training, "<s>", "</s>"), "ignore_merges", true),
               steps("processors", byteLevel(true, false, true), template("<s>", 0, "</s>", 1)),
               byteLevel(true, true, true),
               added("<|im_start|>", "special"));
@@ -267,7 +272,7 @@ final class Examples {
           file(
               null,
               steps("pretokenizers", split(O200K, "Removed", true), byteLevel(false, true, false)),
-              bpe(byteLevelVocabulary()),
+              bpe(byteLevelVocabulary(training)),
               byteLevel(false, true, true),
               byteLevel(true, true, true),
               added("<|im_start|>", "special rstrip"),
@@ -279,7 +284,7 @@ final class Examples {
                   "pretokenizers",
                   split(CL100K.replace("{1,3}", ""), "Isolated", false),
                   byteLevel(false, false, false)),
-              bpe(byteLevelVocabulary()),
+              bpe(byteLevelVocabulary(training)),
               byteLevel(false, false, false),
               byteLevel(false, false, false),
               added("<|endoftext|>", "special"));
@@ -288,7 +293,7 @@ final class Examples {
           file(
               steps("normalizers", of("Prepend", "prepend", "▁"), replace(" ", "▁")),
               null,
-              bpe(spacedVocabulary(), "unk_token", "<unk>", "fuse_unk", true, "byte_fallback", true),
+              bpe(spacedVocabulary(training), "unk_token", "<unk>", "fuse_unk", true, "byte_fallback", true),
               template("<s>", 1, "</s>", 2),
               steps(
                   "decoders",
@@ -302,7 +307,7 @@ final class Examples {
           file(
               null,
               metaspace("first", false),
-              bpe(spacedVocabulary(), "unk_token", "<unk>", "fuse_unk", true),
+              bpe(spacedVocabulary(training), "unk_token", "<unk>", "fuse_unk", true),
               template("<s>", 1, "</s>", 2),
               metaspace("first", false),
               added("<s>", "special"),
@@ -311,7 +316,7 @@ final class Examples {
           file(
               replace(" ", "▁"),
               of("Split", "pattern", Map.of("String", " "), "behavior", "MergedWithPrevious", "invert", false),
-              bpe(spacedVocabulary(), "unk_token", "<unk>", "byte_fallback", true),
+              bpe(spacedVocabulary(training), "unk_token", "<unk>", "byte_fallback", true),
               template("<s>", 1, "</s>", 2),
               steps("decoders", replace("▁", " "), of("ByteFallback"), of("Fuse")),
               added("<s>", "special"));
@@ -319,7 +324,7 @@ final class Examples {
           file(
               of("Precompiled", "precompiled_charsmap", Charsmaps.example()),
               steps("pretokenizers", of("WhitespaceSplit"), metaspace("always", true)),
-              unigram(false),
+              unigram(training, false),
               template("<s>", 1, "</s>", 2),
               metaspace("always", true),
               added("<s>", "special"),
@@ -334,7 +339,7 @@ final class Examples {
                   of("Lowercase"),
                   of("Precompiled", "precompiled_charsmap", Charsmaps.example())),
               metaspace("always", true),
-              unigram(true),
+              unigram(training, true),
               template("<s>", 1, "</s>", 2),
               metaspace("always", true),
               added("NewTok", "normalized"));
@@ -347,7 +352,7 @@ final class Examples {
                   of("Replace", "pattern", Map.of("Regex", " {2,}"), "content", " "),
                   of("Strip", "strip_left", true, "strip_right", true)),
               metaspace("first", true),
-              unigram(true),
+              unigram(training, true),
               null,
               metaspace("never", true));
       case "bert-cased" -> bertCased();
@@ -443,8 +448,8 @@ final class Examples {
         added("[MASK]", "special lstrip single_word"));
   }
 
-  private static Map<String, @Nullable Object> unigram(boolean fallback) {
-    List<String> tokens = spacedVocabulary().tokens();
+  private static Map<String, @Nullable Object> unigram(List<String> training, boolean fallback) {
+    List<String> tokens = spacedVocabulary(training).tokens();
     return of(
         "Unigram", "unk_id", 0, "vocab", Trainer.scores(tokens, 5), "byte_fallback", fallback);
   }
