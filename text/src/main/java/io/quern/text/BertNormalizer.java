@@ -43,11 +43,7 @@ final class BertNormalizer implements Normalizer {
 
   @Override
   public void normalize(Text text, int from, int to, Text out) {
-    int ascii = from;
-    while (ascii < to && text.charAt(ascii) < 0x80) {
-      ascii++;
-    }
-    if (ascii < to) {
+    if (!text.isBelow(0x80, from, to)) {
       steps.normalize(text, from, to, out);
       return;
     }

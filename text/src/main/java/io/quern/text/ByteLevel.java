@@ -1,5 +1,6 @@
 package io.quern.text;
 
+import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
@@ -80,7 +81,7 @@ final class ByteLevel {
 
   /** Puts the bytes of all tokens together; a token with other characters is taken as it is. */
   static List<String> decode(List<String> tokens) {
-    java.io.ByteArrayOutputStream bytes = new java.io.ByteArrayOutputStream();
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     for (String token : tokens) {
       boolean isEncoded = token.chars().allMatch(c -> c < BYTES.length && BYTES[c] >= 0);
       if (isEncoded) {

@@ -1,6 +1,7 @@
 package io.quern.text;
 
 import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
 
 /** The tokens {@code <0x00>} to {@code <0xFF>}, for characters that a vocabulary lacks. */
 final class ByteTokens {
@@ -16,7 +17,7 @@ final class ByteTokens {
   }
 
   /** The ids of a string's UTF-8 bytes; null if one has no token. */
-  static int @org.jspecify.annotations.Nullable [] ids(int[] tokens, String string) {
+  static int @Nullable [] ids(int[] tokens, String string) {
     byte[] utf8 = string.getBytes(StandardCharsets.UTF_8);
     int[] ids = new int[utf8.length];
     for (int i = 0; i < ids.length; i++) {

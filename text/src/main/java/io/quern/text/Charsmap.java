@@ -1,5 +1,6 @@
 package io.quern.text;
 
+import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -40,7 +41,7 @@ final class Charsmap implements Normalizer {
     } catch (IllegalArgumentException
         | ArithmeticException
         | NegativeArraySizeException
-        | java.nio.BufferUnderflowException e) {
+        | BufferUnderflowException e) {
       throw node.error("not a character map: " + e.getMessage());
     }
   }
@@ -77,7 +78,8 @@ final class Charsmap implements Normalizer {
     StringBuilder result = new StringBuilder(string);
     for (int i = 0, c; i < string.length(); i += Character.charCount(c)) {
       c = string.codePointAt(i);
-      boolean isIgnorable = c >= 0xE0000 && c <= 0xE0FFF || c == 0x2065 || c >= 0xFFF0 && c <= 0xFFF8;
+      boolean isIgnorable =
+          c >= 0xE0000 && c <= 0xE0FFF || c == 0x2065 || c >= 0xFFF0 && c <= 0xFFF8;
       if (Character.getType(c) == Character.UNASSIGNED
           && !isIgnorable
           && !Character.isExtendedPictographic(c)) {
@@ -91,7 +93,9 @@ final class Charsmap implements Normalizer {
   /** Where the grapheme cluster ends that starts at a position. */
   private static int clusterEnd(String string, int at, Matcher clusters) {
     char first = string.charAt(at);
-    if (first < 0x80 && first != '\r' && (at + 1 == string.length() || string.charAt(at + 1) < 0x80)) {
+    if (first < 0x80
+        && first != '\r'
+        && (at + 1 == string.length() || string.charAt(at + 1) < 0x80)) {
       return at + 1;
     }
     clusters.region(at, string.length());

@@ -27,8 +27,7 @@ interface Decoder {
           strip(node.codePoint("content"), node.integer("start", 0), node.integer("stop", 0));
       case "BPEDecoder" -> {
         String suffix = node.text("suffix");
-        yield tokens ->
-            map(tokens, (t, i) -> t.replace(suffix, i == tokens.size() - 1 ? "" : " "));
+        yield tokens -> map(tokens, (t, i) -> t.replace(suffix, i == tokens.size() - 1 ? "" : " "));
       }
       case "Replace" -> {
         Pattern pattern = Regex.parse(node.get("pattern"));
@@ -133,7 +132,8 @@ interface Decoder {
 
   /** Joins tokens such as {@code <0xE4>} to characters; bytes that are none are U+FFFD each. */
   private static List<String> bytes(List<String> tokens) {
-    Predicate<String> isByte = Pattern.compile("<0x(?:[0-9a-fA-F]{2}|\\+[0-9a-fA-F])>").asMatchPredicate();
+    Predicate<String> isByte =
+        Pattern.compile("<0x(?:[0-9a-fA-F]{2}|\\+[0-9a-fA-F])>").asMatchPredicate();
     List<String> result = new ArrayList<>();
     for (int i = 0; i < tokens.size(); ) {
       int start = i;

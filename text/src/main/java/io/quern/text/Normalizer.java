@@ -12,7 +12,8 @@ interface Normalizer {
   static Normalizer parse(Node node) {
     String type = node.text("type");
     return switch (type) {
-      case "Sequence" -> sequence(node.list("normalizers").stream().map(Normalizer::parse).toList());
+      case "Sequence" ->
+          sequence(node.list("normalizers").stream().map(Normalizer::parse).toList());
       case "BertNormalizer" -> BertNormalizer.parse(node);
       case "NFC", "NFD", "NFKC", "NFKD" -> UnicodeForm.valueOf(type);
       case "Lowercase" -> Normalizer::lowercase;

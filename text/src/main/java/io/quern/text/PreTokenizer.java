@@ -18,7 +18,8 @@ interface PreTokenizer {
   static PreTokenizer parse(Node node) {
     String type = node.text("type");
     return switch (type) {
-      case "Sequence" -> sequence(node.list("pretokenizers").stream().map(PreTokenizer::parse).toList());
+      case "Sequence" ->
+          sequence(node.list("pretokenizers").stream().map(PreTokenizer::parse).toList());
       case "BertPreTokenizer" -> PreTokenizer::bert;
       case "Whitespace" -> PreTokenizer::words;
       case "WhitespaceSplit" -> where(Unicode::isWhitespace, Behavior.REMOVED);

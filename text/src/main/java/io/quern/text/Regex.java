@@ -167,7 +167,16 @@ final class Regex {
           case "ascii" -> "\\x00-\\x7F";
           case "xdigit" -> "0-9a-fA-F";
           case "punct" -> "\\p{P}\\p{S}";
-          case "alpha", "alnum", "blank", "cntrl", "digit", "graph", "lower", "print", "space", "upper" ->
+          case "alpha",
+              "alnum",
+              "blank",
+              "cntrl",
+              "digit",
+              "graph",
+              "lower",
+              "print",
+              "space",
+              "upper" ->
               "\\p{%S%s}".formatted(plain.charAt(0), plain.substring(1));
           default -> throw new PatternSyntaxException("unknown class " + name, expression, at);
         };

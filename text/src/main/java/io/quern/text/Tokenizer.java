@@ -17,6 +17,10 @@ import tools.jackson.core.JacksonException;
  * tokenizer.json} file of the Hugging Face tokenizers library tells. Ids and offsets are those of
  * that library, of version 0.21.
  *
+ * <p>Models: WordPiece, BPE, Unigram, WordLevel. Of the library's other components only the
+ * pre-tokenizer UnicodeScripts and dropout of BPE are not supported; a file with one of them is
+ * refused. A truncation's stride has no effect, as there are no windows of overflowing tokens.
+ *
  * <p>Unpaired surrogates count as U+FFFD. Immutable, and safe for concurrent use.
  */
 public final class Tokenizer {
@@ -198,8 +202,7 @@ public final class Tokenizer {
     Text text = Text.of(string);
     Tokens out = new Tokens(string.length() / 3 + 8);
     PreTokenizer.Sink toModel = (piece, from, to) -> model.tokenize(piece, from, to, out);
-    PreTokenizer.Sink toPieces =
-        (piece, from, to) -> preTokenizer.split(piece, from, to, toModel);
+    PreTokenizer.Sink toPieces = (piece, from, to) -> preTokenizer.split(piece, from, to, toModel);
     added.splitVerbatim(
         text,
         0,

@@ -3,8 +3,8 @@ package io.quern.text;
 import java.util.Arrays;
 
 /**
- * Strings with values, walked character by character. One open-addressing table holds all edges;
- * a slot packs node, character and child into a long. Safe for concurrent use once filled.
+ * Strings with values, walked character by character. One open-addressing table holds all edges; a
+ * slot packs node, character and child into a long. Safe for concurrent use once filled.
  */
 final class Trie {
   static final int ROOT = 0;

@@ -1,5 +1,7 @@
 package io.quern.text;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * How long results may be, special tokens included.
  *
@@ -34,7 +36,7 @@ public record Truncation(int maxLength, Strategy strategy, Direction direction) 
   }
 
   /** Cuts the tokens of one or two texts to {@code limit} together. */
-  void apply(Tokens first, @org.jspecify.annotations.Nullable Tokens second, int limit) {
+  void apply(Tokens first, @Nullable Tokens second, int limit) {
     int total = first.size() + (second == null ? 0 : second.size());
     int excess = total - limit;
     if (excess <= 0) {
@@ -66,7 +68,7 @@ public record Truncation(int maxLength, Strategy strategy, Direction direction) 
   }
 
   private void cutLonger(
-      Tokens first, @org.jspecify.annotations.Nullable Tokens second, int limit) {
+      Tokens first, @Nullable Tokens second, int limit) {
     if (second == null) {
       cut(first, limit);
       return;

@@ -111,7 +111,9 @@ final class Unicode {
     if (c < 0x80) {
       return c > ' ' && c < 0x7F && !Character.isLetterOrDigit(c);
     }
-    return (isOf(PUNCTUATION, c) && !PUNCTUATION_SINCE_8.contains(c)) || c == 0x166D || c == 0x111C9;
+    return (isOf(PUNCTUATION, c) && !PUNCTUATION_SINCE_8.contains(c))
+        || c == 0x166D
+        || c == 0x111C9;
   }
 
   /** The general category C, without unassigned characters. */

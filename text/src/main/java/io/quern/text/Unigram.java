@@ -1,5 +1,6 @@
 package io.quern.text;
 
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -67,7 +68,7 @@ final class Unigram implements Model {
 
   /** Fills, for every position, the last token of the best way there and where it starts. */
   private void search(Text text, int from, int size, double[] best, int[] tokens, int[] starts) {
-    java.util.Arrays.fill(starts, Trie.NONE);
+    Arrays.fill(starts, Trie.NONE);
     Trie trie = vocabulary.trie();
     for (int at = 0; at < size; ) {
       int next = at + Character.charCount(text.codePointAt(from + at));

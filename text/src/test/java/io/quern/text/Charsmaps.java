@@ -76,7 +76,8 @@ final class Charsmaps {
     maps.write(root, 0, 0);
     byte[] block = strings.toString().getBytes(StandardCharsets.UTF_8);
     int size = (maps.limit | 0xFF) + 1;
-    ByteBuffer blob = ByteBuffer.allocate(4 + 4 * size + block.length).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer blob =
+        ByteBuffer.allocate(4 + 4 * size + block.length).order(ByteOrder.LITTLE_ENDIAN);
     blob.putInt(4 * size);
     for (int i = 0; i < size; i++) {
       blob.putInt(maps.units[i]);
@@ -94,7 +95,9 @@ final class Charsmaps {
     int offset = at ^ base;
     boolean isFar = offset >= 1 << 21;
     units[at] =
-        (isFar ? offset >>> 8 << 10 | 1 << 9 : offset << 10) | label | (branch.value >= 0 ? 256 : 0);
+        (isFar ? offset >>> 8 << 10 | 1 << 9 : offset << 10)
+            | label
+            | (branch.value >= 0 ? 256 : 0);
     if (branch.value >= 0) {
       used.set(base);
       units[base] = branch.value | 1 << 31;

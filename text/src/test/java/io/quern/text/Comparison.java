@@ -17,8 +17,7 @@ final class Comparison {
   static void encodings(String json, List<String> lines) {
     Tokenizer ours = Tokenizer.parse(json);
     try (Oracle oracle = new Oracle(json)) {
-      compare(
-          lines, line -> Oracle.answer(ours.encode(line)), line -> oracle.encode(line, true));
+      compare(lines, line -> Oracle.answer(ours.encode(line)), line -> oracle.encode(line, true));
     }
   }
 
@@ -39,9 +38,7 @@ final class Comparison {
             line -> Oracle.answer(bare.encode(line, second)),
             line -> oracle.encode(line, second, false));
         compare(
-            first,
-            line -> Oracle.answer(bare.encode(line)),
-            line -> oracle.encode(line, false));
+            first, line -> Oracle.answer(bare.encode(line)), line -> oracle.encode(line, false));
       }
     }
   }

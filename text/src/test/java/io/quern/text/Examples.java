@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -17,15 +18,24 @@ final class Examples {
   /** Text to learn from, not that to test with. */
   private static final List<String> TRAINING = Corpus.lines(600, 77);
 
+  private static final Map<String, String> MADE = new ConcurrentHashMap<>();
+
   private static final String CL100K =
       "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"
           + "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
   private static final String O200K =
-      "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
-          + "(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+"
-          + "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}"
-          + "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+      "[^\\r"
+          + "\\n"
+          + "\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r"
+          + "\\n"
+          + "\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+"
+          + "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}|"
+          + " ?[^\\s\\p{L}\\p{N}]+[\\r"
+          + "\\n"
+          + "/]*|\\s*[\\r"
+          + "\\n"
+          + "]+|\\s+(?!\\S)|\\s+";
 
   private Examples() {}
 
@@ -144,7 +154,8 @@ final class Examples {
   }
 
   /** {@code first A last}, and {@code first A last last B last} of types 0 and 1. */
-  static Map<String, @Nullable Object> template(String first, int firstId, String last, int lastId) {
+  static Map<String, @Nullable Object> template(
+      String first, int firstId, String last, int lastId) {
     return of(
         "TemplateProcessing",
         "single",
@@ -197,8 +208,7 @@ final class Examples {
   private static Trainer.Bpe spacedVocabulary(List<String> training) {
     List<String> tokens = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
     tokens.addAll(Trainer.byteTokens());
-    return Trainer.bpe(
-        Trainer.spacedWords(training.subList(0, 200)), tokens, "", "", 1500);
+    return Trainer.bpe(Trainer.spacedWords(training.subList(0, 200)), tokens, "", "", 1500);
   }
 
   /** The names of all that follow. */
@@ -225,7 +235,7 @@ final class Examples {
 
   /** The file of a name. */
   static String named(String name) {
-    return named(name, TRAINING);
+    return MADE.computeIfAbsent(name, each -> named(each, TRAINING));
   }
 
   /** The file of a name, with a vocabulary that is learned from some lines. */
@@ -263,7 +273,8 @@ final class Examples {
       case "llama3" ->
           file(
               null,
-              steps("pretokenizers", split(CL100K, "Isolated", false), byteLevel(false, true, false)),
+              steps(
+                  "pretokenizers", split(CL100K, "Isolated", false), byteLevel(false, true, false)),
               bpe(byteLevelVocabulary(training, "<s>", "</s>"), "ignore_merges", true),
               steps("processors", byteLevel(true, false, true), template("<s>", 0, "</s>", 1)),
               byteLevel(true, true, true),
@@ -293,7 +304,14 @@ final class Examples {
           file(
               steps("normalizers", of("Prepend", "prepend", "▁"), replace(" ", "▁")),
               null,
-              bpe(spacedVocabulary(training), "unk_token", "<unk>", "fuse_unk", true, "byte_fallback", true),
+              bpe(
+                  spacedVocabulary(training),
+                  "unk_token",
+                  "<unk>",
+                  "fuse_unk",
+                  true,
+                  "byte_fallback",
+                  true),
               template("<s>", 1, "</s>", 2),
               steps(
                   "decoders",
@@ -315,7 +333,14 @@ final class Examples {
       case "gemma" ->
           file(
               replace(" ", "▁"),
-              of("Split", "pattern", Map.of("String", " "), "behavior", "MergedWithPrevious", "invert", false),
+              of(
+                  "Split",
+                  "pattern",
+                  Map.of("String", " "),
+                  "behavior",
+                  "MergedWithPrevious",
+                  "invert",
+                  false),
               bpe(spacedVocabulary(training), "unk_token", "<unk>", "byte_fallback", true),
               template("<s>", 1, "</s>", 2),
               steps("decoders", replace("▁", " "), of("ByteFallback"), of("Fuse")),
@@ -405,7 +430,8 @@ final class Examples {
             of("Lowercase")),
         steps(
             "pretokenizers",
-            split("'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+", "Removed", true),
+            split(
+                "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+", "Removed", true),
             byteLevel(false, true, false)),
         bpe(
             Trainer.bpe(words, first, "", "</w>", 800),
@@ -456,6 +482,7 @@ final class Examples {
 
   /** A model without tokens for most characters, which makes each piece one unknown token. */
   static Map<String, @Nullable Object> unigramOfRuns() {
-    return of("Unigram", "unk_id", 0, "vocab", List.of(List.of("<unk>", 0.0)), "byte_fallback", false);
+    return of(
+        "Unigram", "unk_id", 0, "vocab", List.of(List.of("<unk>", 0.0)), "byte_fallback", false);
   }
 }

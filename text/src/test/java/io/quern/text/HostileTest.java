@@ -31,7 +31,8 @@ class HostileTest {
         Arguments.of("{", "malformed JSON"),
         Arguments.of("[]", "expected an object"),
         Arguments.of("{}", "model"),
-        Arguments.of("{\"model\": {\"type\": \"Neural\"}}", "model: unknown type Neural; supported"),
+        Arguments.of(
+            "{\"model\": {\"type\": \"Neural\"}}", "model: unknown type Neural; supported"),
         Arguments.of(
             Examples.file(Examples.of("Rot13"), null, model, null, null),
             "normalizer: unknown type Rot13; supported are BertNormalizer"),
@@ -66,7 +67,11 @@ class HostileTest {
             "decoder: unknown type Enigma"),
         Arguments.of(
             Examples.file(
-                Examples.of("Precompiled", "precompiled_charsmap", "AAAA"), null, model, null, null),
+                Examples.of("Precompiled", "precompiled_charsmap", "AAAA"),
+                null,
+                model,
+                null,
+                null),
             "normalizer.precompiled_charsmap: not a character map"),
         Arguments.of(
             Examples.file(

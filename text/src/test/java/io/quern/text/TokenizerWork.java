@@ -22,8 +22,8 @@ public final class TokenizerWork {
   }
 
   /**
-   * Lines of text: {@code prose} is English, from the licences that come with the JDK, {@code mixed}
-   * is of all languages.
+   * Lines of text: {@code prose} is English, from the licences that come with the JDK, {@code
+   * mixed} is of all languages.
    */
   public static List<String> lines(String text) {
     return text.equals("mixed") ? Corpus.lines(1000, 5) : prose();
