@@ -43,7 +43,7 @@ final class Merges {
   /** Where a key is, or would go. */
   private int slot(long key) {
     int mask = keys.length - 1;
-    int slot = (int) (key * 0x9E3779B97F4A7C15L >>> 32) & mask;
+    int slot = (int) ((key * 0x9E3779B97F4A7C15L) >>> 32) & mask;
     while (keys[slot] != key && keys[slot] != EMPTY) {
       slot = (slot + 1) & mask;
     }

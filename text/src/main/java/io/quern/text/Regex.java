@@ -11,7 +11,7 @@ final class Regex {
   private static final int FLAGS =
       Pattern.UNICODE_CHARACTER_CLASS | Pattern.MULTILINE | Pattern.UNIX_LINES;
 
-  // Oniguruma's \\w has no joiners; outside of classes it has the superscripts of Latin-1.
+  // Oniguruma's \w has no joiners; outside of classes it has the superscripts of Latin-1.
   private static final String WORD = "[\\w²³¹¼-¾&&[^\\u200C\\u200D]]";
   private static final String NO_WORD = "[\\W\\u200C\\u200D&&[^²³¹¼-¾]]";
   private static final String WORD_IN_CLASS = "[\\w&&[^\\u200C\\u200D]]";

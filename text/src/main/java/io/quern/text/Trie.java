@@ -101,6 +101,6 @@ final class Trie {
   }
 
   private static int slot(long key, int length) {
-    return (int) (key * 0x9E3779B97F4A7C15L >>> 32) & (length - 1);
+    return (int) ((key * 0x9E3779B97F4A7C15L) >>> 32) & (length - 1);
   }
 }

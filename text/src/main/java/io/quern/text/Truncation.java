@@ -67,8 +67,7 @@ public record Truncation(int maxLength, Strategy strategy, Direction direction) 
     cut(target, target.size() - excess);
   }
 
-  private void cutLonger(
-      Tokens first, @Nullable Tokens second, int limit) {
+  private void cutLonger(Tokens first, @Nullable Tokens second, int limit) {
     if (second == null) {
       cut(first, limit);
       return;
