@@ -13,6 +13,7 @@ final class Bpe implements Model {
   private static final int CACHED_CHARS = 48;
 
   /** A word and its tokens, each with the range of characters of the word that it stands for. */
+  @SuppressWarnings("ArrayRecordComponent")
   private record Word(char[] chars, int[] ids, int[] starts, int[] ends) {}
 
   private final Vocabulary vocabulary;

@@ -22,7 +22,7 @@ final class ByteLevel {
     Arrays.fill(BYTES, (short) -1);
     int next = 256;
     for (int i = 0; i < 256; i++) {
-      boolean isPrintable = i >= '!' && i <= '~' || i >= 0xA1 && i != 0xAD;
+      boolean isPrintable = (i >= '!' && i <= '~') || (i >= 0xA1 && i != 0xAD);
       CHARS[i] = (char) (isPrintable ? i : next++);
       BYTES[CHARS[i]] = (short) i;
     }
@@ -65,12 +65,12 @@ final class ByteLevel {
       }
       if (c >= 0x10000) {
         out.append(CHARS[0xF0 | c >> 18], span);
-        out.append(CHARS[0x80 | c >> 12 & 0x3F], span);
+        out.append(CHARS[0x80 | ((c >> 12) & 0x3F)], span);
       } else if (c >= 0x800) {
         out.append(CHARS[0xE0 | c >> 12], span);
       }
-      out.append(CHARS[c >= 0x800 ? 0x80 | c >> 6 & 0x3F : 0xC0 | c >> 6], span);
-      out.append(CHARS[0x80 | c & 0x3F], span);
+      out.append(CHARS[c >= 0x800 ? 0x80 | ((c >> 6) & 0x3F) : 0xC0 | c >> 6], span);
+      out.append(CHARS[0x80 | (c & 0x3F)], span);
     }
   }
 

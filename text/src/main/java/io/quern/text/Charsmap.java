@@ -79,7 +79,7 @@ final class Charsmap implements Normalizer {
     for (int i = 0, c; i < string.length(); i += Character.charCount(c)) {
       c = string.codePointAt(i);
       boolean isIgnorable =
-          c >= 0xE0000 && c <= 0xE0FFF || c == 0x2065 || c >= 0xFFF0 && c <= 0xFFF8;
+          (c >= 0xE0000 && c <= 0xE0FFF) || c == 0x2065 || (c >= 0xFFF0 && c <= 0xFFF8);
       if (Character.getType(c) == Character.UNASSIGNED
           && !isIgnorable
           && !Character.isExtendedPictographic(c)) {

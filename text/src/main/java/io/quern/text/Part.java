@@ -1,5 +1,7 @@
 package io.quern.text;
 
+import java.util.List;
+
 /**
  * A run of tokens on its way to an {@link Encoding}: those of one of the texts, or special ones.
  *
@@ -10,8 +12,8 @@ package io.quern.text;
  */
 record Part(Tokens tokens, String text, int type, boolean isSpecial) {
   /** Special tokens, which stand for nothing. */
-  static Part special(int[] ids, int type) {
-    Tokens tokens = new Tokens(ids.length);
+  static Part special(List<Integer> ids, int type) {
+    Tokens tokens = new Tokens(ids.size());
     for (int id : ids) {
       tokens.add(id, 0);
     }

@@ -45,12 +45,12 @@ interface PostProcessor {
   }
 
   /** The id of a pair {@code ["[CLS]", 101]}. */
-  private static int[] id(Node node, String name) {
+  private static int id(Node node, String name) {
     List<Node> pair = node.list(name);
     if (pair.size() != 2) {
       throw node.get(name).error("not a token with its id");
     }
-    return new int[] {pair.get(1).integer()};
+    return pair.get(1).integer();
   }
 
   /** One after the other. */
@@ -71,17 +71,17 @@ interface PostProcessor {
   }
 
   /** {@code [CLS] A [SEP] B [SEP]}. */
-  record Bert(int[] cls, int[] sep) implements PostProcessor {
+  record Bert(int cls, int sep) implements PostProcessor {
     @Override
     public List<Part> process(List<Part> parts, boolean special) {
       if (!special) {
         return parts;
       }
       List<Part> result = new ArrayList<>(5);
-      result.add(Part.special(cls, 0));
+      result.add(Part.special(List.of(cls), 0));
       for (Part part : parts) {
         result.add(part);
-        result.add(Part.special(sep, result.size() == 2 ? 0 : 1));
+        result.add(Part.special(List.of(sep), result.size() == 2 ? 0 : 1));
       }
       return result;
     }
@@ -93,17 +93,17 @@ interface PostProcessor {
   }
 
   /** {@code <s> A </s></s> B </s>}, all of type 0. */
-  record Roberta(int[] cls, int[] sep) implements PostProcessor {
+  record Roberta(int cls, int sep) implements PostProcessor {
     @Override
     public List<Part> process(List<Part> parts, boolean special) {
       List<Part> result = new ArrayList<>(6);
       for (Part part : parts) {
         if (special) {
-          result.add(Part.special(result.isEmpty() ? cls : sep, 0));
+          result.add(Part.special(List.of(result.isEmpty() ? cls : sep), 0));
         }
         result.add(part.withType(0));
         if (special) {
-          result.add(Part.special(sep, 0));
+          result.add(Part.special(List.of(sep), 0));
         }
       }
       return result;
@@ -117,20 +117,20 @@ interface PostProcessor {
 
   /** Sequences and special tokens as templates for one text and for two tell. */
   record Template(List<Piece> single, List<Piece> pair) implements PostProcessor {
-    /** The text {@code sequence}, or special tokens. */
-    record Piece(int sequence, int @Nullable [] ids, int type) {}
+    /** The text {@code sequence}; special tokens if that is negative. */
+    record Piece(int sequence, List<Integer> ids, int type) {}
 
     static Template parse(Node node) {
-      Map<String, int[]> special = new HashMap<>();
+      Map<String, List<Integer>> special = new HashMap<>();
       Node tokens = node.get("special_tokens");
       for (String name : tokens.object().keySet()) {
-        special.put(name, tokens.get(name).list("ids").stream().mapToInt(Node::integer).toArray());
+        special.put(name, tokens.get(name).list("ids").stream().map(Node::integer).toList());
       }
       return new Template(
           pieces(node.get("single"), 1, special), pieces(node.get("pair"), 2, special));
     }
 
-    private static List<Piece> pieces(Node node, int texts, Map<String, int[]> special) {
+    private static List<Piece> pieces(Node node, int texts, Map<String, List<Integer>> special) {
       List<Piece> pieces = new ArrayList<>();
       for (Node each : node.list()) {
         Node sequence = each.get("Sequence");
@@ -141,7 +141,7 @@ interface PostProcessor {
         if (sequence.isNull() && special.containsKey(id)) {
           pieces.add(new Piece(-1, special.get(id), type));
         } else if (!sequence.isNull() && index < texts) {
-          pieces.add(new Piece(index, null, type));
+          pieces.add(new Piece(index, List.of(), type));
         } else {
           throw unknown(piece, id);
         }
@@ -157,7 +157,7 @@ interface PostProcessor {
     public List<Part> process(List<Part> parts, boolean special) {
       List<Part> result = new ArrayList<>();
       for (Piece piece : parts.size() == 1 ? single : pair) {
-        if (piece.ids == null) {
+        if (piece.sequence >= 0) {
           result.add(parts.get(piece.sequence).withType(piece.type));
         } else if (special) {
           result.add(Part.special(piece.ids, piece.type));
@@ -170,7 +170,7 @@ interface PostProcessor {
     public int added(boolean isPair) {
       int added = 0;
       for (Piece piece : isPair ? pair : single) {
-        added += piece.ids == null ? 0 : piece.ids.length;
+        added += piece.ids.size();
       }
       return added;
     }

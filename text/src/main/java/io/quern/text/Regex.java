@@ -103,7 +103,8 @@ final class Regex {
   /** In Oniguruma {@code x{1,2}+} is not possessive, and {@code x{2}?} may be absent. */
   private static void checkInterval(String expression, int close) {
     boolean isFixed = expression.lastIndexOf(',', close) < expression.lastIndexOf('{', close);
-    if (expression.startsWith("+", close + 1) || isFixed && expression.startsWith("?", close + 1)) {
+    if (expression.startsWith("+", close + 1)
+        || (isFixed && expression.startsWith("?", close + 1))) {
       throw new PatternSyntaxException("an interval that is repeated itself", expression, close);
     }
   }

@@ -88,7 +88,7 @@ final class Unicode {
   /** The property White_Space. */
   static boolean isWhitespace(int c) {
     if (c < 0x80) {
-      return c == ' ' || c >= '\t' && c <= '\r';
+      return c == ' ' || (c >= '\t' && c <= '\r');
     }
     return c == 0x85 || Character.isSpaceChar(c);
   }

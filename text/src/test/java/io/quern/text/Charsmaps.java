@@ -28,7 +28,7 @@ final class Charsmaps {
   static String example() {
     Map<String, String> map = new TreeMap<>();
     for (int c = 0xA0; c < 0xFFFF; c++) {
-      boolean isWanted = c < 0x2500 || c >= 0x3200 && c < 0x3400 || c >= 0xF900;
+      boolean isWanted = c < 0x2500 || (c >= 0x3200 && c < 0x3400) || c >= 0xF900;
       if (!isWanted || Character.isSurrogate((char) c)) {
         continue;
       }

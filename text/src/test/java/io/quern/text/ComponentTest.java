@@ -2,8 +2,8 @@ package io.quern.text;
 
 import static io.quern.text.Examples.bertNormalizer;
 import static io.quern.text.Examples.byteLevel;
+import static io.quern.text.Examples.component;
 import static io.quern.text.Examples.metaspace;
-import static io.quern.text.Examples.of;
 import static io.quern.text.Examples.replace;
 import static io.quern.text.Examples.split;
 import static io.quern.text.Examples.steps;
@@ -20,25 +20,25 @@ class ComponentTest {
 
   static Stream<Map<String, ?>> normalizers() {
     return Stream.of(
-        of("NFC"),
-        of("NFD"),
-        of("NFKC"),
-        of("NFKD"),
-        of("Lowercase"),
-        of("StripAccents"),
-        of("Nmt"),
-        of("ByteLevel"),
-        of("Strip", "strip_left", true, "strip_right", false),
-        of("Strip", "strip_left", false, "strip_right", true),
-        of("Prepend", "prepend", "▁x"),
+        component("NFC"),
+        component("NFD"),
+        component("NFKC"),
+        component("NFKD"),
+        component("Lowercase"),
+        component("StripAccents"),
+        component("Nmt"),
+        component("ByteLevel"),
+        component("Strip", "strip_left", true, "strip_right", false),
+        component("Strip", "strip_left", false, "strip_right", true),
+        component("Prepend", "prepend", "▁x"),
         replace("o", "öö"),
         replace("th", ""),
-        of("Replace", "pattern", Map.of("Regex", "\\w+"), "content", "w"),
-        of("Replace", "pattern", Map.of("Regex", "^"), "content", "^"),
-        of("Replace", "pattern", Map.of("Regex", "$"), "content", "$$"),
-        of("Replace", "pattern", Map.of("Regex", "x*"), "content", "-"),
-        of("Replace", "pattern", Map.of("Regex", "(?<=\\p{Lu})."), "content", "_"),
-        of("Precompiled", "precompiled_charsmap", Charsmaps.example()),
+        component("Replace", "pattern", Map.of("Regex", "\\w+"), "content", "w"),
+        component("Replace", "pattern", Map.of("Regex", "^"), "content", "^"),
+        component("Replace", "pattern", Map.of("Regex", "$"), "content", "$$"),
+        component("Replace", "pattern", Map.of("Regex", "x*"), "content", "-"),
+        component("Replace", "pattern", Map.of("Regex", "(?<=\\p{Lu})."), "content", "_"),
+        component("Precompiled", "precompiled_charsmap", Charsmaps.example()),
         bertNormalizer(true, false, false, false),
         bertNormalizer(false, true, false, false),
         bertNormalizer(false, false, true, false),
@@ -48,16 +48,16 @@ class ComponentTest {
         steps("normalizers"),
         steps(
             "normalizers",
-            of("NFD"),
-            of("StripAccents"),
-            of("NFC"),
-            of("Prepend", "prepend", "a")));
+            component("NFD"),
+            component("StripAccents"),
+            component("NFC"),
+            component("Prepend", "prepend", "a")));
   }
 
   @ParameterizedTest
   @MethodSource("normalizers")
   void normalizesAsTheOracle(Map<String, ?> normalizer) {
-    Comparison.encodings(Examples.componentFile(normalizer, of("WhitespaceSplit")), LINES);
+    Comparison.encodings(Examples.componentFile(normalizer, component("WhitespaceSplit")), LINES);
   }
 
   static Stream<Map<String, ?>> preTokenizers() {
@@ -66,7 +66,7 @@ class ComponentTest {
             .flatMap(
                 behavior ->
                     Stream.of(
-                        of("Punctuation", "behavior", behavior),
+                        component("Punctuation", "behavior", behavior),
                         split("\\s|\\d+", behavior, false),
                         split("\\w+", behavior, true),
                         split("", behavior, false),
@@ -74,13 +74,13 @@ class ComponentTest {
                         split("(?i:[st])", behavior, false)));
     Stream<Map<String, ?>> others =
         Stream.of(
-            of("BertPreTokenizer"),
-            of("Whitespace"),
-            of("WhitespaceSplit"),
-            of("Digits", "individual_digits", true),
-            of("Digits", "individual_digits", false),
-            of("CharDelimiterSplit", "delimiter", "e"),
-            of(
+            component("BertPreTokenizer"),
+            component("Whitespace"),
+            component("WhitespaceSplit"),
+            component("Digits", "individual_digits", true),
+            component("Digits", "individual_digits", false),
+            component("CharDelimiterSplit", "delimiter", "e"),
+            component(
                 "Split",
                 "pattern",
                 Map.of("String", ". "),
@@ -92,8 +92,8 @@ class ComponentTest {
             metaspace("always", false),
             metaspace("first", true),
             metaspace("never", true),
-            of("Metaspace", "replacement", "_", "add_prefix_space", true),
-            of(
+            component("Metaspace", "replacement", "_", "add_prefix_space", true),
+            component(
                 "Metaspace",
                 "replacement",
                 "▁",
@@ -105,7 +105,9 @@ class ComponentTest {
             byteLevel(false, true, false),
             steps("pretokenizers"),
             steps(
-                "pretokenizers", of("Digits", "individual_digits", true), metaspace("first", true)),
+                "pretokenizers",
+                component("Digits", "individual_digits", true),
+                metaspace("first", true)),
             split("[[:alpha:]]+|\\h|[[:^space:]]", "Isolated", false),
             split("\\p{Han}+|\\p{Hiragana}|\\P{L}|\\p{^Lu}", "Isolated", false),
             split("^.|.$|\\b", "Isolated", false),

@@ -57,7 +57,7 @@ final class Examples {
   }
 
   /** A component; arguments are names and values in turns. */
-  static Map<String, @Nullable Object> of(String type, @Nullable Object... members) {
+  static Map<String, @Nullable Object> component(String type, @Nullable Object... members) {
     Map<String, @Nullable Object> map = new LinkedHashMap<>();
     map.put("type", type);
     for (int i = 0; i < members.length; i += 2) {
@@ -100,7 +100,7 @@ final class Examples {
 
   static Map<String, @Nullable Object> bpe(Trainer.Bpe bpe, @Nullable Object... members) {
     Map<String, @Nullable Object> model =
-        of(
+        component(
             "BPE",
             "dropout",
             null,
@@ -134,29 +134,31 @@ final class Examples {
   }
 
   static Map<String, @Nullable Object> byteLevel(boolean prefix, boolean trim, boolean regex) {
-    return of("ByteLevel", "add_prefix_space", prefix, "trim_offsets", trim, "use_regex", regex);
+    return component(
+        "ByteLevel", "add_prefix_space", prefix, "trim_offsets", trim, "use_regex", regex);
   }
 
   static Map<String, @Nullable Object> split(String regex, String behavior, boolean invert) {
-    return of("Split", "pattern", Map.of("Regex", regex), "behavior", behavior, "invert", invert);
+    return component(
+        "Split", "pattern", Map.of("Regex", regex), "behavior", behavior, "invert", invert);
   }
 
   static Map<String, @Nullable Object> replace(String literal, String content) {
-    return of("Replace", "pattern", Map.of("String", literal), "content", content);
+    return component("Replace", "pattern", Map.of("String", literal), "content", content);
   }
 
   static Map<String, @Nullable Object> metaspace(String scheme, boolean split) {
-    return of("Metaspace", "replacement", "▁", "prepend_scheme", scheme, "split", split);
+    return component("Metaspace", "replacement", "▁", "prepend_scheme", scheme, "split", split);
   }
 
   static Map<String, @Nullable Object> steps(String name, Object... steps) {
-    return of("Sequence", name, List.of(steps));
+    return component("Sequence", name, List.of(steps));
   }
 
   /** {@code first A last}, and {@code first A last last B last} of types 0 and 1. */
   static Map<String, @Nullable Object> template(
       String first, int firstId, String last, int lastId) {
-    return of(
+    return component(
         "TemplateProcessing",
         "single",
         List.of(special(first, 0), sequence("A", 0), special(last, 0)),
@@ -186,7 +188,7 @@ final class Examples {
 
   static Map<String, @Nullable Object> bertNormalizer(
       boolean clean, boolean chinese, @Nullable Boolean accents, boolean lowercase) {
-    return of(
+    return component(
         "BertNormalizer",
         "clean_text",
         clean,
@@ -256,7 +258,7 @@ final class Examples {
               null,
               byteLevel(true, true, true),
               bpe(byteLevelVocabulary(training, "<s>", "<pad>", "</s>", "<unk>")),
-              of(
+              component(
                   "RobertaProcessing",
                   "sep",
                   List.of("</s>", 2),
@@ -290,7 +292,7 @@ final class Examples {
               added("newtok", ""));
       case "qwen2" ->
           file(
-              of("NFC"),
+              component("NFC"),
               steps(
                   "pretokenizers",
                   split(CL100K.replace("{1,3}", ""), "Isolated", false),
@@ -302,7 +304,7 @@ final class Examples {
       case "clip" -> clip();
       case "llama2" ->
           file(
-              steps("normalizers", of("Prepend", "prepend", "▁"), replace(" ", "▁")),
+              steps("normalizers", component("Prepend", "prepend", "▁"), replace(" ", "▁")),
               null,
               bpe(
                   spacedVocabulary(training),
@@ -316,9 +318,9 @@ final class Examples {
               steps(
                   "decoders",
                   replace("▁", " "),
-                  of("ByteFallback"),
-                  of("Fuse"),
-                  of("Strip", "content", " ", "start", 1, "stop", 0)),
+                  component("ByteFallback"),
+                  component("Fuse"),
+                  component("Strip", "content", " ", "start", 1, "stop", 0)),
               added("<s>", "special"),
               added("</s>", "special"));
       case "mistral" ->
@@ -333,7 +335,7 @@ final class Examples {
       case "gemma" ->
           file(
               replace(" ", "▁"),
-              of(
+              component(
                   "Split",
                   "pattern",
                   Map.of("String", " "),
@@ -343,12 +345,12 @@ final class Examples {
                   false),
               bpe(spacedVocabulary(training), "unk_token", "<unk>", "byte_fallback", true),
               template("<s>", 1, "</s>", 2),
-              steps("decoders", replace("▁", " "), of("ByteFallback"), of("Fuse")),
+              steps("decoders", replace("▁", " "), component("ByteFallback"), component("Fuse")),
               added("<s>", "special"));
       case "xlm-roberta" ->
           file(
-              of("Precompiled", "precompiled_charsmap", Charsmaps.example()),
-              steps("pretokenizers", of("WhitespaceSplit"), metaspace("always", true)),
+              component("Precompiled", "precompiled_charsmap", Charsmaps.example()),
+              steps("pretokenizers", component("WhitespaceSplit"), metaspace("always", true)),
               unigram(training, false),
               template("<s>", 1, "</s>", 2),
               metaspace("always", true),
@@ -359,10 +361,10 @@ final class Examples {
               steps(
                   "normalizers",
                   replace("``", "\""),
-                  of("NFKD"),
-                  of("StripAccents"),
-                  of("Lowercase"),
-                  of("Precompiled", "precompiled_charsmap", Charsmaps.example())),
+                  component("NFKD"),
+                  component("StripAccents"),
+                  component("Lowercase"),
+                  component("Precompiled", "precompiled_charsmap", Charsmaps.example())),
               metaspace("always", true),
               unigram(training, true),
               template("<s>", 1, "</s>", 2),
@@ -372,10 +374,10 @@ final class Examples {
           file(
               steps(
                   "normalizers",
-                  of("Nmt"),
-                  of("NFKC"),
-                  of("Replace", "pattern", Map.of("Regex", " {2,}"), "content", " "),
-                  of("Strip", "strip_left", true, "strip_right", true)),
+                  component("Nmt"),
+                  component("NFKC"),
+                  component("Replace", "pattern", Map.of("Regex", " {2,}"), "content", " "),
+                  component("Strip", "strip_left", true, "strip_right", true)),
               metaspace("first", true),
               unigram(training, true),
               null,
@@ -383,21 +385,21 @@ final class Examples {
       case "bert-cased" -> bertCased();
       case "continuing" ->
           file(
-              of("NFKC"),
-              of("BertPreTokenizer"),
+              component("NFKC"),
+              component("BertPreTokenizer"),
               bpe(
                   Trainer.bpe(words(), List.of("[UNK]"), "##", "", 800),
                   "unk_token",
                   "[UNK]",
                   "continuing_subword_prefix",
                   "##"),
-              of("BertProcessing", "sep", List.of("[SEP]", 3), "cls", List.of("[CLS]", 2)),
-              of("WordPiece", "prefix", "##", "cleanup", false));
+              component("BertProcessing", "sep", List.of("[SEP]", 3), "cls", List.of("[CLS]", 2)),
+              component("WordPiece", "prefix", "##", "cleanup", false));
       case "words" ->
           file(
-              of("Lowercase"),
-              of("Whitespace"),
-              of(
+              component("Lowercase"),
+              component("Whitespace"),
+              component(
                   "WordLevel",
                   "vocab",
                   Trainer.bpe(List.of("x"), words(), "", "", 0).vocabulary(),
@@ -425,9 +427,9 @@ final class Examples {
     return file(
         steps(
             "normalizers",
-            of("NFC"),
-            of("Replace", "pattern", Map.of("Regex", "\\s+"), "content", " "),
-            of("Lowercase")),
+            component("NFC"),
+            component("Replace", "pattern", Map.of("Regex", "\\s+"), "content", " "),
+            component("Lowercase")),
         steps(
             "pretokenizers",
             split(
@@ -439,7 +441,7 @@ final class Examples {
             "<unk>",
             "end_of_word_suffix",
             "</w>"),
-        of(
+        component(
             "RobertaProcessing",
             "sep",
             List.of("</s>", 2),
@@ -449,7 +451,7 @@ final class Examples {
             false,
             "add_prefix_space",
             false),
-        of("BPEDecoder", "suffix", "</w>"));
+        component("BPEDecoder", "suffix", "</w>"));
   }
 
   private static String bertCased() {
@@ -457,8 +459,8 @@ final class Examples {
         Trainer.bpe(words(), List.of("[UNK]", "[CLS]", "[SEP]"), "##", "", 800).vocabulary();
     return file(
         bertNormalizer(true, true, null, false),
-        of("BertPreTokenizer"),
-        of(
+        component("BertPreTokenizer"),
+        component(
             "WordPiece",
             "unk_token",
             "[UNK]",
@@ -468,21 +470,21 @@ final class Examples {
             10,
             "vocab",
             vocabulary),
-        of("BertProcessing", "sep", List.of("[SEP]", 2), "cls", List.of("[CLS]", 1)),
-        of("WordPiece", "prefix", "##", "cleanup", true),
+        component("BertProcessing", "sep", List.of("[SEP]", 2), "cls", List.of("[CLS]", 1)),
+        component("WordPiece", "prefix", "##", "cleanup", true),
         added("[CLS]", "special"),
         added("[MASK]", "special lstrip single_word"));
   }
 
   private static Map<String, @Nullable Object> unigram(List<String> training, boolean fallback) {
     List<String> tokens = spacedVocabulary(training).tokens();
-    return of(
+    return component(
         "Unigram", "unk_id", 0, "vocab", Trainer.scores(tokens, 5), "byte_fallback", fallback);
   }
 
   /** A model without tokens for most characters, which makes each piece one unknown token. */
   static Map<String, @Nullable Object> unigramOfRuns() {
-    return of(
+    return component(
         "Unigram", "unk_id", 0, "vocab", List.of(List.of("<unk>", 0.0)), "byte_fallback", false);
   }
 }

@@ -34,18 +34,19 @@ class HostileTest {
         Arguments.of(
             "{\"model\": {\"type\": \"Neural\"}}", "model: unknown type Neural; supported"),
         Arguments.of(
-            Examples.file(Examples.of("Rot13"), null, model, null, null),
+            Examples.file(Examples.component("Rot13"), null, model, null, null),
             "normalizer: unknown type Rot13; supported are BertNormalizer"),
         Arguments.of(
             Examples.file(
-                Examples.steps("normalizers", Examples.of("NFC"), Examples.of("Rot13")),
+                Examples.steps(
+                    "normalizers", Examples.component("NFC"), Examples.component("Rot13")),
                 null,
                 model,
                 null,
                 null),
             "normalizer.normalizers[1]: unknown type Rot13"),
         Arguments.of(
-            Examples.file(null, Examples.of("UnicodeScripts"), model, null, null),
+            Examples.file(null, Examples.component("UnicodeScripts"), model, null, null),
             "pre_tokenizer: unknown type UnicodeScripts; supported are BertPreTokenizer"),
         Arguments.of(
             Examples.file(null, Examples.split("(", "Isolated", false), model, null, null),
@@ -60,14 +61,14 @@ class HostileTest {
             Examples.file(null, Examples.split("a", "Sideways", false), model, null, null),
             "pre_tokenizer.behavior: expected one of"),
         Arguments.of(
-            Examples.file(null, null, model, Examples.of("Stamp"), null),
+            Examples.file(null, null, model, Examples.component("Stamp"), null),
             "post_processor: unknown type Stamp"),
         Arguments.of(
-            Examples.file(null, null, model, null, Examples.of("Enigma")),
+            Examples.file(null, null, model, null, Examples.component("Enigma")),
             "decoder: unknown type Enigma"),
         Arguments.of(
             Examples.file(
-                Examples.of("Precompiled", "precompiled_charsmap", "AAAA"),
+                Examples.component("Precompiled", "precompiled_charsmap", "AAAA"),
                 null,
                 model,
                 null,
@@ -77,7 +78,7 @@ class HostileTest {
             Examples.file(
                 null,
                 null,
-                Examples.of("Unigram", "unk_id", 7, "vocab", List.of(List.of("a", 0.0))),
+                Examples.component("Unigram", "unk_id", 7, "vocab", List.of(List.of("a", 0.0))),
                 null,
                 null),
             "model: unk_id is 7 of 1 tokens"),
