@@ -1,5 +1,6 @@
 package io.quern.text;
 
+import java.math.BigDecimal;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -42,13 +43,24 @@ final class Unigram implements Model {
         throw list.error("entry " + id + " is not a token with its score");
       }
       vocabulary.put(token, id);
-      scores[id] = score.doubleValue();
+      scores[id] = asTheLibraryReads(score.doubleValue());
     }
     int unknown = node.integer("unk_id", Trie.NONE);
     if (unknown >= scores.length) {
       throw node.error("unk_id is " + unknown + " of " + scores.length + " tokens");
     }
     return new Unigram(vocabulary, scores, unknown, node.flag("byte_fallback", false));
+  }
+
+  /**
+   * The Rust library divides the digits of a number by a power of ten, which may differ from the
+   * number in the last bit and decides between ways of the same tokens in another order.
+   */
+  private static double asTheLibraryReads(double score) {
+    BigDecimal written = new BigDecimal(Double.toString(score));
+    double digits = written.unscaledValue().doubleValue();
+    double power = Double.parseDouble("1e" + Math.abs(written.scale()));
+    return written.scale() < 0 ? digits * power : digits / power;
   }
 
   @Override
