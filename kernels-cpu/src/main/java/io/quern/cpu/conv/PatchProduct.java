@@ -18,9 +18,6 @@ import org.jspecify.annotations.Nullable;
  * or read in place.
  */
 final class PatchProduct extends ConvProduct {
-  /** Panels of a strip, to which the chain is applied at once. */
-  private static final int STRIP = 8;
-
   // What a call keeps for its tasks.
   private static final int IMAGES = 0;
   private static final int WEIGHTS = 1;
@@ -51,7 +48,11 @@ final class PatchProduct extends ConvProduct {
     this.groups = groups;
     this.channels = channels;
     this.packer = new RowPacker(groups, channels, patches.depth());
-    this.strips = (patches.positions() + STRIP * width - 1) / (STRIP * width);
+    int rows = patches.positions() / Math.max(1, patches.columns());
+    this.strips =
+        patches.isDense()
+            ? (rows + patches.stripRows() - 1) / patches.stripRows()
+            : (patches.positions() + Patches.STRIP - 1) / Patches.STRIP;
     this.offsets = owner.allocate(4L * Math.max(1, patches.depth()), 64).address();
     Packing.offsets(offsets, patches.depth(), 4L * ROWS);
   }
@@ -75,22 +76,39 @@ final class PatchProduct extends ConvProduct {
     Workers.shared().run(task, call, this.images * groups * strips);
   }
 
-  /** All channels of a strip of positions. */
+  /** All channels of a strip of positions, to which the chain is applied at once. */
   private void strip(Operands call, int chunk) {
     int index = chunk / strips;
     int group = index % groups;
-    int first = chunk % strips * STRIP * width;
-    int end = Math.min(patches.positions(), first + STRIP * width);
+    int strip = patches.isDense() ? patches.stripRows() * patches.columns() : Patches.STRIP;
+    int first = chunk % strips * strip;
+    int end = Math.min(patches.positions(), first + strip);
     long row = 4L * width;
     long panelBytes = patches.depth() * row;
+    long scratchBytes = panelBytes + ROWS * row + MicroKernel.TABLE;
     HostMemory.Block memory =
-        HostMemory.shared().allocate(panelBytes + ROWS * row + MicroKernel.TABLE);
+        HostMemory.shared().allocate(scratchBytes + (patches.isDense() ? patches.stripBytes() : 0));
     long panel = memory.address();
     long image = call.kept(IMAGES) + index * patches.sourceBytes();
-    long positions = 4L * patches.positions();
-    long output = call.kept(OUTPUTS) + (long) index * channels * positions;
+    long channel = 4L * patches.positions();
+    long output = call.kept(OUTPUTS) + (long) index * channels * channel;
     long weights = call.kept(WEIGHTS) + group * packer.groupBytes();
     long bias = call.kept(BIAS) == 0 ? 0 : call.kept(BIAS) + 4L * group * channels;
+    if (patches.isDense()) {
+      rows(image, weights, bias, output, first, end, panel, panel + scratchBytes);
+    } else {
+      panels(image, weights, bias, output, first, end, panel);
+    }
+    long target = output + 4L * first;
+    finish(call, (long) index * channels, channels, channel, first, end - first, target);
+    HostMemory.shared().free(memory);
+  }
+
+  /** Panels of positions, whatever rows they are in. */
+  private void panels(
+      long image, long weights, long bias, long output, int first, int end, long panel) {
+    long row = 4L * width;
+    long aside = panel + patches.depth() * row;
     for (int at = first; at < end; at += width) {
       int count = Math.min(width, end - at);
       boolean direct = patches.isDirect() && count == width;
@@ -100,26 +118,69 @@ final class PatchProduct extends ConvProduct {
       multiply(
           weights,
           direct ? image + 4L * at : panel,
-          direct ? positions : row,
+          direct ? 4L * patches.positions() : row,
           bias,
           output + 4L * at,
           count,
-          panel + panelBytes);
+          count == width,
+          aside);
     }
-    long target = output + 4L * first;
-    finish(call, (long) index * channels, channels, positions, first, end - first, target);
-    HostMemory.shared().free(memory);
   }
 
-  /** All channels of a panel of positions; tiles that hang over the edge are computed aside. */
+  /**
+   * Panels of one output row after another. What a tile writes beyond the end of its row is where
+   * the next row will be, unless that belongs to another strip.
+   */
+  private void rows(
+      long image,
+      long weights,
+      long bias,
+      long output,
+      int first,
+      int end,
+      long panel,
+      long strip) {
+    int columns = patches.columns();
+    long row = 4L * width;
+    patches.strip(image, first / columns, strip);
+    for (int at = first; at < end; at += columns) {
+      boolean last = at + columns >= end;
+      for (int x = 0; x < columns; x += width) {
+        int count = Math.min(width, columns - x);
+        patches.panelOfStrip(strip, (at - first) / columns, x, panel);
+        multiply(
+            weights,
+            panel,
+            row,
+            bias,
+            output + 4L * (at + x),
+            count,
+            count == width || (!last && columns >= width - count),
+            panel + patches.depth() * row);
+      }
+    }
+  }
+
+  /**
+   * All channels of a panel of positions; tiles that hang over the edge are computed aside.
+   *
+   * @param inPlace whether there is room for a whole panel
+   */
   private void multiply(
-      long weights, long panel, long panelRow, long bias, long output, int count, long aside) {
+      long weights,
+      long panel,
+      long panelRow,
+      long bias,
+      long output,
+      int count,
+      boolean inPlace,
+      long aside) {
     long row = 4L * width;
     long table = aside + ROWS * row;
     long channel = 4L * patches.positions();
     for (int c = 0; c < channels; c += ROWS) {
       MicroKernel.evenRows(table, weights + 4L * c * patches.depth(), 4);
-      boolean whole = c + ROWS <= channels && count == width;
+      boolean whole = c + ROWS <= channels && inPlace;
       long tile = whole ? output + c * channel : aside;
       long tileRow = whole ? channel : row;
       if (whole && bias != 0) {

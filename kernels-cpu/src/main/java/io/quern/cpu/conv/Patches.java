@@ -3,6 +3,7 @@ package io.quern.cpu.conv;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.op.Window;
 import io.quern.runtime.Raw;
+import java.lang.foreign.Arena;
 
 /**
  * The windows of a convolution as a matrix with a row for each weight (c, kh, kw) and a column for
@@ -17,6 +18,9 @@ final class Patches {
 
   private static final int FEW = 64;
 
+  /** Positions of a strip, about. */
+  static final int STRIP = 1024;
+
   private final MicroKernel micro = MicroKernel.chosen();
   private final int width = micro.columns();
   private final ConvShape shape;
@@ -25,6 +29,11 @@ final class Patches {
   private final int columns;
   private final int positions;
   private final boolean direct;
+  private final boolean dense;
+  private final Arena owner = Arena.ofAuto();
+
+  /** Address of a table of offsets of the rows within a padded strip; 0 where there is none. */
+  private final long offsets;
 
   private Patches(ConvShape shape, boolean turned) {
     this.shape = shape;
@@ -35,6 +44,74 @@ final class Patches {
     this.positions = turned ? shape.inputPixels() : shape.outputPixels();
     this.direct =
         !turned && shape.isPointwise() && (4 * positions % PAGE_PART != 0 || depth <= FEW);
+    this.dense = !turned && shape.isDense() && !shape.isPointwise();
+    this.offsets = dense ? owner.allocate(4L * Math.max(1, depth), 64).address() : 0;
+    if (dense) {
+      fillOffsets();
+    }
+  }
+
+  private void fillOffsets() {
+    Window window = shape.window();
+    int t = 0;
+    for (int c = 0; c < shape.c(); c++) {
+      for (int kh = 0; kh < window.kernelH(); kh++) {
+        for (int kw = 0; kw < window.kernelW(); kw++) {
+          int row = c * stripHeight() + kh * window.dilationH();
+          int at = row * paddedWidth() + kw * window.dilationW();
+          Raw.putInt(offsets + 4L * t++, 4 * at);
+        }
+      }
+    }
+  }
+
+  private int paddedWidth() {
+    return shape.w() + shape.window().padLeft() + shape.window().padRight();
+  }
+
+  /** Rows of a channel in a padded strip. */
+  private int stripHeight() {
+    return stripRows() + (shape.window().kernelH() - 1) * shape.window().dilationH();
+  }
+
+  /** Whether neighbouring positions use neighbouring pixels of a padded strip of the image. */
+  boolean isDense() {
+    return dense;
+  }
+
+  /** Output rows of a strip. */
+  int stripRows() {
+    return Math.clamp(STRIP / columns, 1, shape.oh());
+  }
+
+  /** Bytes of a padded strip, with a panel of slack. */
+  long stripBytes() {
+    return 4L * shape.c() * stripHeight() * paddedWidth() + 4L * width;
+  }
+
+  /** Copies what the output rows from {@code y} on are computed from, with zeros around it. */
+  void strip(long image, int y, long to) {
+    Window window = shape.window();
+    Raw.zero(to, stripBytes());
+    int first = y - window.padTop();
+    int end = Math.min(shape.h(), first + stripHeight());
+    for (int c = 0; c < shape.c(); c++) {
+      for (int row = Math.max(0, first); row < end; row++) {
+        long at = ((long) c * stripHeight() + row - first) * paddedWidth() + window.padLeft();
+        long from = image + 4L * ((long) c * shape.inputPixels() + (long) row * shape.w());
+        micro.copyRow(from, to + 4 * at, shape.w(), 0);
+      }
+    }
+  }
+
+  /** Copies a panel of the positions from column {@code x} on of a padded strip's row. */
+  void panelOfStrip(long strip, int row, int x, long to) {
+    micro.gatherRows(strip + 4L * ((long) row * paddedWidth() + x), offsets, depth, to);
+  }
+
+  /** Output columns. */
+  int columns() {
+    return columns;
   }
 
   /** The windows of a forward pass. */

@@ -76,6 +76,11 @@ public abstract class MicroKernel {
   public abstract void packRows(long from, long row, long k, long to);
 
   /**
+   * Packs {@code k} rows of {@link #columns()} floats, {@code offsets[t]} bytes from an address.
+   */
+  public abstract void gatherRows(long from, long offsets, long k, long to);
+
+  /**
    * Packs k elements of {@link #ROWS} rows, {@code row} bytes apart, whose elements are neighbours:
    * element t of row i goes to {@code to + (t * ROWS + i) * 4}.
    */

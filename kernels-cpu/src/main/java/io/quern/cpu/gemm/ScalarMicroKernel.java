@@ -109,4 +109,11 @@ final class ScalarMicroKernel extends MicroKernel {
       to += 4L * columns;
     }
   }
+
+  @Override
+  public void gatherRows(long from, long offsets, long k, long to) {
+    for (long t = 0; t < k; t++) {
+      Raw.copy(from + Raw.getInt(offsets + 4 * t), to + 4L * columns * t, 4L * columns);
+    }
+  }
 }

@@ -8,6 +8,7 @@ import static io.quern.runtime.Raw.FLOAT;
 import static io.quern.runtime.Raw.ORDER;
 
 import io.quern.cpu.CompilerAdvice;
+import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
 
 /** Tiles of two vectors a row: what does not depend on the number of rows. */
@@ -71,6 +72,17 @@ abstract class VectorMicroKernel extends MicroKernel {
           .intoMemorySegment(ALL, to + BYTES, ORDER);
       from += row;
       to += 2L * BYTES;
+    }
+  }
+
+  @Override
+  public void gatherRows(long from, long offsets, long k, long to) {
+    for (int t = 0; t < k; t++) {
+      long row = Raw.inRange(from + Raw.getInt(offsets + 4L * t));
+      long target = Raw.inRange(to + 2L * BYTES * t);
+      FloatVector.fromMemorySegment(F32, ALL, row, ORDER).intoMemorySegment(ALL, target, ORDER);
+      FloatVector.fromMemorySegment(F32, ALL, row + BYTES, ORDER)
+          .intoMemorySegment(ALL, target + BYTES, ORDER);
     }
   }
 

@@ -32,6 +32,7 @@ final class WarmingMicroKernel extends MicroKernel {
     for (int i = 0; i < 2; i++) {
       kernel.tile(rows, offsets, b, row, DEPTH, c, row, i > 0);
     }
+    kernel.gatherRows(a, offsets, 2, c + (2L * ROWS + 10) * row);
     Raw.zero(rows, TABLE); // addresses differ from trial to trial
     kernel.fill(a, c + ROWS * row, row);
     kernel.copyRow(a, c + 2L * ROWS * row, COLUMNS + 3, 0.5f);
@@ -73,6 +74,11 @@ final class WarmingMicroKernel extends MicroKernel {
   @Override
   public void packRows(long from, long row, long k, long to) {
     twins.get().packRows(from, row, k, to);
+  }
+
+  @Override
+  public void gatherRows(long from, long offsets, long k, long to) {
+    twins.get().gatherRows(from, offsets, k, to);
   }
 
   @Override
