@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** Builds a new graph from an old one: nodes are kept, replaced or left out, in order. */
 public final class Rewriter implements OpBuilder<Value> {
@@ -60,6 +61,14 @@ public final class Rewriter implements OpBuilder<Value> {
       replacements.put(node.result(i), kept.result(i));
     }
     return kept;
+  }
+
+  /** The result of an op on certain values, where the new graph already has it. */
+  Optional<Value> find(Op op, List<Value> inputs) {
+    return nodes.stream()
+        .filter(node -> node.op().equals(op) && node.inputs().equals(inputs))
+        .findFirst()
+        .map(node -> node.result(0));
   }
 
   @Override

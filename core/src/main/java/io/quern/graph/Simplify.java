@@ -6,6 +6,8 @@ import io.quern.op.Cast;
 import io.quern.op.Fill;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
+import io.quern.op.Pool2d;
+import io.quern.op.Pool2dGrad;
 import io.quern.op.View;
 import java.util.ArrayList;
 import java.util.List;
@@ -50,6 +52,8 @@ final class Simplify {
         Optional<Value> product = transposedProduct(node, view, inputs.getFirst());
         yield product.isPresent() ? product : view(node, view, inputs.getFirst());
       }
+      case Binary(Binary.Fn fn) when fn == Binary.Fn.GATE ->
+          gatedPool(node, inputs.get(0), inputs.get(1));
       case Binary(Binary.Fn fn) -> binary(node, fn, inputs.get(0), inputs.get(1));
       default -> Optional.empty();
     };
@@ -141,6 +145,25 @@ final class Simplify {
       }
     }
     return true;
+  }
+
+  /**
+   * A gradient that passes to positive maxima only: the gate is moved in front of the pooling,
+   * where there are fewer elements, since the result of the pooling is positive where its maximum
+   * is.
+   */
+  private Optional<Value> gatedPool(Node node, Value gradient, Value image) {
+    if (!(gradient instanceof Value.Result(Node before, int _)
+            && before.op() instanceof Pool2dGrad(Pool2d pool)
+            && pool.fn() == Pool2d.Fn.MAX
+            && before.inputs().getFirst().equals(image))
+        || !Integer.valueOf(1).equals(uses.get(node.inputs().getFirst()))) {
+      return Optional.empty();
+    }
+    return rewriter
+        .find(pool, List.of(image))
+        .map(pooled -> rewriter.apply(node.op(), List.of(before.inputs().get(1), pooled)))
+        .map(gated -> rewriter.apply(before.op(), List.of(image, gated)));
   }
 
   private static Optional<Value> binary(Node node, Binary.Fn fn, Value x, Value y) {
