@@ -39,8 +39,9 @@ final class Unigram implements Model {
       if (!(list.raw().get(id) instanceof List<?> pair
           && pair.size() == 2
           && pair.get(0) instanceof String token
-          && pair.get(1) instanceof Number score)) {
-        throw list.error("entry " + id + " is not a token with its score");
+          && pair.get(1) instanceof Number score
+          && Double.isFinite(score.doubleValue()))) {
+        throw list.error("entry " + id + " is not a token with its finite score");
       }
       vocabulary.put(token, id);
       scores[id] = asTheLibraryReads(score.doubleValue());
