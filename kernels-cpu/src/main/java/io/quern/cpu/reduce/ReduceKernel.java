@@ -167,6 +167,12 @@ public final class ReduceKernel implements Kernel {
     HostMemory.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
     long first = chunk * call.kept(PER_CHUNK);
     long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
+    if (foldedCount == 1 && call.kept(PIECES) == 1) {
+      long from = call.kept(FROM) + 4 * inner * first;
+      fold.runs(from, inner, end - first, call.kept(TO) + 4 * first, scratch.address());
+      HostMemory.shared().free(scratch);
+      return;
+    }
     for (long i = first; i < end; i++) {
       long output = i / call.kept(PIECES);
       long base = call.kept(FROM) + offset(kept, output);
@@ -178,10 +184,15 @@ public final class ReduceKernel implements Kernel {
   private void foldPiece(long base, long piece, long scratch, long to) {
     long group = piece / piecesPerRun();
     long start = (piece - group * piecesPerRun()) * PIECE;
+    long length = Math.min(PIECE, inner - start);
     long end = Math.min(foldedCount, (group + 1) * runsPerPiece());
+    if (foldedCount == 1) {
+      Raw.putFloat(to, fold.run(base + 4 * start, length, scratch));
+      return;
+    }
     fold.clear(scratch);
     for (long run = group * runsPerPiece(); run < end; run++) {
-      fold.add(base + offset(folded, run) + 4 * start, Math.min(PIECE, inner - start), scratch);
+      fold.add(base + offset(folded, run) + 4 * start, length, scratch);
     }
     Raw.putFloat(to, fold.finish(scratch));
   }

@@ -2,6 +2,7 @@ package io.quern.cpu.reduce;
 
 import io.quern.cpu.VectorTier;
 import io.quern.op.Reduce;
+import io.quern.runtime.Raw;
 import java.util.EnumMap;
 import java.util.Map;
 
@@ -13,7 +14,7 @@ import java.util.Map;
  */
 public abstract class RunReduce {
   /** Lanes: enough independent sums to hide the latency of an addition on any machine. */
-  static final int LANES = 64;
+  public static final int LANES = 64;
 
   private static final long SET = 4L * LANES;
 
@@ -40,10 +41,17 @@ public abstract class RunReduce {
   }
 
   /** Folds {@code n} floats; the fold of none is the neutral element. */
-  public final float run(long from, long n, long scratch) {
+  public float run(long from, long n, long scratch) {
     clear(scratch);
     add(from, n, scratch);
     return finish(scratch);
+  }
+
+  /** Folds {@code count} runs that follow each other in memory, to a float each. */
+  final void runs(long from, long n, long count, long to, long scratch) {
+    for (long i = 0; i < count; i++) {
+      Raw.putFloat(to + 4 * i, run(from + 4 * n * i, n, scratch));
+    }
   }
 
   /** Makes all lanes neutral. */
@@ -70,7 +78,7 @@ public abstract class RunReduce {
   public abstract void addRow(long from, long n, long to);
 
   /** Folds a multiple of 64 elements into 64 lanes. */
-  abstract void accumulate(long from, long n, long lanes);
+  public abstract void accumulate(long from, long n, long lanes);
 
   /**
    * As {@link #addRow} for less than 64 elements; no element is stored as part of a vector that the
@@ -79,7 +87,7 @@ public abstract class RunReduce {
   abstract void addRest(long from, long n, long to);
 
   /** Folds 64 lanes by halves. */
-  abstract float foldLanes(long lanes);
+  public abstract float foldLanes(long lanes);
 
   /** The neutral element of a fold. */
   static float neutral(Reduce.Fn fn) {

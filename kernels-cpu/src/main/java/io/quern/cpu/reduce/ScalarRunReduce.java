@@ -21,7 +21,7 @@ final class ScalarRunReduce extends RunReduce {
   }
 
   @Override
-  float foldLanes(long lanes) {
+  public float foldLanes(long lanes) {
     for (int half = LANES / 2; half >= 1; half /= 2) {
       addRow(lanes + 4L * half, half, lanes);
     }
@@ -39,7 +39,7 @@ final class ScalarRunReduce extends RunReduce {
   }
 
   @Override
-  void accumulate(long from, long n, long lanes) {
+  public void accumulate(long from, long n, long lanes) {
     for (long i = 0; i < n; i += LANES) {
       addRow(from + 4 * i, LANES, lanes);
     }

@@ -13,11 +13,17 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 
-/** Template of the vector folds. */
+/**
+ * Template of the vector folds. What a loop carries is an argument of its calls, never what they are
+ * called on: the compiler would not know its class.
+ */
 final class VectorRunReduce extends RunReduce {
   private static final Reduce.Fn FN = Specialised.constant(MethodHandles.lookup(), Reduce.Fn.class);
 
   private static final VectorOperators.Associative OP = operator();
+
+  /** Bytes of a block of elements, one for each lane. */
+  private static final long ROW = 4 * LANES;
 
   private static final VectorShuffle<Float> DOWN8 = down(8);
   private static final VectorShuffle<Float> DOWN4 = down(4);
@@ -47,8 +53,18 @@ final class VectorRunReduce extends RunReduce {
   }
 
   @Override
-  float foldLanes(long lanes) {
-    for (long half = LANES / 2; half >= F32.length(); half /= 2) {
+  public float foldLanes(long lanes) {
+    lanes = Raw.inRange(lanes);
+    for (long at = lanes; at < lanes + ROW / 4; at += BYTES) {
+      FloatVector even =
+          FloatVector.fromMemorySegment(F32, ALL, at, ORDER)
+              .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, at + ROW / 2, ORDER));
+      FloatVector odd =
+          FloatVector.fromMemorySegment(F32, ALL, at + ROW / 4, ORDER)
+              .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, at + 3 * ROW / 4, ORDER));
+      even.lanewise(OP, odd).intoMemorySegment(ALL, at, ORDER);
+    }
+    for (long half = LANES / 8; half >= F32.length(); half /= 2) {
       addRow(lanes + 4 * half, half, lanes);
     }
     FloatVector x = FloatVector.fromMemorySegment(F32, ALL, lanes, ORDER);
@@ -77,35 +93,65 @@ final class VectorRunReduce extends RunReduce {
   }
 
   /**
-   * The lanes stay in memory between blocks: vectors that a loop carries from turn to turn are
-   * sometimes kept as objects.
+   * A run of whole blocks never leaves the registers: a load that looks like one of what was stored
+   * for the run before would wait for that run's end.
    */
   @Override
-  void accumulate(long from, long n, long lanes) {
-    long row = 4 * LANES;
-    long end = from + 4 * n;
-    for (; from + 4 * row <= end; from += 4 * row) {
-      for (long lane = 0; lane < row; lane += BYTES) {
-        long at = from + lane;
-        FloatVector.fromMemorySegment(F32, ALL, lanes + lane, ORDER)
-            .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, at, ORDER))
-            .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, at + row, ORDER))
-            .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, at + 2 * row, ORDER))
-            .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, at + 3 * row, ORDER))
-            .intoMemorySegment(ALL, lanes + lane, ORDER);
-      }
+  public float run(long from, long n, long scratch) {
+    return 4 * BYTES == ROW && n % LANES == 0
+        ? foldBlocks(from, (int) (n / LANES))
+        : super.run(from, n, scratch);
+  }
+
+  private static float foldBlocks(long from, int blocks) {
+    long x = Raw.inRange(from);
+    FloatVector none = FloatVector.broadcast(F32, neutral(FN));
+    FloatVector a = none;
+    FloatVector b = a;
+    FloatVector c = a;
+    FloatVector d = a;
+    for (int i = 0; i < blocks; i++) {
+      long at = x + i * ROW;
+      a = FloatVector.fromMemorySegment(F32, ALL, at, ORDER).lanewise(OP, a);
+      b = FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER).lanewise(OP, b);
+      c = FloatVector.fromMemorySegment(F32, ALL, at + 2 * BYTES, ORDER).lanewise(OP, c);
+      d = FloatVector.fromMemorySegment(F32, ALL, at + 3 * BYTES, ORDER).lanewise(OP, d);
     }
-    for (; from < end; from += row) {
-      addBlock(from, lanes);
+    FloatVector even = none.lanewise(OP, a).lanewise(OP, c);
+    FloatVector odd = none.lanewise(OP, b).lanewise(OP, d);
+    FloatVector fold = even.lanewise(OP, odd);
+    fold = fold.lanewise(OP, fold.rearrange(DOWN8));
+    fold = fold.lanewise(OP, fold.rearrange(DOWN4));
+    fold = fold.lanewise(OP, fold.rearrange(DOWN2));
+    return fold.lanewise(OP, fold.rearrange(DOWN1)).lane(0);
+  }
+
+  /** Four vectors of lanes at a time, which are all of them where vectors have 512 bits. */
+  @Override
+  public void accumulate(long from, long n, long lanes) {
+    for (long lane = 0; lane < ROW; lane += 4 * BYTES) {
+      addFour(from + lane, (int) (n / LANES), lanes + lane);
     }
   }
 
-  private static void addBlock(long from, long lanes) {
-    for (long lane = 0; lane < 4 * LANES; lane += BYTES) {
-      FloatVector.fromMemorySegment(F32, ALL, lanes + lane, ORDER)
-          .lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + lane, ORDER))
-          .intoMemorySegment(ALL, lanes + lane, ORDER);
+  private static void addFour(long from, int blocks, long lanes) {
+    long x = Raw.inRange(from);
+    long to = Raw.inRange(lanes);
+    FloatVector a = FloatVector.fromMemorySegment(F32, ALL, to, ORDER);
+    FloatVector b = FloatVector.fromMemorySegment(F32, ALL, to + BYTES, ORDER);
+    FloatVector c = FloatVector.fromMemorySegment(F32, ALL, to + 2 * BYTES, ORDER);
+    FloatVector d = FloatVector.fromMemorySegment(F32, ALL, to + 3 * BYTES, ORDER);
+    for (int i = 0; i < blocks; i++) {
+      long at = x + i * ROW;
+      a = FloatVector.fromMemorySegment(F32, ALL, at, ORDER).lanewise(OP, a);
+      b = FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER).lanewise(OP, b);
+      c = FloatVector.fromMemorySegment(F32, ALL, at + 2 * BYTES, ORDER).lanewise(OP, c);
+      d = FloatVector.fromMemorySegment(F32, ALL, at + 3 * BYTES, ORDER).lanewise(OP, d);
     }
+    a.intoMemorySegment(ALL, to, ORDER);
+    b.intoMemorySegment(ALL, to + BYTES, ORDER);
+    c.intoMemorySegment(ALL, to + 2 * BYTES, ORDER);
+    d.intoMemorySegment(ALL, to + 3 * BYTES, ORDER);
   }
 
   @Override

@@ -4,7 +4,7 @@ import io.quern.cpu.math.ScalarMath;
 import io.quern.runtime.Raw;
 
 /** The twin without vectors. */
-final class ScalarRowMath extends RowMath {
+class ScalarRowMath extends RowMath {
   @Override
   float max(long x, long n) {
     float max = Float.NEGATIVE_INFINITY;
@@ -82,13 +82,9 @@ final class ScalarRowMath extends RowMath {
   }
 
   @Override
-  float exp(long x, float y, long n, long to, long scratch, long next) {
-    Raw.zero(scratch, SCRATCH);
+  float exp(long x, float y, long n, long to, long next, long scratch) {
     for (long at = 0; at < 4 * n; at += 4) {
-      long lane = scratch + at % SCRATCH;
-      float e = ScalarMath.exp(Raw.getFloat(x + at) - y);
-      Raw.putFloat(to + at, e);
-      Raw.putFloat(lane, Raw.getFloat(lane) + e);
+      Raw.putFloat(to + at, ScalarMath.exp(Raw.getFloat(x + at) - y));
     }
     return max(next, n);
   }
