@@ -6,6 +6,7 @@ import static io.quern.cpu.gemm.MicroKernel.TABLE;
 import io.quern.backend.Operands;
 import io.quern.cpu.Spare;
 import io.quern.cpu.fused.RowChain;
+import io.quern.cpu.gemm.GemvF32.Order;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
@@ -36,6 +37,9 @@ public final class GemmF32 {
 
   /** Operands up to this size are near enough to be read in place. */
   private static final int NEAR_BYTES = 1 << 18;
+
+  /** Operands above this size come from memory, which is read in pieces as long as can be. */
+  private static final int FAR_BYTES = 1 << 24;
 
   /** Packed panels that are used no more often than this do not repay the packing. */
   private static final int FEW = 3;
@@ -101,30 +105,35 @@ public final class GemmF32 {
             && bStep == 4
             && bRow >= 0
             && bRow <= Integer.MAX_VALUE
-            && (4.0 * k * n <= NEAR_BYTES || m <= (long) FEW * ROWS);
+            && (4.0 * k * n <= NEAR_BYTES || (m <= (long) FEW * ROWS && 4.0 * k * n <= FAR_BYTES));
     this.gemv = gemv();
   }
 
   /**
    * The product as one of a matrix and a vector, or null. A single row has the bits that it has
-   * among others, so one that would be folded in another order stays a product of matrices.
+   * among others, whichever way B lies.
    */
   private @Nullable GemvF32 gemv() {
     if (packedBefore) {
       return null;
     }
-    if (m == 1 && n > 1 && bStep == 4) {
-      return new GemvF32(n, k, false, bRow, aStep, depth());
+    if (m == 1 && n > 1 && (bStep == 4 || bRow == 4)) {
+      return bStep == 4
+          ? new GemvF32(n, k, Order.COLUMNS, bRow, aStep, depth())
+          : new GemvF32(n, k, Order.TRANSPOSED, bStep, aStep, depth());
     }
     if (n == 1 && (aStep == 4 || aRow == 4)) {
-      return new GemvF32(m, k, aStep == 4, aStep == 4 ? aRow : aStep, bRow, depth());
+      return aStep == 4
+          ? new GemvF32(m, k, Order.DOTS, aRow, bRow, depth())
+          : new GemvF32(m, k, Order.COLUMNS, aStep, bRow, depth());
     }
     return null;
   }
 
   /** What packs B for products that find it packed, or null where B is better left as it is. */
   @Nullable PanelPacker packer() {
-    return gemv != null ? null : new PanelPacker(1, 0, n, k, bRow, bStep);
+    boolean inPlace = gemv != null && !gemv.transposes();
+    return inPlace ? null : new PanelPacker(1, 0, n, k, bRow, bStep);
   }
 
   /** Whether splitting one product over threads is worth it. */
@@ -314,14 +323,12 @@ public final class GemmF32 {
       HostMemory.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
       long from = (long) (chunk - packsOfA()) * PANELS_N * width;
       long to = Math.min(columns, from + (long) PANELS_N * width);
-      for (long j = from; j < to; j += width) {
-        packB(j, Math.min(width, to - j), packedB + 4 * j * depth, scratch.address());
-      }
+      packB(from, to - from, packedB + 4 * from * depth, scratch.address());
       HostMemory.shared().free(scratch);
     }
 
     private void packB(long j, long count, long to, long scratch) {
-      Packing.packB(micro, b + j * bStep, bRow, bStep, count, depth, to, scratch);
+      Packing.packPanels(micro, b + j * bStep, bRow, bStep, count, depth, to, scratch);
     }
 
     private void multiply(int chunk) {
@@ -331,8 +338,7 @@ public final class GemmF32 {
       long j1 = Math.min(columns, j0 + (long) panelsPerTask * width);
       HostMemory.Block scratch = HostMemory.shared().allocate(TABLE + 4L * ROWS * width);
       long table = scratch.address();
-      HostMemory.Block late =
-          packsLate() ? HostMemory.shared().allocate(Transpose.SCRATCH + 4 * depth * width) : null;
+      HostMemory.Block late = packsLate() ? packLate(j0, j1) : null;
       for (long j = j0; j < j1; j += width) {
         boolean direct = directB && j + width <= columns;
         long panelB = direct ? b + 4 * j : directB ? packedB : packedB + 4 * j * depth;
@@ -340,8 +346,7 @@ public final class GemmF32 {
           panelB = b + 4 * j * k;
         }
         if (late != null) {
-          panelB = late.address() + Transpose.SCRATCH;
-          packB(j, Math.min(width, j1 - j), panelB, late.address());
+          panelB = late.address() + Transpose.SCRATCH + 4 * (j - j0) * depth;
         }
         long panelRow = direct ? bRow : 4L * width;
         for (long i = i0; i < i1; i += ROWS) {
@@ -362,6 +367,13 @@ public final class GemmF32 {
       if (late != null) {
         HostMemory.shared().free(late);
       }
+    }
+
+    private HostMemory.Block packLate(long j0, long j1) {
+      long bytes = 4 * depth * roundUp(j1 - j0, width);
+      HostMemory.Block block = HostMemory.shared().allocate(Transpose.SCRATCH + bytes);
+      packB(j0, j1 - j0, block.address() + Transpose.SCRATCH, block.address());
+      return block;
     }
 
     /** Fills the table; rows of A in place beyond the last repeat it and are not used. */

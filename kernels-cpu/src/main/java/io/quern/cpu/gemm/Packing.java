@@ -8,6 +8,9 @@ import io.quern.runtime.Raw;
 public final class Packing {
   private static final Transpose TRANSPOSE = Transpose.chosen();
 
+  /** Rows of B that are packed at a time in all panels of a strip. */
+  private static final long STRIP_ROWS = 8;
+
   private Packing() {}
 
   /**
@@ -49,6 +52,33 @@ public final class Packing {
   private static void packRowA(long from, long step, long k, long to) {
     for (long t = 0; t < k; t++) {
       Raw.putFloat(to + 4L * ROWS * t, Raw.getFloat(from + step * t));
+    }
+  }
+
+  /**
+   * Packs {@code count} columns of B into panels, one after another, as {@link #packB} packs one.
+   * Rows are read some at a time in all panels, so that memory is read in longer pieces.
+   */
+  public static void packPanels(
+      MicroKernel micro,
+      long from,
+      long row,
+      long step,
+      long count,
+      long k,
+      long to,
+      long scratch) {
+    int width = micro.columns();
+    long whole = step == 4 ? count / width * width : 0;
+    for (long t = 0; t < k; t += STRIP_ROWS) {
+      long rows = Math.min(STRIP_ROWS, k - t);
+      for (long j = 0; j < whole; j += width) {
+        micro.packRows(from + t * row + 4 * j, row, rows, to + 4 * (j * k + t * width));
+      }
+    }
+    for (long j = whole; j < count; j += width) {
+      long columns = Math.min(width, count - j);
+      packB(micro, from + j * step, row, step, columns, k, to + 4 * j * k, scratch);
     }
   }
 

@@ -67,11 +67,12 @@ abstract class VectorMicroKernel extends MicroKernel {
   @Override
   public void packRows(long from, long row, long k, long to) {
     for (long t = 0; t < k; t++) {
-      FloatVector.fromMemorySegment(F32, ALL, from, ORDER).intoMemorySegment(ALL, to, ORDER);
-      FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER)
-          .intoMemorySegment(ALL, to + BYTES, ORDER);
-      from += row;
-      to += 2L * BYTES;
+      long source = Raw.inRange(from + t * row);
+      long target = Raw.inRange(to + t * 2 * BYTES);
+      FloatVector x0 = FloatVector.fromMemorySegment(F32, ALL, source, ORDER);
+      FloatVector x1 = FloatVector.fromMemorySegment(F32, ALL, source + BYTES, ORDER);
+      x0.intoMemorySegment(ALL, target, ORDER);
+      x1.intoMemorySegment(ALL, target + BYTES, ORDER);
     }
   }
 
