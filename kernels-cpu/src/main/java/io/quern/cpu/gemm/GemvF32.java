@@ -11,8 +11,8 @@ import io.quern.runtime.Workers;
  * y = M x for a float matrix whose rows or columns are contiguous. Immutable and thread-safe.
  *
  * <p>Contiguous rows are folded to dot products, by 64 lanes like a sum; contiguous columns are
- * added to y one after another, in blocks of k as a product of matrices adds them. Rows that must be
- * added like that are transposed on the way.
+ * added to y one after another, in blocks of k as a product of matrices adds them. Rows that must
+ * be added like that are transposed on the way.
  */
 final class GemvF32 {
   /** Elements of the matrix that make up a chunk of work. */
@@ -170,8 +170,7 @@ final class GemvF32 {
     HostMemory.shared().free(memory);
   }
 
-  private void addColumns(
-      long matrix, long row, long vector, long k, long count, long result) {
+  private void addColumns(long matrix, long row, long vector, long k, long count, long result) {
     Raw.zero(result, 4 * count);
     long whole = k / MatVec.ROWS * MatVec.ROWS;
     for (long t = 0; t < whole; t += MatVec.ROWS) {

@@ -14,8 +14,8 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 
 /**
- * Template of the vector folds. What a loop carries is an argument of its calls, never what they are
- * called on: the compiler would not know its class.
+ * Template of the vector folds. What a loop carries is an argument of its calls, never what they
+ * are called on: the compiler would not know its class.
  */
 final class VectorRunReduce extends RunReduce {
   private static final Reduce.Fn FN = Specialised.constant(MethodHandles.lookup(), Reduce.Fn.class);

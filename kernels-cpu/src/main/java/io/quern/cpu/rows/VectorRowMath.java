@@ -240,7 +240,9 @@ final class VectorRowMath extends ScalarRowMath {
     int vectors = vectors(n);
     for (int i = 0; i < vectors; i++) {
       long at = (long) i * BYTES;
-      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER).mul(factor).intoMemorySegment(ALL, from + at, ORDER);
+      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER)
+          .mul(factor)
+          .intoMemorySegment(ALL, from + at, ORDER);
     }
     long done = (long) vectors * BYTES;
     super.scale(x + done, factor, n - done / 4);
@@ -291,7 +293,9 @@ final class VectorRowMath extends ScalarRowMath {
       FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER)
           .sub(mean)
           .mul(scale)
-          .fma(FloatVector.fromMemorySegment(F32, ALL, factors + at, ORDER), FloatVector.fromMemorySegment(F32, ALL, summands + at, ORDER))
+          .fma(
+              FloatVector.fromMemorySegment(F32, ALL, factors + at, ORDER),
+              FloatVector.fromMemorySegment(F32, ALL, summands + at, ORDER))
           .intoMemorySegment(ALL, target + at, ORDER);
     }
     long done = (long) vectors * BYTES;
