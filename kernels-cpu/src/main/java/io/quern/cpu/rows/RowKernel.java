@@ -126,7 +126,7 @@ public final class RowKernel implements Kernel {
   }
 
   private void rows(Operands operands, int chunk) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH);
+    HostMemory.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH + RowMath.MAXIMA);
     long first = chunk * rowsPerChunk;
     long end = Math.min(rows, first + rowsPerChunk);
     body.run(operands, length, first, end, scratch.address());
@@ -139,8 +139,8 @@ public final class RowKernel implements Kernel {
     float max = MATH.max(x, n);
     for (long row = first; row < end; row++) {
       long next = row + 1 < end ? x + 4 * n : x;
-      float nextMax = MATH.exp(x, max, n, to, next, scratch);
-      MATH.scale(to, 1 / MATH.sum(to, n, scratch), n);
+      float nextMax = MATH.exp(x, max, n, to, scratch, next);
+      MATH.scale(to, 1 / MATH.fold(scratch), n);
       max = nextMax;
       x = next;
       to += 4 * n;

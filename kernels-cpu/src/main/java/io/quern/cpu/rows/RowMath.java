@@ -14,6 +14,9 @@ abstract class RowMath {
   /** Bytes of scratch memory that a sum needs. */
   static final long SCRATCH = 4L * LANES;
 
+  /** Bytes of scratch memory that {@link #exp} needs beyond those. */
+  static final long MAXIMA = 64;
+
   /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
     static final RowMath INSTANCE =
@@ -49,10 +52,10 @@ abstract class RowMath {
   abstract float sumExp(long x, float y, long n, long scratch);
 
   /**
-   * {@code to[i] = exp(x[i] - y)}, and the largest element of the row {@code next}, which comes
-   * from memory meanwhile. Rows do not overlap.
+   * {@code to[i] = exp(x[i] - y)}, their sum to the lanes of the scratch memory, and the largest
+   * element of the row {@code next}, which comes from memory meanwhile. Rows do not overlap.
    */
-  abstract float exp(long x, float y, long n, long to, long next, long scratch);
+  abstract float exp(long x, float y, long n, long to, long scratch, long next);
 
   /** Folds the lanes of the scratch memory. */
   abstract float fold(long scratch);

@@ -4,7 +4,7 @@ import io.quern.cpu.math.ScalarMath;
 import io.quern.runtime.Raw;
 
 /** The twin without vectors. */
-class ScalarRowMath extends RowMath {
+final class ScalarRowMath extends RowMath {
   @Override
   float max(long x, long n) {
     float max = Float.NEGATIVE_INFINITY;
@@ -82,9 +82,13 @@ class ScalarRowMath extends RowMath {
   }
 
   @Override
-  float exp(long x, float y, long n, long to, long next, long scratch) {
+  float exp(long x, float y, long n, long to, long scratch, long next) {
+    Raw.zero(scratch, SCRATCH);
     for (long at = 0; at < 4 * n; at += 4) {
-      Raw.putFloat(to + at, ScalarMath.exp(Raw.getFloat(x + at) - y));
+      long lane = scratch + at % SCRATCH;
+      float e = ScalarMath.exp(Raw.getFloat(x + at) - y);
+      Raw.putFloat(to + at, e);
+      Raw.putFloat(lane, Raw.getFloat(lane) + e);
     }
     return max(next, n);
   }

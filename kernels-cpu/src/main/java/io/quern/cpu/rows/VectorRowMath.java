@@ -14,35 +14,30 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * The loops by vectors; what is left of a row is done by scalars. Vectors that a loop carries are
- * arguments of its calls, as in {@link RunReduce}; some sums keep their lanes in memory instead.
+ * The loops by vectors; what is left of a row is done by scalars. Sums that are not alone in their
+ * loop stay in memory between turns: vectors that a loop carries are sometimes kept as objects.
  */
-final class VectorRowMath extends ScalarRowMath {
+final class VectorRowMath extends RowMath {
   private static final RunReduce SUM = RunReduce.of(Reduce.Fn.SUM);
-
-  /** Vectors of a row, without what is left. */
-  private static int vectors(long n) {
-    return (int) (n / F32.length());
-  }
 
   /** The largest element does not depend on the order, so the lanes may be folded in any. */
   @Override
   float max(long x, long n) {
     float max = Float.NEGATIVE_INFINITY;
+    long end = x + 4 * n;
     long at = x;
-    for (; at + 4L * BYTES <= x + 4 * n; at += 4L * BYTES) {
+    for (; at + 4L * BYTES <= end; at += 4L * BYTES) {
       float block = maxOfFour(at);
       max = block > max ? block : max;
     }
-    return greater(max, super.max(at, n - (at - x) / 4));
+    return scalarMax(max, at, end);
   }
 
-  private static float maxOfFour(long x) {
-    long at = Raw.inRange(x);
+  private static float maxOfFour(long at) {
     FloatVector x0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
     FloatVector x1 = FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER);
-    FloatVector x2 = FloatVector.fromMemorySegment(F32, ALL, at + 2 * BYTES, ORDER);
-    FloatVector x3 = FloatVector.fromMemorySegment(F32, ALL, at + 3 * BYTES, ORDER);
+    FloatVector x2 = FloatVector.fromMemorySegment(F32, ALL, at + 2L * BYTES, ORDER);
+    FloatVector x3 = FloatVector.fromMemorySegment(F32, ALL, at + 3L * BYTES, ORDER);
     FloatVector least = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
     FloatVector m0 = least.blend(x0, x0.compare(VectorOperators.GT, least));
     FloatVector m1 = least.blend(x1, x1.compare(VectorOperators.GT, least));
@@ -51,8 +46,12 @@ final class VectorRowMath extends ScalarRowMath {
     return m2.blend(m3, m3.compare(VectorOperators.GT, m2)).reduceLanes(VectorOperators.MAX);
   }
 
-  private static float greater(float x, float y) {
-    return x > y ? x : y;
+  private static float scalarMax(float max, long at, long end) {
+    for (; at < end; at += 4) {
+      float x = Raw.getFloat(at);
+      max = x > max ? x : max;
+    }
+    return max;
   }
 
   @Override
@@ -80,11 +79,11 @@ final class VectorRowMath extends ScalarRowMath {
   @Override
   float squares(long x, float mean, long n, long scratch) {
     clear(scratch);
-    int blocks = (int) (n / LANES);
+    long whole = n / LANES * LANES;
     for (long lane = 0; lane < SCRATCH; lane += 4 * BYTES) {
-      addSquares(x + lane, blocks, mean, scratch + lane);
+      addSquares(x + lane, x + lane + 4 * whole, mean, scratch + lane);
     }
-    addSquaresOfRest(x, mean, blocks * SCRATCH, n, scratch);
+    addSquaresOfRest(x, mean, 4 * whole, n, scratch);
     return fold(scratch);
   }
 
@@ -102,16 +101,15 @@ final class VectorRowMath extends ScalarRowMath {
     }
   }
 
-  private static void addSquares(long x, int blocks, float mean, long lanes) {
-    long from = Raw.inRange(x);
+  private static void addSquares(long x, long end, float mean, long lanes) {
     long sums = Raw.inRange(lanes);
     FloatVector m = FloatVector.broadcast(F32, mean);
     FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, sums, ORDER);
     FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, sums + BYTES, ORDER);
     FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, sums + 2 * BYTES, ORDER);
     FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, sums + 3 * BYTES, ORDER);
-    for (int i = 0; i < blocks; i++) {
-      long at = from + i * SCRATCH;
+    for (; x < end; x += SCRATCH) {
+      long at = Raw.inRange(x);
       FloatVector d0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER).sub(m);
       FloatVector d1 = FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER).sub(m);
       FloatVector d2 = FloatVector.fromMemorySegment(F32, ALL, at + 2 * BYTES, ORDER).sub(m);
@@ -149,36 +147,31 @@ final class VectorRowMath extends ScalarRowMath {
 
   @Override
   void subtractTimes(long x, float mean, long y, long n, long to) {
-    long from = Raw.inRange(x);
-    long factors = Raw.inRange(y);
-    long target = Raw.inRange(to);
-    int vectors = vectors(n);
-    for (int i = 0; i < vectors; i++) {
-      long at = (long) i * BYTES;
-      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER)
+    long at = 0;
+    for (; at + BYTES <= 4 * n; at += BYTES) {
+      FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER)
           .sub(mean)
-          .mul(FloatVector.fromMemorySegment(F32, ALL, factors + at, ORDER))
-          .intoMemorySegment(ALL, target + at, ORDER);
+          .mul(FloatVector.fromMemorySegment(F32, ALL, y + at, ORDER))
+          .intoMemorySegment(ALL, to + at, ORDER);
     }
-    long done = (long) vectors * BYTES;
-    super.subtractTimes(x + done, mean, y + done, n - done / 4, to + done);
+    for (; at < 4 * n; at += 4) {
+      Raw.putFloat(to + at, (Raw.getFloat(x + at) - mean) * Raw.getFloat(y + at));
+    }
   }
 
   @Override
   void subtractExp(long x, long y, float factor, long n, long to) {
-    long from = Raw.inRange(x);
-    long exponents = Raw.inRange(y);
-    long target = Raw.inRange(to);
     FloatVector minus = FloatVector.broadcast(F32, -factor);
-    int vectors = vectors(n);
-    for (int i = 0; i < vectors; i++) {
-      long at = (long) i * BYTES;
-      VectorMath.exp(FloatVector.fromMemorySegment(F32, ALL, exponents + at, ORDER))
-          .fma(minus, FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER))
-          .intoMemorySegment(ALL, target + at, ORDER);
+    long at = 0;
+    for (; at + BYTES <= 4 * n; at += BYTES) {
+      VectorMath.exp(FloatVector.fromMemorySegment(F32, ALL, y + at, ORDER))
+          .fma(minus, FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER))
+          .intoMemorySegment(ALL, to + at, ORDER);
     }
-    long done = (long) vectors * BYTES;
-    super.subtractExp(x + done, y + done, factor, n - done / 4, to + done);
+    for (; at < 4 * n; at += 4) {
+      float e = ScalarMath.exp(Raw.getFloat(y + at));
+      Raw.putFloat(to + at, Math.fma(e, -factor, Raw.getFloat(x + at)));
+    }
   }
 
   @Override
@@ -211,113 +204,108 @@ final class VectorRowMath extends ScalarRowMath {
   }
 
   @Override
-  float exp(long x, float y, long n, long to, long next, long scratch) {
-    int vectors = vectors(n);
-    exp(x, y, vectors, to, next, scratch);
-    long done = (long) vectors * BYTES;
-    float rest = super.exp(x + done, y, n - done / 4, to + done, next + done, scratch);
-    return greater(super.max(scratch, F32.length()), rest);
+  float exp(long x, float y, long n, long to, long scratch, long next) {
+    clear(scratch);
+    long end = 4 * n;
+    long maxima = scratch + SCRATCH;
+    FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY).intoMemorySegment(ALL, maxima, ORDER);
+    long at = 0;
+    for (; at + BYTES <= end; at += BYTES) {
+      long lane = scratch + (at & (SCRATCH - 1));
+      FloatVector e = VectorMath.exp(FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER).sub(y));
+      e.intoMemorySegment(ALL, to + at, ORDER);
+      e.add(FloatVector.fromMemorySegment(F32, ALL, lane, ORDER))
+          .intoMemorySegment(ALL, lane, ORDER);
+      FloatVector z = FloatVector.fromMemorySegment(F32, ALL, next + at, ORDER);
+      FloatVector max = FloatVector.fromMemorySegment(F32, ALL, maxima, ORDER);
+      max.blend(z, z.compare(VectorOperators.GT, max)).intoMemorySegment(ALL, maxima, ORDER);
+    }
+    scalarExp(x, y, at, end, to, scratch);
+    float max =
+        FloatVector.fromMemorySegment(F32, ALL, maxima, ORDER).reduceLanes(VectorOperators.MAX);
+    return scalarMax(max, next + at, next + end);
   }
 
-  private static void exp(long x, float y, int vectors, long to, long next, long maxima) {
-    long from = Raw.inRange(x);
-    long target = Raw.inRange(to);
-    long following = Raw.inRange(next);
-    FloatVector max = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
-    for (int i = 0; i < vectors; i++) {
-      long at = (long) i * BYTES;
-      FloatVector z = FloatVector.fromMemorySegment(F32, ALL, following + at, ORDER);
-      max = z.blend(max, z.compare(VectorOperators.GT, max).not());
-      VectorMath.exp(FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER).sub(y))
-          .intoMemorySegment(ALL, target + at, ORDER);
+  private static void scalarExp(long x, float y, long at, long end, long to, long scratch) {
+    for (; at < end; at += 4) {
+      long lane = scratch + (at & (SCRATCH - 1));
+      float e = ScalarMath.exp(Raw.getFloat(x + at) - y);
+      Raw.putFloat(to + at, e);
+      Raw.putFloat(lane, Raw.getFloat(lane) + e);
     }
-    max.intoMemorySegment(ALL, maxima, ORDER);
   }
 
   @Override
   void scale(long x, float factor, long n) {
-    long from = Raw.inRange(x);
-    int vectors = vectors(n);
-    for (int i = 0; i < vectors; i++) {
-      long at = (long) i * BYTES;
-      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER)
+    long at = 0;
+    for (; at + BYTES <= 4 * n; at += BYTES) {
+      FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER)
           .mul(factor)
-          .intoMemorySegment(ALL, from + at, ORDER);
+          .intoMemorySegment(ALL, x + at, ORDER);
     }
-    long done = (long) vectors * BYTES;
-    super.scale(x + done, factor, n - done / 4);
+    for (; at < 4 * n; at += 4) {
+      Raw.putFloat(x + at, Raw.getFloat(x + at) * factor);
+    }
   }
 
   @Override
   void subtract(long x, float first, float second, long n, long to) {
-    long from = Raw.inRange(x);
-    long target = Raw.inRange(to);
-    int vectors = vectors(n);
-    for (int i = 0; i < vectors; i++) {
-      long at = (long) i * BYTES;
-      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER)
+    long at = 0;
+    for (; at + BYTES <= 4 * n; at += BYTES) {
+      FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER)
           .sub(first)
           .sub(second)
-          .intoMemorySegment(ALL, target + at, ORDER);
+          .intoMemorySegment(ALL, to + at, ORDER);
     }
-    long done = (long) vectors * BYTES;
-    super.subtract(x + done, first, second, n - done / 4, to + done);
+    for (; at < 4 * n; at += 4) {
+      Raw.putFloat(to + at, Raw.getFloat(x + at) - first - second);
+    }
   }
 
   @Override
   void rescale(long x, float scale, long gamma, long n, long to) {
-    long from = Raw.inRange(x);
-    long factors = Raw.inRange(gamma);
-    long target = Raw.inRange(to);
-    int vectors = vectors(n);
-    for (int i = 0; i < vectors; i++) {
-      long at = (long) i * BYTES;
-      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER)
+    long at = 0;
+    for (; at + BYTES <= 4 * n; at += BYTES) {
+      FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER)
           .mul(scale)
-          .mul(FloatVector.fromMemorySegment(F32, ALL, factors + at, ORDER))
-          .intoMemorySegment(ALL, target + at, ORDER);
+          .mul(FloatVector.fromMemorySegment(F32, ALL, gamma + at, ORDER))
+          .intoMemorySegment(ALL, to + at, ORDER);
     }
-    long done = (long) vectors * BYTES;
-    super.rescale(x + done, scale, gamma + done, n - done / 4, to + done);
+    for (; at < 4 * n; at += 4) {
+      Raw.putFloat(to + at, Raw.getFloat(x + at) * scale * Raw.getFloat(gamma + at));
+    }
   }
 
   @Override
   void normalise(long x, float mean, float scale, long gamma, long beta, long n, long to) {
-    long from = Raw.inRange(x);
-    long factors = Raw.inRange(gamma);
-    long summands = Raw.inRange(beta);
-    long target = Raw.inRange(to);
-    int vectors = vectors(n);
-    for (int i = 0; i < vectors; i++) {
-      long at = (long) i * BYTES;
-      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER)
-          .sub(mean)
-          .mul(scale)
-          .fma(
-              FloatVector.fromMemorySegment(F32, ALL, factors + at, ORDER),
-              FloatVector.fromMemorySegment(F32, ALL, summands + at, ORDER))
-          .intoMemorySegment(ALL, target + at, ORDER);
+    long at = 0;
+    for (; at + BYTES <= 4 * n; at += BYTES) {
+      FloatVector z = FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER).sub(mean).mul(scale);
+      z.fma(
+              FloatVector.fromMemorySegment(F32, ALL, gamma + at, ORDER),
+              FloatVector.fromMemorySegment(F32, ALL, beta + at, ORDER))
+          .intoMemorySegment(ALL, to + at, ORDER);
     }
-    long done = (long) vectors * BYTES;
-    super.normalise(x + done, mean, scale, gamma + done, beta + done, n - done / 4, to + done);
+    for (; at < 4 * n; at += 4) {
+      float z = (Raw.getFloat(x + at) - mean) * scale;
+      Raw.putFloat(to + at, Math.fma(z, Raw.getFloat(gamma + at), Raw.getFloat(beta + at)));
+    }
   }
 
   @Override
   void normalise(long x, float mean, float scale, float gamma, float beta, long n, long to) {
-    long from = Raw.inRange(x);
-    long target = Raw.inRange(to);
     FloatVector g = FloatVector.broadcast(F32, gamma);
     FloatVector b = FloatVector.broadcast(F32, beta);
-    int vectors = vectors(n);
-    for (int i = 0; i < vectors; i++) {
-      long at = (long) i * BYTES;
-      FloatVector.fromMemorySegment(F32, ALL, from + at, ORDER)
+    long at = 0;
+    for (; at + BYTES <= 4 * n; at += BYTES) {
+      FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER)
           .sub(mean)
           .mul(scale)
           .fma(g, b)
-          .intoMemorySegment(ALL, target + at, ORDER);
+          .intoMemorySegment(ALL, to + at, ORDER);
     }
-    long done = (long) vectors * BYTES;
-    super.normalise(x + done, mean, scale, gamma, beta, n - done / 4, to + done);
+    for (; at < 4 * n; at += 4) {
+      Raw.putFloat(to + at, Math.fma((Raw.getFloat(x + at) - mean) * scale, gamma, beta));
+    }
   }
 }
