@@ -16,7 +16,7 @@ final class VectorMatVec extends MatVec {
   /** Four vectors of lanes at a time, which are all of them where vectors have 512 bits. */
   @Override
   void addProducts(long x, long y, long n, long lanes) {
-    for (long lane = 0; lane < ROW; lane += 4 * BYTES) {
+    for (long lane = 0; lane < ROW; lane += 4L * BYTES) {
       addFour(x + lane, y + lane, (int) (n / LANES), lanes + lane);
     }
   }
@@ -27,23 +27,23 @@ final class VectorMatVec extends MatVec {
     long to = Raw.inRange(lanes);
     FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, to, ORDER);
     FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, to + BYTES, ORDER);
-    FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, to + 2 * BYTES, ORDER);
-    FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, to + 3 * BYTES, ORDER);
+    FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, to + 2L * BYTES, ORDER);
+    FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, to + 3L * BYTES, ORDER);
     for (int i = 0; i < blocks; i++) {
       long at = i * ROW;
       FloatVector a0 = FloatVector.fromMemorySegment(F32, ALL, a + at, ORDER);
       FloatVector a1 = FloatVector.fromMemorySegment(F32, ALL, a + at + BYTES, ORDER);
-      FloatVector a2 = FloatVector.fromMemorySegment(F32, ALL, a + at + 2 * BYTES, ORDER);
-      FloatVector a3 = FloatVector.fromMemorySegment(F32, ALL, a + at + 3 * BYTES, ORDER);
+      FloatVector a2 = FloatVector.fromMemorySegment(F32, ALL, a + at + 2L * BYTES, ORDER);
+      FloatVector a3 = FloatVector.fromMemorySegment(F32, ALL, a + at + 3L * BYTES, ORDER);
       s0 = a0.fma(FloatVector.fromMemorySegment(F32, ALL, b + at, ORDER), s0);
       s1 = a1.fma(FloatVector.fromMemorySegment(F32, ALL, b + at + BYTES, ORDER), s1);
-      s2 = a2.fma(FloatVector.fromMemorySegment(F32, ALL, b + at + 2 * BYTES, ORDER), s2);
-      s3 = a3.fma(FloatVector.fromMemorySegment(F32, ALL, b + at + 3 * BYTES, ORDER), s3);
+      s2 = a2.fma(FloatVector.fromMemorySegment(F32, ALL, b + at + 2L * BYTES, ORDER), s2);
+      s3 = a3.fma(FloatVector.fromMemorySegment(F32, ALL, b + at + 3L * BYTES, ORDER), s3);
     }
     s0.intoMemorySegment(ALL, to, ORDER);
     s1.intoMemorySegment(ALL, to + BYTES, ORDER);
-    s2.intoMemorySegment(ALL, to + 2 * BYTES, ORDER);
-    s3.intoMemorySegment(ALL, to + 3 * BYTES, ORDER);
+    s2.intoMemorySegment(ALL, to + 2L * BYTES, ORDER);
+    s3.intoMemorySegment(ALL, to + 3L * BYTES, ORDER);
   }
 
   @Override

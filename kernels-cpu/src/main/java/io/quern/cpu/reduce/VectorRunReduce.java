@@ -98,7 +98,7 @@ final class VectorRunReduce extends RunReduce {
    */
   @Override
   public float run(long from, long n, long scratch) {
-    return 4 * BYTES == ROW && n % LANES == 0
+    return 4L * BYTES == ROW && n % LANES == 0
         ? foldBlocks(from, (int) (n / LANES))
         : super.run(from, n, scratch);
   }
@@ -114,8 +114,8 @@ final class VectorRunReduce extends RunReduce {
       long at = x + i * ROW;
       a = FloatVector.fromMemorySegment(F32, ALL, at, ORDER).lanewise(OP, a);
       b = FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER).lanewise(OP, b);
-      c = FloatVector.fromMemorySegment(F32, ALL, at + 2 * BYTES, ORDER).lanewise(OP, c);
-      d = FloatVector.fromMemorySegment(F32, ALL, at + 3 * BYTES, ORDER).lanewise(OP, d);
+      c = FloatVector.fromMemorySegment(F32, ALL, at + 2L * BYTES, ORDER).lanewise(OP, c);
+      d = FloatVector.fromMemorySegment(F32, ALL, at + 3L * BYTES, ORDER).lanewise(OP, d);
     }
     FloatVector even = none.lanewise(OP, a).lanewise(OP, c);
     FloatVector odd = none.lanewise(OP, b).lanewise(OP, d);
@@ -129,7 +129,7 @@ final class VectorRunReduce extends RunReduce {
   /** Four vectors of lanes at a time, which are all of them where vectors have 512 bits. */
   @Override
   public void accumulate(long from, long n, long lanes) {
-    for (long lane = 0; lane < ROW; lane += 4 * BYTES) {
+    for (long lane = 0; lane < ROW; lane += 4L * BYTES) {
       addFour(from + lane, (int) (n / LANES), lanes + lane);
     }
   }
@@ -139,19 +139,19 @@ final class VectorRunReduce extends RunReduce {
     long to = Raw.inRange(lanes);
     FloatVector a = FloatVector.fromMemorySegment(F32, ALL, to, ORDER);
     FloatVector b = FloatVector.fromMemorySegment(F32, ALL, to + BYTES, ORDER);
-    FloatVector c = FloatVector.fromMemorySegment(F32, ALL, to + 2 * BYTES, ORDER);
-    FloatVector d = FloatVector.fromMemorySegment(F32, ALL, to + 3 * BYTES, ORDER);
+    FloatVector c = FloatVector.fromMemorySegment(F32, ALL, to + 2L * BYTES, ORDER);
+    FloatVector d = FloatVector.fromMemorySegment(F32, ALL, to + 3L * BYTES, ORDER);
     for (int i = 0; i < blocks; i++) {
       long at = x + i * ROW;
       a = FloatVector.fromMemorySegment(F32, ALL, at, ORDER).lanewise(OP, a);
       b = FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER).lanewise(OP, b);
-      c = FloatVector.fromMemorySegment(F32, ALL, at + 2 * BYTES, ORDER).lanewise(OP, c);
-      d = FloatVector.fromMemorySegment(F32, ALL, at + 3 * BYTES, ORDER).lanewise(OP, d);
+      c = FloatVector.fromMemorySegment(F32, ALL, at + 2L * BYTES, ORDER).lanewise(OP, c);
+      d = FloatVector.fromMemorySegment(F32, ALL, at + 3L * BYTES, ORDER).lanewise(OP, d);
     }
     a.intoMemorySegment(ALL, to, ORDER);
     b.intoMemorySegment(ALL, to + BYTES, ORDER);
-    c.intoMemorySegment(ALL, to + 2 * BYTES, ORDER);
-    d.intoMemorySegment(ALL, to + 3 * BYTES, ORDER);
+    c.intoMemorySegment(ALL, to + 2L * BYTES, ORDER);
+    d.intoMemorySegment(ALL, to + 3L * BYTES, ORDER);
   }
 
   @Override

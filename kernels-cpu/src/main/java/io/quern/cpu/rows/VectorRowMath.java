@@ -80,7 +80,7 @@ final class VectorRowMath extends RowMath {
   float squares(long x, float mean, long n, long scratch) {
     clear(scratch);
     long whole = n / LANES * LANES;
-    for (long lane = 0; lane < SCRATCH; lane += 4 * BYTES) {
+    for (long lane = 0; lane < SCRATCH; lane += 4L * BYTES) {
       addSquares(x + lane, x + lane + 4 * whole, mean, scratch + lane);
     }
     addSquaresOfRest(x, mean, 4 * whole, n, scratch);
@@ -106,14 +106,14 @@ final class VectorRowMath extends RowMath {
     FloatVector m = FloatVector.broadcast(F32, mean);
     FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, sums, ORDER);
     FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, sums + BYTES, ORDER);
-    FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, sums + 2 * BYTES, ORDER);
-    FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, sums + 3 * BYTES, ORDER);
+    FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, sums + 2L * BYTES, ORDER);
+    FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, sums + 3L * BYTES, ORDER);
     for (; x < end; x += SCRATCH) {
       long at = Raw.inRange(x);
       FloatVector d0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER).sub(m);
       FloatVector d1 = FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER).sub(m);
-      FloatVector d2 = FloatVector.fromMemorySegment(F32, ALL, at + 2 * BYTES, ORDER).sub(m);
-      FloatVector d3 = FloatVector.fromMemorySegment(F32, ALL, at + 3 * BYTES, ORDER).sub(m);
+      FloatVector d2 = FloatVector.fromMemorySegment(F32, ALL, at + 2L * BYTES, ORDER).sub(m);
+      FloatVector d3 = FloatVector.fromMemorySegment(F32, ALL, at + 3L * BYTES, ORDER).sub(m);
       s0 = d0.fma(d0, s0);
       s1 = d1.fma(d1, s1);
       s2 = d2.fma(d2, s2);
@@ -121,8 +121,8 @@ final class VectorRowMath extends RowMath {
     }
     s0.intoMemorySegment(ALL, sums, ORDER);
     s1.intoMemorySegment(ALL, sums + BYTES, ORDER);
-    s2.intoMemorySegment(ALL, sums + 2 * BYTES, ORDER);
-    s3.intoMemorySegment(ALL, sums + 3 * BYTES, ORDER);
+    s2.intoMemorySegment(ALL, sums + 2L * BYTES, ORDER);
+    s3.intoMemorySegment(ALL, sums + 3L * BYTES, ORDER);
   }
 
   @Override
