@@ -87,6 +87,35 @@ public final class OpCheck {
     return axis < 0 ? axis + shape.rank() : axis;
   }
 
+  /**
+   * Checks the inputs of a convolution with a window of the shape {@code kernel}; gives the number
+   * of its filters.
+   */
+  static long convolution(String op, List<TensorSpec> inputs, Shape kernel, int groups) {
+    inputCount(op, inputs, 2, 3);
+    sameDType(op, inputs);
+    TensorSpec input = inputs.get(0);
+    TensorSpec weight = inputs.get(1);
+    floating(op, input);
+    rank(op, "the input", input, kernel.rank() + 2);
+    rank(op, "the weight", weight, kernel.rank() + 2);
+    long channels = input.shape().dim(1);
+    long filters = weight.shape().dim(0);
+    require(
+        groups >= 1 && channels % groups == 0 && filters % groups == 0,
+        op,
+        "%d groups do not divide %d input and %d output channels",
+        groups,
+        channels,
+        filters);
+    Shape expected = Shape.of(filters, channels / groups).concat(kernel);
+    shape(op, "the weight", weight.shape(), expected);
+    if (inputs.size() == 3) {
+      shape(op, "the bias", inputs.get(2).shape(), Shape.of(filters));
+    }
+    return filters;
+  }
+
   /** Checks an index that was read from a tensor; backends call it from their kernels. */
   public static void element(String op, long index, long size) {
     if (index < 0 || index >= size) {
