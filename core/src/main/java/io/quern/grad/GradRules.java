@@ -15,6 +15,7 @@ import io.quern.op.Concat;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.Conv3d;
 import io.quern.op.ConvTranspose2d;
 import io.quern.op.CumSum;
 import io.quern.op.Epilogue;
@@ -87,6 +88,7 @@ final class GradRules {
               () -> sumTo(x(0).transpose(-1, -2).matmul(g()), x(1)));
       case Conv2d conv -> conv(conv);
       case ConvTranspose2d conv -> convTranspose(conv);
+      case Conv3d conv -> decomposed(conv);
       case Conv2dInputGrad(var window, int groups, Shape _) ->
           pair(
               () -> Tensor.apply(new Conv2dWeightGrad(window, groups), g(), x(1)),

@@ -2,6 +2,7 @@ package io.quern.nn;
 
 import io.quern.io.FormatException;
 import io.quern.op.Window;
+import io.quern.op.Window3d;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -103,6 +104,27 @@ final class Arguments {
         dilation[1]);
   }
 
+  /** The arguments that {@link #withWindow3d} has written. */
+  Window3d window3d() {
+    int[] kernel = integers("kernel", 3);
+    int[] stride = integers("stride", 3);
+    int[] padding = integers("padding", 6);
+    int[] dilation = integers("dilation", 3);
+    Window plane =
+        new Window(
+            kernel[1],
+            kernel[2],
+            stride[1],
+            stride[2],
+            padding[1],
+            padding[2],
+            padding[4],
+            padding[5],
+            dilation[1],
+            dilation[2]);
+    return new Window3d(kernel[0], stride[0], padding[0], padding[3], dilation[0], plane);
+  }
+
   /** A list of {@code count} whole numbers of 32 bits. */
   int[] integers(String name, int count) {
     long[] numbers = wholes(name);
@@ -139,6 +161,28 @@ final class Arguments {
     all.add(List.of(window.padTop(), window.padLeft(), window.padBottom(), window.padRight()));
     all.add("dilation");
     all.add(List.of(window.dilationH(), window.dilationW()));
+    return all.toArray();
+  }
+
+  /** Names and values for {@link LayerSpec#of}, followed by those of a window. */
+  static Object[] withWindow3d(Window3d window, Object... others) {
+    Window plane = window.plane();
+    List<Object> all = new ArrayList<>(List.of(others));
+    all.add("kernel");
+    all.add(List.of(window.kernelD(), plane.kernelH(), plane.kernelW()));
+    all.add("stride");
+    all.add(List.of(window.strideD(), plane.strideH(), plane.strideW()));
+    all.add("padding");
+    all.add(
+        List.of(
+            window.padFront(),
+            plane.padTop(),
+            plane.padLeft(),
+            window.padBack(),
+            plane.padBottom(),
+            plane.padRight()));
+    all.add("dilation");
+    all.add(List.of(window.dilationD(), plane.dilationH(), plane.dilationW()));
     return all.toArray();
   }
 }

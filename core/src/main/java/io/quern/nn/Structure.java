@@ -137,6 +137,7 @@ final class Structure {
       case "Linear" -> Linear.from(arguments, init);
       case "Conv2d" -> Conv2d.from(arguments, init);
       case "Conv1d" -> Conv1d.from(arguments, init);
+      case "Conv3d" -> Conv3d.from(arguments, init);
       case "ConvTranspose2d" -> ConvTranspose2d.from(arguments, init);
       case "MaxPool2d" -> MaxPool2d.from(arguments);
       case "AvgPool2d" -> AvgPool2d.from(arguments);

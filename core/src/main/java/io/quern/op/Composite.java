@@ -17,7 +17,8 @@ public sealed interface Composite extends Op
         SoftmaxGrad,
         RmsNorm,
         GroupNorm,
-        ConvTranspose2d {
+        ConvTranspose2d,
+        Conv3d {
   /** The op in terms of others. */
   <T> T decompose(OpBuilder<T> builder, List<T> inputs);
 }

@@ -33,6 +33,7 @@ public final class Work {
       case Conv2d _ -> convolution(output, inputs.get(1).shape());
       case Conv2dInputGrad _ -> convolution(inputs.get(1).shape(), inputs.getFirst().shape());
       case Conv2dWeightGrad _ -> convolution(inputs.get(1).shape(), output);
+      case Conv3d _ -> convolution(output, inputs.get(1).shape());
       case ConvTranspose2d _ -> convolution(inputs.get(0).shape(), inputs.get(1).shape());
       case Pool2d pool -> output.size() * pool.window().kernelH() * pool.window().kernelW();
       case Pool2dGrad grad ->
@@ -65,6 +66,6 @@ public final class Work {
 
   /** A multiplication and an addition for each output element and each element of its filter. */
   private static long convolution(Shape output, Shape weight) {
-    return 2 * output.size() * weight.dim(1) * weight.dim(2) * weight.dim(3);
+    return 2 * output.size() * weight.slice(1, weight.rank()).size();
   }
 }

@@ -12,6 +12,7 @@ import io.quern.op.Concat;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.Conv3d;
 import io.quern.op.ConvTranspose2d;
 import io.quern.op.CumSum;
 import io.quern.op.Gather;
@@ -41,6 +42,7 @@ import io.quern.op.Unary;
 import io.quern.op.View;
 import io.quern.op.Where;
 import io.quern.op.Window;
+import io.quern.op.Window3d;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -61,6 +63,7 @@ public final class ErrorCases {
     reductions(cases);
     norms(cases);
     products(cases);
+    volumes(cases);
     attention(cases);
     indices(cases);
     shapes(cases);
@@ -294,6 +297,47 @@ public final class ErrorCases {
         "the gradient must have shape [1, 1, 3, 3], found [1, 1, 4, 4]",
         f32(1, 1, 4, 4),
         f32(1, 1, 4, 4));
+  }
+
+  private static void volumes(List<ErrorCase> cases) {
+    Window3d window = Window3d.of(2, 3, 3);
+    Conv3d conv = new Conv3d(window, 1);
+    refused(
+        cases,
+        conv,
+        "the weight must have shape [8, 3, 2, 3, 3], found [8, 3, 3, 3, 3]",
+        f32(1, 3, 4, 9, 9),
+        f32(8, 3, 3, 3, 3));
+    refused(
+        cases,
+        new Conv3d(window, 2),
+        "2 groups do not divide 3 input and 8 output channels",
+        f32(1, 3, 4, 9, 9),
+        f32(8, 1, 2, 3, 3));
+    refused(
+        cases,
+        new Conv3d(window.dilation(2), 1),
+        "window of 2 (dilation 2) does not fit into 2 elements with padding 0 and 0",
+        f32(1, 3, 2, 9, 9),
+        f32(8, 3, 2, 3, 3));
+    refused(
+        cases,
+        conv,
+        "window of 3 (dilation 1) does not fit into 2 elements with padding 0 and 0",
+        f32(1, 3, 4, 2, 9),
+        f32(8, 3, 2, 3, 3));
+    refused(
+        cases,
+        conv,
+        "the bias must have shape [8], found [1, 8]",
+        f32(1, 3, 4, 9, 9),
+        f32(8, 3, 2, 3, 3),
+        f32(1, 8));
+    refused(cases, conv, "the input must have rank 5", f32(3, 4, 9, 9), f32(8, 3, 2, 3, 3));
+    refused(cases, conv, "the weight must have rank 5", f32(1, 3, 4, 9, 9), f32(8, 3, 3, 3));
+    refused(cases, conv, "takes 2 to 3 inputs, found 1", f32(1, 3, 4, 9, 9));
+    Input whole = of(DType.I32, 1, 3, 4, 9, 9);
+    refused(cases, conv, "needs a float dtype", whole, of(DType.I32, 8, 3, 2, 3, 3));
   }
 
   private static void attention(List<ErrorCase> cases) {

@@ -1,10 +1,13 @@
 package io.quern.conformance;
 
 import io.quern.Shape;
+import io.quern.op.Composite;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.Op;
+import io.quern.op.OpBuilder;
+import io.quern.op.TensorSpec;
 import io.quern.op.Window;
 import java.util.Arrays;
 import java.util.List;
@@ -77,6 +80,9 @@ final class WinogradMagnitude {
   }
 
   static List<HostArray> of(Op op, List<HostArray> inputs) {
+    if (op instanceof Composite composite) {
+      return List.of(composite.decompose(new Parts(), inputs));
+    }
     List<HostArray> sizes = inputs.stream().map(HostArray::absolute).toList();
     HostArray result = Oracle.run(op, sizes).getFirst();
     double[] values =
@@ -94,6 +100,19 @@ final class WinogradMagnitude {
       Arrays.setAll(values, i -> values[i] + bias[i / plane % bias.length]);
     }
     return List.of(new HostArray(result.spec(), values));
+  }
+
+  /** The sizes of a composite, by those of the convolution in it. */
+  private record Parts() implements OpBuilder<HostArray> {
+    @Override
+    public HostArray apply(Op op, List<HostArray> inputs) {
+      return (op instanceof Conv2d ? of(op, inputs) : Oracle.run(op, inputs)).getFirst();
+    }
+
+    @Override
+    public TensorSpec spec(HostArray value) {
+      return value.spec();
+    }
   }
 
   /** Padding of the convolution that takes gradients of outputs to those of images. */

@@ -12,6 +12,7 @@ import io.quern.Rng;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.op.Window;
+import io.quern.op.Window3d;
 import java.util.Arrays;
 import java.util.function.DoubleUnaryOperator;
 import java.util.stream.Stream;
@@ -191,6 +192,41 @@ class LayersTest {
         .hasMessage("conv1d: the input must be [n, 4, length], found [2, 3, 9]");
     assertThatThrownBy(() -> Conv1d.builder(4, 6, 3).groups(4))
         .hasMessage("conv1d: 4 groups do not divide 4 input and 6 output channels");
+  }
+
+  @Test
+  void conv3dIsTheCrossCorrelationOfVolumes() {
+    Window plane = new Window(3, 2, 2, 1, 1, 0, 1, 2, 1, 2);
+    Window3d window = new Window3d(2, 1, 1, 2, 2, plane);
+    Module conv = Conv3d.of(4, 6, window, 2, true, Rng.of(1)).to(DType.F64);
+    Tensor input = normal(2, 2, 4, 3, 5, 6);
+    Tensor output = conv.forward(input);
+    assertThat(output.shape()).isEqualTo(Shape.of(2, 6, 4, 3, 6));
+    double[] w = weight(conv, "weight");
+    double[] expected = new double[2 * 6 * 4 * 3 * 6];
+    for (int at = 0; at < expected.length; at++) {
+      int o = at / 72 % 6;
+      expected[at] = weight(conv, "bias")[o];
+      for (int tap = 0; tap < 2 * 2 * 3 * 2; tap++) {
+        int z = at / 18 % 4 - 1 + tap / 6 % 2 * 2;
+        int y = at / 6 % 3 * 2 - 1 + tap / 2 % 3;
+        int x = at % 6 + tap % 2 * 2;
+        if (z >= 0 && z < 3 && y >= 0 && y < 5 && x < 6) {
+          expected[at] += input.get(at / 432, o / 3 * 2 + tap / 12, z, y, x) * w[o * 24 + tap];
+        }
+      }
+    }
+    assertClose(output, expected);
+    assertThatThrownBy(() -> conv.forward(normal(2, 2, 6, 3, 5, 6)))
+        .hasMessage("conv3d: the weight must have shape [6, 3, 2, 3, 2], found [6, 2, 2, 3, 2]");
+    assertThatThrownBy(() -> Conv3d.of(4, 6, window, 4, true, Rng.of(1)))
+        .hasMessage("conv3d: 4 groups do not divide 4 input and 6 output channels");
+    assertThat(Conv3d.of(4, 6, window, 2, false, Rng.of(1)).parameters())
+        .containsOnlyKeys("weight");
+    double[] fresh = weight(Conv3d.of(9, 16, 3, Rng.of(1)), "weight");
+    double bound = 1 / Math.sqrt(9 * 27);
+    assertThat(Arrays.stream(fresh).map(Math::abs).max().orElseThrow())
+        .isBetween(0.99 * bound, bound);
   }
 
   @Test

@@ -11,6 +11,7 @@ import io.quern.io.FormatException;
 import io.quern.io.Safetensors;
 import io.quern.op.TensorSpec;
 import io.quern.op.Window;
+import io.quern.op.Window3d;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -69,6 +70,13 @@ class ModelFileTest {
         Flatten.of(1));
   }
 
+  private static Module volumes(long seed) {
+    Rng rng = Rng.of(seed);
+    Window3d window = new Window3d(2, 1, 3, 4, 5, new Window(3, 2, 1, 2, 1, 0, 2, 3, 1, 2));
+    return Sequential.of(
+        Conv3d.of(2, 4, window, 2, false, rng), Conv3d.of(4, 3, Window3d.of(2), rng));
+  }
+
   @Test
   void modelsOfEveryLayerComeBackBitForBit() {
     Tensor image = Rng.of(5).normal(2, 2, 9, 8);
@@ -76,6 +84,7 @@ class ModelFileTest {
     // Running statistics that are not those of a fresh model.
     images.forward(image, Mode.training(Rng.of(6)));
     roundTrip(images, image);
+    roundTrip(volumes(1), Rng.of(5).normal(2, 2, 3, 6, 7));
     roundTrip(text(1), Tensor.of(new long[] {1, 2, 3, 9, 0, 4}, 2, 3));
   }
 

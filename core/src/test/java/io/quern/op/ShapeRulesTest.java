@@ -79,6 +79,13 @@ class ShapeRulesTest {
         .isThrownBy(() -> Window.of(3).stride(0))
         .withMessageContaining("stride 0x0");
     assertThatIllegalArgumentException().isThrownBy(() -> Window.of(0));
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Window3d.of(0, 1, 1))
+        .withMessage(
+            "window: kernel, stride and dilation must be 1 or more, found 0, 1 and 1 in depth");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> new Window3d(1, 1, 0, -1, 1, Window.of(1)))
+        .withMessage("window: padding must not be negative, found 0 and -1 in depth");
     assertThatIllegalArgumentException().isThrownBy(() -> Window.of(3).padding(-1));
   }
 }
