@@ -13,7 +13,11 @@ public enum DType {
   BF16(2, Kind.FLOAT),
   I64(8, Kind.INTEGER),
   I32(4, Kind.INTEGER),
+  I16(2, Kind.INTEGER),
   I8(1, Kind.INTEGER),
+  U64(8, Kind.INTEGER),
+  U32(4, Kind.INTEGER),
+  U16(2, Kind.INTEGER),
   U8(1, Kind.INTEGER),
   BOOL(1, Kind.BOOL);
 
@@ -49,6 +53,11 @@ public enum DType {
   /** Whether this is one of the integer types; {@link #BOOL} is not. */
   public boolean isInteger() {
     return kind == Kind.INTEGER;
+  }
+
+  /** Whether this is an integer type without negative values. */
+  public boolean isUnsigned() {
+    return this == U64 || this == U32 || this == U16 || this == U8;
   }
 
   /** Distance from 1 to the next larger value of a floating-point type. */

@@ -1,6 +1,5 @@
 package io.quern.op;
 
-import io.quern.DType;
 import java.util.List;
 import java.util.function.DoubleUnaryOperator;
 
@@ -84,7 +83,10 @@ public record Unary(Fn fn) implements Op {
       OpCheck.floating(name(), input);
     }
     OpCheck.require(
-        fn != Fn.NEG || (input.dtype() != DType.U8), name(), "U8 has no negative values");
+        fn != Fn.NEG || !input.dtype().isUnsigned(),
+        name(),
+        "%s has no negative values",
+        input.dtype());
     return List.of(input);
   }
 }

@@ -61,26 +61,35 @@ final class Elements {
     }
   }
 
-  /** The element at {@code address}, which is exact for all types but I64. */
+  /** The element at {@code address}, which is exact for all types but I64 and U64. */
   double getDouble(long address) {
     return switch (dtype) {
       case F64 -> Raw.getDouble(address);
       case F32 -> Raw.getFloat(address);
       case F16 -> Float.float16ToFloat(Raw.getShort(address));
       case BF16 -> Float.intBitsToFloat(Raw.getShort(address) << 16);
-      case I64, I32, I8, U8, BOOL -> getLong(address);
+      case U64 -> Rounding.unsigned(Raw.getLong(address));
+      case I64, I32, I16, I8, U32, U16, U8, BOOL -> getLong(address);
     };
   }
 
-  /** The element at {@code address}, of a type that is not a float. */
+  /** The element at {@code address}, of a type that is not a float; U64 modulo 2^64. */
   long getLong(long address) {
     return switch (dtype) {
-      case I64 -> Raw.getLong(address);
+      case I64, U64 -> Raw.getLong(address);
       case I32 -> Raw.getInt(address);
+      case U32 -> Integer.toUnsignedLong(Raw.getInt(address));
+      case I16 -> Raw.getShort(address);
+      case U16 -> Short.toUnsignedLong(Raw.getShort(address));
       case I8 -> Raw.getByte(address);
       case U8, BOOL -> Raw.getByte(address) & 0xFF;
       case F64, F32, F16, BF16 -> throw new IllegalArgumentException(dtype + " is not an integer");
     };
+  }
+
+  /** Compares two integers that were read from elements of this type. */
+  int compare(long left, long right) {
+    return dtype == DType.U64 ? Long.compareUnsigned(left, right) : Long.compare(left, right);
   }
 
   /** Writes {@code value}: rounded once for floats, cut off and saturated for integers. */
@@ -91,7 +100,11 @@ final class Elements {
       case F16 -> Raw.putShort(address, Rounding.toF16(value));
       case BF16 -> Raw.putShort(address, Rounding.toBF16(value));
       case I64 -> Raw.putLong(address, (long) value);
+      case U64 -> Raw.putLong(address, Rounding.toUnsigned(value));
       case I32 -> Raw.putInt(address, (int) value);
+      case U32 -> Raw.putInt(address, (int) Math.clamp((long) value, 0, 0xFFFF_FFFFL));
+      case I16 -> Raw.putShort(address, (short) Math.clamp((long) value, -32768, 32767));
+      case U16 -> Raw.putShort(address, (short) Math.clamp((long) value, 0, 65535));
       case I8 -> Raw.putByte(address, (byte) Math.clamp((long) value, -128, 127));
       case U8 -> Raw.putByte(address, (byte) Math.clamp((long) value, 0, 255));
       case BOOL -> Raw.putByte(address, (byte) (value != 0 ? 1 : 0));
@@ -103,8 +116,9 @@ final class Elements {
     switch (dtype) {
       case F64 -> Raw.putDouble(address, (double) value);
       case F32, F16, BF16 -> put(address, Rounding.toSticky(value));
-      case I64 -> Raw.putLong(address, value);
-      case I32 -> Raw.putInt(address, (int) value);
+      case I64, U64 -> Raw.putLong(address, value);
+      case I32, U32 -> Raw.putInt(address, (int) value);
+      case I16, U16 -> Raw.putShort(address, (short) value);
       case I8, U8 -> Raw.putByte(address, (byte) value);
       case BOOL -> Raw.putByte(address, (byte) (value != 0 ? 1 : 0));
     }

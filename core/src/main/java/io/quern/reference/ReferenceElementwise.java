@@ -1,5 +1,6 @@
 package io.quern.reference;
 
+import io.quern.DType;
 import io.quern.Shape;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
@@ -22,19 +23,19 @@ final class ReferenceElementwise {
         if (isFloat) {
           out.put(walk.address(1), fn.apply(in.getDouble(walk.address(0))));
         } else {
-          out.put(walk.address(1), onInteger(fn, in.getLong(walk.address(0))));
+          out.put(walk.address(1), onInteger(fn, in, in.getLong(walk.address(0))));
         }
       }
     };
   }
 
-  private static long onInteger(Unary.Fn fn, long x) {
+  private static long onInteger(Unary.Fn fn, Elements type, long x) {
     return switch (fn) {
       case NEG -> -x;
-      case ABS -> Math.abs(x);
-      case SIGN -> Long.signum(x);
+      case ABS -> type.compare(x, 0) < 0 ? -x : x;
+      case SIGN -> Integer.signum(type.compare(x, 0));
       case SQUARE -> x * x;
-      case RELU -> Math.max(x, 0);
+      case RELU -> type.compare(x, 0) < 0 ? 0 : x;
       default -> throw new IllegalArgumentException(fn + " needs a float dtype");
     };
   }
@@ -53,9 +54,22 @@ final class ReferenceElementwise {
         if (isFloat) {
           out.put(walk.address(2), fn.apply(left.getDouble(l), right.getDouble(r)));
         } else {
-          out.put(walk.address(2), fn.apply(left.getLong(l), right.getLong(r)));
+          out.put(walk.address(2), onIntegers(fn, left, left.getLong(l), right.getLong(r)));
         }
       }
+    };
+  }
+
+  private static long onIntegers(Binary.Fn fn, Elements type, long x, long y) {
+    if (type.dtype() != DType.U64) {
+      return fn.apply(x, y);
+    }
+    return switch (fn) {
+      case ADD, SUB, MUL, POW -> fn.apply(x, y);
+      case DIV -> y == 0 ? fn.apply(x, y) : Long.divideUnsigned(x, y);
+      case MIN -> type.compare(x, y) <= 0 ? x : y;
+      case MAX -> type.compare(x, y) >= 0 ? x : y;
+      case GATE -> y != 0 ? x : 0;
     };
   }
 
@@ -73,7 +87,7 @@ final class ReferenceElementwise {
         boolean holds =
             isFloat
                 ? fn.apply(left.getDouble(l), right.getDouble(r))
-                : fn.apply(left.getLong(l), right.getLong(r));
+                : fn.apply(left.compare(left.getLong(l), right.getLong(r)), 0);
         out.put(walk.address(2), holds ? 1L : 0L);
       }
     };
@@ -98,7 +112,7 @@ final class ReferenceElementwise {
     Elements in = Elements.of(key, 0);
     Elements out = Elements.of(key, 1);
     boolean same = in.dtype() == out.dtype();
-    boolean isFloat = in.dtype().isFloat();
+    boolean isFloat = in.dtype().isFloat() || (in.dtype() == DType.U64 && out.dtype().isFloat());
     return memory -> {
       Walk walk = new Walk(key.shape(1), in, out);
       for (boolean more = walk.start(memory); more; more = walk.next()) {

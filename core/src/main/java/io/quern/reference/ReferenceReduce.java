@@ -91,8 +91,7 @@ final class ReferenceReduce {
         switch (fn) {
           case SUM -> 0;
           case PROD -> 1;
-          case MAX -> Long.MIN_VALUE;
-          case MIN -> Long.MAX_VALUE;
+          case MAX, MIN -> any ? in.getLong(walk.address(0)) : 0;
         };
     for (boolean more = any; more; more = walk.next()) {
       long x = in.getLong(walk.address(0));
@@ -100,8 +99,8 @@ final class ReferenceReduce {
           switch (fn) {
             case SUM -> result + x;
             case PROD -> result * x;
-            case MAX -> Math.max(result, x);
-            case MIN -> Math.min(result, x);
+            case MAX -> in.compare(result, x) < 0 ? x : result;
+            case MIN -> in.compare(result, x) > 0 ? x : result;
           };
     }
     return result;
@@ -124,7 +123,7 @@ final class ReferenceReduce {
           boolean better =
               isFloat
                   ? beats(in.getDouble(candidate), in.getDouble(best), wantsMax)
-                  : beats(in.getLong(candidate), in.getLong(best), wantsMax);
+                  : in.compare(in.getLong(candidate), in.getLong(best)) * (wantsMax ? 1 : -1) > 0;
           if (better) {
             best = candidate;
             bestAt = at;
@@ -141,9 +140,5 @@ final class ReferenceReduce {
       return false;
     }
     return Double.isNaN(candidate) || (wantsMax ? candidate > best : candidate < best);
-  }
-
-  private static boolean beats(long candidate, long best, boolean wantsMax) {
-    return wantsMax ? candidate > best : candidate < best;
   }
 }

@@ -91,7 +91,7 @@ final class ReferenceScan {
 
   private static int compare(Elements elements, long left, long right) {
     if (!elements.dtype().isFloat()) {
-      return Long.compare(elements.getLong(left), elements.getLong(right));
+      return elements.compare(elements.getLong(left), elements.getLong(right));
     }
     // Adding 0 makes the zeros equal.
     return Double.compare(elements.getDouble(left) + 0.0, elements.getDouble(right) + 0.0);

@@ -33,6 +33,18 @@ final class Rounding {
     return Float.intBitsToFloat(Math.abs(nearest) < Math.abs(value) ? bits + 1 : bits - 1);
   }
 
+  /** The double nearest to a number of 64 bits without sign, sticky as {@link #toSticky}. */
+  static double unsigned(long value) {
+    return value >= 0 ? toSticky(value) : 2 * toSticky(value >>> 1 | value & 1);
+  }
+
+  /** The number of 64 bits without sign that {@code value} is cut off to; saturates. */
+  static long toUnsigned(double value) {
+    return value < 0x1p63
+        ? Math.max(0, (long) value)
+        : value < 0x1p64 ? (long) (value * 0.5) << 1 : Double.isNaN(value) ? 0 : -1;
+  }
+
   /**
    * A double that narrower floats round as they would round {@code value}: its lowest bit is set
    * where bits of {@code value} were cut off.

@@ -11,7 +11,18 @@ import java.util.List;
 /** Cases for the ops that broadcast: {@link Binary}, {@link Compare}, {@link Where}. */
 final class BinaryCases {
   private static final DType[] OTHER_TYPES = {
-    DType.F64, DType.F16, DType.BF16, DType.I64, DType.I32, DType.I8, DType.U8, DType.BOOL
+    DType.F64,
+    DType.F16,
+    DType.BF16,
+    DType.I64,
+    DType.I32,
+    DType.I16,
+    DType.I8,
+    DType.U64,
+    DType.U32,
+    DType.U16,
+    DType.U8,
+    DType.BOOL
   };
 
   private static final Shape[][] BROADCASTS = {

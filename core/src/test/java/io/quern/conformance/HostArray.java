@@ -6,6 +6,8 @@ import io.quern.op.TensorSpec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.math.BigDecimal;
+import java.math.BigInteger;
 
 /**
  * A tensor as plain Java: row-major values that are exact in {@code spec}'s dtype. I64 values are
@@ -101,7 +103,13 @@ public final class HostArray {
       case F16 -> Float.float16ToFloat(bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * i));
       case BF16 -> Float.intBitsToFloat(bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * i) << 16);
       case I64 -> bytes.get(ValueLayout.JAVA_LONG_UNALIGNED, 8 * i);
+      case U64 ->
+          new BigInteger(Long.toUnsignedString(bytes.get(ValueLayout.JAVA_LONG_UNALIGNED, 8 * i)))
+              .doubleValue();
       case I32 -> bytes.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * i);
+      case U32 -> bytes.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * i) & 0xFFFF_FFFFL;
+      case I16 -> bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * i);
+      case U16 -> bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * i) & 0xFFFF;
       case I8 -> bytes.get(ValueLayout.JAVA_BYTE, i);
       case U8, BOOL -> bytes.get(ValueLayout.JAVA_BYTE, i) & 0xFF;
     };
@@ -115,10 +123,31 @@ public final class HostArray {
       case BF16 -> bytes.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * i, narrow(value, 8, -133));
       case I64 -> bytes.set(ValueLayout.JAVA_LONG_UNALIGNED, 8 * i, (long) value);
       case I32 -> bytes.set(ValueLayout.JAVA_INT_UNALIGNED, 4 * i, (int) value);
+      case U64 -> bytes.set(ValueLayout.JAVA_LONG_UNALIGNED, 8 * i, unsigned(value));
+      case U32 ->
+          bytes.set(
+              ValueLayout.JAVA_INT_UNALIGNED,
+              4 * i,
+              (int) Math.clamp((long) value, 0, 0xFFFF_FFFFL));
+      case I16 ->
+          bytes.set(
+              ValueLayout.JAVA_SHORT_UNALIGNED,
+              2 * i,
+              (short) Math.clamp((long) value, -32768, 32767));
+      case U16 ->
+          bytes.set(
+              ValueLayout.JAVA_SHORT_UNALIGNED, 2 * i, (short) Math.clamp((long) value, 0, 65535));
       case I8 -> bytes.set(ValueLayout.JAVA_BYTE, i, (byte) Math.clamp((long) value, -128, 127));
       case U8 -> bytes.set(ValueLayout.JAVA_BYTE, i, (byte) Math.clamp((long) value, 0, 255));
       case BOOL -> bytes.set(ValueLayout.JAVA_BYTE, i, (byte) (value != 0 ? 1 : 0));
     }
+  }
+
+  private static long unsigned(double value) {
+    if (!(value > 0)) {
+      return 0;
+    }
+    return value >= 0x1p64 ? -1 : new BigDecimal(value).toBigInteger().longValue();
   }
 
   /**

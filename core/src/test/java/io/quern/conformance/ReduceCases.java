@@ -9,7 +9,17 @@ import java.util.List;
 /** Cases for {@link Reduce} and {@link ArgReduce}. */
 final class ReduceCases {
   private static final DType[] NUMERIC = {
-    DType.F64, DType.F16, DType.BF16, DType.I64, DType.I32, DType.I8, DType.U8
+    DType.F64,
+    DType.F16,
+    DType.BF16,
+    DType.I64,
+    DType.I32,
+    DType.I16,
+    DType.I8,
+    DType.U64,
+    DType.U32,
+    DType.U16,
+    DType.U8
   };
 
   private ReduceCases() {}

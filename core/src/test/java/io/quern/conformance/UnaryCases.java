@@ -56,8 +56,8 @@ final class UnaryCases {
   }
 
   private static void integers(Unary.Fn fn, List<OpCase> cases) {
-    for (DType dtype : new DType[] {DType.I64, DType.I32, DType.I8, DType.U8}) {
-      if (fn != Unary.Fn.NEG || dtype != DType.U8) {
+    for (DType dtype : DType.values()) {
+      if (dtype.isInteger() && (fn != Unary.Fn.NEG || !dtype.isUnsigned())) {
         cases.add(of(fn, Input.of(dtype, Shape.of(65), Values.signed()), ""));
         cases.add(of(fn, Input.of(dtype, Shape.of(65), Values.integers(0, 128)), "to 127"));
       }

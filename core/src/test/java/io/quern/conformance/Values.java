@@ -14,8 +14,8 @@ public interface Values {
     return (dtype, count, random) ->
         switch (dtype) {
           case BOOL -> random.ints(count, 0, 2).asDoubleStream().toArray();
-          case U8 -> random.ints(count, 0, 20).asDoubleStream().toArray();
-          case I8, I32, I64 -> random.ints(count, -20, 21).asDoubleStream().toArray();
+          case U64, U32, U16, U8 -> random.ints(count, 0, 20).asDoubleStream().toArray();
+          case I8, I16, I32, I64 -> random.ints(count, -20, 21).asDoubleStream().toArray();
           default -> random.doubles(count, -3, 3).toArray();
         };
   }
@@ -35,7 +35,7 @@ public interface Values {
     return (dtype, count, random) ->
         dtype.isFloat()
             ? signs(random.doubles(count, 0.25, 3).toArray(), random)
-            : dtype == DType.U8
+            : dtype.isUnsigned()
                 ? random.ints(count, 1, 20).asDoubleStream().toArray()
                 : signs(random.ints(count, 1, 20).asDoubleStream().toArray(), random);
   }
