@@ -16,6 +16,7 @@ module io.quern {
   exports io.quern.json to
       io.quern.text;
   exports io.quern.nn;
+  exports io.quern.onnx;
   exports io.quern.optim;
   exports io.quern.runtime;
   exports io.quern.train;

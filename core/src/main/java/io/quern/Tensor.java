@@ -118,7 +118,7 @@ public final class Tensor implements AutoCloseable {
     }
   }
 
-  private boolean isTraced() {
+  boolean isTraced() {
     return storage.buffer() instanceof Symbol;
   }
 

@@ -1,8 +1,10 @@
 package io.quern;
 
 import io.quern.backend.Buffer;
+import io.quern.backend.MappedBuffer;
 import io.quern.op.Layout;
 import io.quern.op.TensorSpec;
+import java.lang.foreign.MemorySegment;
 
 /** The memory behind tensors, for those who plan and run graphs. Applications do not need it. */
 public final class TensorAccess {
@@ -45,6 +47,24 @@ public final class TensorAccess {
   /** A contiguous tensor on a buffer that is not memory. */
   public static Tensor symbolic(Device device, TensorSpec spec, Buffer buffer) {
     return Tensor.on(device, spec, buffer);
+  }
+
+  /**
+   * A contiguous tensor on the CPU whose elements are {@code memory} itself, such as a mapped file,
+   * that no scope closes. The memory is not written to.
+   */
+  public static Tensor mapped(TensorSpec spec, MemorySegment memory) {
+    Tensor tensor = Tensor.on(Device.cpu(), spec, new MappedBuffer(memory));
+    try {
+      return tensor.aliasOutsideScopes("map");
+    } finally {
+      tensor.close("its mapping");
+    }
+  }
+
+  /** Whether a tensor has no elements yet, because the thread traces a function. */
+  public static boolean isTraced(Tensor tensor) {
+    return tensor.isTraced();
   }
 
   /** A tensor with another layout on the same memory. */

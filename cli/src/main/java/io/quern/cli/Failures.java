@@ -2,6 +2,7 @@ package io.quern.cli;
 
 import io.quern.io.FormatException;
 import io.quern.loader.DataFormatException;
+import io.quern.onnx.OnnxException;
 import io.quern.runtime.Knob;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
@@ -23,6 +24,7 @@ final class Failures implements IExecutionExceptionHandler, IParameterExceptionH
           UserException.class,
           FormatException.class,
           DataFormatException.class,
+          OnnxException.class,
           UncheckedIOException.class);
 
   /** Whether {@link #DEBUG} is on, whatever it is set to. */

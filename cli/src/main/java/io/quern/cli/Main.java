@@ -19,7 +19,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = {QuickstartCommand.class, InfoCommand.class},
+    subcommands = {QuickstartCommand.class, InfoCommand.class, OnnxCommand.class},
     footer = {
       "",
       "Exit codes: 0 done, 1 failed, 2 wrong usage.",

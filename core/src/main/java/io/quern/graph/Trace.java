@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -72,6 +73,19 @@ public final class Trace {
       return new Graph(device, inputs, trace.nodes, outputs, trace.finalWrites());
     } finally {
       CURRENT.remove();
+    }
+  }
+
+  /** Runs {@code work} at once, whether the calling thread traces or not. */
+  public static <T> T outside(Supplier<T> work) {
+    Trace trace = CURRENT.get();
+    CURRENT.remove();
+    try {
+      return work.get();
+    } finally {
+      if (trace != null) {
+        CURRENT.set(trace);
+      }
     }
   }
 

@@ -1,0 +1,344 @@
+package io.quern.onnx;
+
+import io.quern.DType;
+import io.quern.Shape;
+import io.quern.Tensor;
+import io.quern.op.Compare;
+import io.quern.op.ShapeRules;
+import io.quern.op.Unary;
+import java.util.function.BinaryOperator;
+import java.util.function.DoubleUnaryOperator;
+import java.util.function.LongBinaryOperator;
+import java.util.function.UnaryOperator;
+
+/** Functions of single elements, with NumPy broadcasting. */
+final class ElementwiseOps {
+  /** What Clip is limited to before version 11 unless told otherwise: nothing. */
+  private static final double LOWEST = -Float.MAX_VALUE;
+
+  private ElementwiseOps() {}
+
+  static void addTo(OpTable table) {
+    unary(table);
+    activations(table);
+    arithmetic(table);
+    logic(table);
+    bits(table);
+  }
+
+  private static void unary(OpTable table) {
+    map(table, "Abs", 1, Tensor::abs);
+    map(table, "Neg", 1, Tensor::neg);
+    map(table, "Sign", 9, x -> x.map(Unary.Fn.SIGN));
+    map(table, "Sqrt", 1, Tensor::sqrt);
+    map(table, "Reciprocal", 1, x -> x.map(Unary.Fn.RECIPROCAL));
+    map(table, "Exp", 1, Tensor::exp);
+    map(table, "Log", 1, Tensor::log);
+    map(table, "Sin", 7, x -> x.map(Unary.Fn.SIN));
+    map(table, "Cos", 7, x -> x.map(Unary.Fn.COS));
+    map(table, "Tan", 7, x -> x.map(Unary.Fn.SIN).div(x.map(Unary.Fn.COS)));
+    map(table, "Sinh", 9, x -> x.exp().sub(x.neg().exp()).mul(0.5));
+    map(table, "Cosh", 9, x -> x.exp().add(x.neg().exp()).mul(0.5));
+    host(table, "Asin", 7, Math::asin);
+    host(table, "Acos", 7, Math::acos);
+    host(table, "Atan", 7, Math::atan);
+    host(
+        table,
+        "Asinh",
+        9,
+        x -> Math.copySign(Math.log1p(Math.abs(x) + x * x / (1 + Math.sqrt(x * x + 1))), x));
+    host(table, "Acosh", 9, x -> Math.log(x + Math.sqrt(x * x - 1)));
+    host(table, "Atanh", 9, x -> 0.5 * Math.log1p(2 * x / (1 - x)));
+    map(table, "Tanh", 1, Tensor::tanh);
+    map(table, "Sigmoid", 1, Tensor::sigmoid);
+    map(table, "Erf", 9, x -> x.map(Unary.Fn.ERF));
+    map(table, "Floor", 1, x -> x.map(Unary.Fn.FLOOR));
+    map(table, "Ceil", 1, x -> x.map(Unary.Fn.CEIL));
+    map(table, "Round", 11, x -> x.map(Unary.Fn.ROUND));
+    map(table, "IsNaN", 9, x -> x.compare(Compare.Fn.NE, x));
+    table.op(
+        "IsInf",
+        10,
+        call -> {
+          Tensor x = call.in(0);
+          boolean positive = call.flag("detect_positive", true);
+          boolean negative = call.flag("detect_negative", true);
+          Tensor size = positive && negative ? x.abs() : positive ? x : x.neg();
+          return positive || negative
+              ? size.compare(Compare.Fn.EQ, Double.POSITIVE_INFINITY)
+              : Call.full(0, DType.BOOL, x.shape());
+        });
+  }
+
+  private static void activations(OpTable table) {
+    map(table, "Relu", 1, Tensor::relu);
+    map(table, "Softplus", 1, x -> x.map(Unary.Fn.SOFTPLUS));
+    map(table, "Softsign", 1, x -> x.map(Unary.Fn.SOFTSIGN));
+    map(table, "Mish", 18, x -> x.mul(x.map(Unary.Fn.SOFTPLUS).tanh()));
+    map(table, "HardSwish", 14, x -> x.mul(x.mul(1.0 / 6).add(0.5).clamp(0, 1)));
+    table.op(
+        "Swish",
+        24,
+        call -> {
+          Tensor x = call.in(0);
+          double alpha = call.number("alpha", 1);
+          return alpha == 1 ? x.map(Unary.Fn.SILU) : x.mul(x.mul(alpha).sigmoid());
+        });
+    table.op(
+        "Gelu",
+        20,
+        call ->
+            call.text("approximate", "none").equals("tanh")
+                ? geluTanh(call.in(0))
+                : call.in(0).map(Unary.Fn.GELU));
+    table.op("Elu", 1, call -> elu(call.in(0), call.number("alpha", 1)));
+    table.op(
+        "Celu",
+        12,
+        call -> {
+          double alpha = call.number("alpha", 1);
+          return elu(call.in(0).mul(1 / alpha), 1).mul(alpha);
+        });
+    table.op(
+        "Selu",
+        1,
+        call ->
+            elu(call.in(0), call.number("alpha", 1.67326319217681884765625))
+                .mul(call.number("gamma", 1.05070102214813232421875)));
+    table.op(
+        "LeakyRelu",
+        1,
+        call -> {
+          Tensor x = call.in(0);
+          return Tensor.where(negative(x), x.mul(call.number("alpha", 0.01f)), x);
+        });
+    table.op("PRelu", 1, call -> prelu(call.in(0), channels(call)));
+    table.op("PRelu", 7, call -> prelu(call.in(0), call.in(1)));
+    table.op(
+        "ThresholdedRelu",
+        10,
+        call -> {
+          Tensor x = call.in(0);
+          Tensor passes = x.compare(Compare.Fn.GT, call.number("alpha", 1));
+          return Tensor.where(passes, x, scalar(x, 0));
+        });
+    table.op(
+        "HardSigmoid",
+        1,
+        call ->
+            call.in(0).mul(call.number("alpha", 0.2f)).add(call.number("beta", 0.5)).clamp(0, 1));
+    table.op(
+        "Shrink",
+        9,
+        call -> {
+          Tensor x = call.in(0);
+          double lambda = call.number("lambd", 0.5);
+          double bias = call.number("bias", 0);
+          Tensor wide = x.dtype().isFloat() ? x : x.to(DType.F64);
+          Tensor inner =
+              Tensor.where(wide.compare(Compare.Fn.GT, lambda), wide.sub(bias), scalar(wide, 0));
+          return Tensor.where(wide.compare(Compare.Fn.LT, -lambda), wide.add(bias), inner)
+              .to(x.dtype());
+        });
+    table.op(
+        "Clip", 1, call -> clip(call, call.number("min", LOWEST), call.number("max", -LOWEST)));
+    table.op("Clip", 11, ElementwiseOps::clip);
+  }
+
+  private static Tensor prelu(Tensor x, Tensor slope) {
+    return Tensor.where(negative(x), x.mul(slope), x);
+  }
+
+  /** The slopes of channels, or the only one, in shape to broadcast. */
+  private static Tensor channels(Call call) {
+    Tensor slope = call.in(1);
+    return slope.size() == 1
+        ? slope.reshape(Shape.scalar())
+        : ConvOps.perChannel(slope, call.in(0).rank());
+  }
+
+  private static Tensor clip(Call call, double low, double high) {
+    Tensor x = call.in(0);
+    return x.clamp(
+        low == LOWEST ? Double.NEGATIVE_INFINITY : low,
+        high == -LOWEST ? Double.POSITIVE_INFINITY : high);
+  }
+
+  private static Tensor clip(Call call) {
+    Tensor x = call.in(0);
+    if (call.has(1)) {
+      x = x.maximum(call.in(1).reshape(Shape.scalar()));
+    }
+    return call.has(2) ? x.minimum(call.in(2).reshape(Shape.scalar())) : x;
+  }
+
+  /** A constant of the dtype of {@code like}. */
+  static Tensor scalar(Tensor like, double value) {
+    return Call.full(value, like.dtype(), Shape.scalar());
+  }
+
+  private static Tensor negative(Tensor x) {
+    return x.compare(Compare.Fn.LT, 0);
+  }
+
+  static Tensor elu(Tensor x, double alpha) {
+    Tensor below = x.minimum(scalar(x, 0)).exp().sub(1).mul(alpha);
+    return Tensor.where(negative(x), below, x);
+  }
+
+  /** {@code x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))}. */
+  static Tensor geluTanh(Tensor x) {
+    Tensor inner = x.square().mul(0.044715).add(1).mul(x).mul(Math.sqrt(2 / Math.PI));
+    return x.mul(inner.tanh().add(1)).mul(0.5);
+  }
+
+  private static void arithmetic(OpTable table) {
+    combine(table, "Add", 1, Tensor::add);
+    combine(table, "Sub", 1, Tensor::sub);
+    combine(table, "Mul", 1, Tensor::mul);
+    combine(table, "Div", 1, Tensor::div);
+    table.op("Pow", 1, call -> pow(call.in(0), legacy(call)));
+    table.op("Mod", 10, call -> mod(call.in(0), call.in(1), call.flag("fmod", false)));
+    fold(table, "Max", 1, Tensor::maximum);
+    fold(table, "Min", 1, Tensor::minimum);
+    fold(table, "Sum", 1, Tensor::add);
+    table.op("Mean", 1, call -> fold(call, Tensor::add).mul(1.0 / call.count()));
+    table.op("Where", 9, call -> Tensor.where(call.in(0), call.in(1), call.in(2)));
+  }
+
+  /** The second input; before version 7 it broadcast from an axis on, if told so. */
+  private static Tensor legacy(Call call) {
+    Tensor x = call.in(0);
+    Tensor y = call.in(1);
+    if (call.version() >= 7 || !call.flag("broadcast", false) || !call.hasAttribute("axis")) {
+      return y;
+    }
+    int axis = call.axis(call.integer("axis"), x.rank());
+    Shape shape = y.shape();
+    while (shape.rank() + axis < x.rank()) {
+      shape = shape.insert(shape.rank(), 1);
+    }
+    return y.reshape(shape);
+  }
+
+  private static Tensor pow(Tensor x, Tensor y) {
+    if (x.dtype().isFloat() && x.dtype() == y.dtype()) {
+      return x.pow(y);
+    }
+    return x.to(DType.F64).pow(y.to(DType.F64)).to(x.dtype());
+  }
+
+  private static Tensor mod(Tensor x, Tensor y, boolean truncates) {
+    if (x.dtype().isFloat()) {
+      Tensor wide = x.to(DType.F64);
+      Tensor by = y.to(DType.F64);
+      Tensor quotient = wide.div(by);
+      Tensor floor = quotient.map(Unary.Fn.FLOOR);
+      Tensor whole =
+          truncates ? Tensor.where(negative(quotient), quotient.map(Unary.Fn.CEIL), floor) : floor;
+      return wide.sub(whole.mul(by)).to(x.dtype());
+    }
+    Tensor rest = x.sub(x.div(y).mul(y));
+    if (truncates || x.dtype().isUnsigned()) {
+      return rest;
+    }
+    Tensor zero = scalar(x, 0);
+    Tensor differs = negative(rest).compare(Compare.Fn.NE, negative(y));
+    Tensor shifted = Tensor.where(differs, rest.add(y), rest);
+    return Tensor.where(rest.eq(zero), rest, shifted);
+  }
+
+  private static void logic(OpTable table) {
+    combine(table, "And", 1, Tensor::minimum);
+    combine(table, "Or", 1, Tensor::maximum);
+    combine(table, "Xor", 1, (x, y) -> x.compare(Compare.Fn.NE, y));
+    map(table, "Not", 1, x -> x.compare(Compare.Fn.EQ, 0));
+    compare(table, "Equal", 1, Compare.Fn.EQ);
+    compare(table, "Greater", 1, Compare.Fn.GT);
+    compare(table, "Less", 1, Compare.Fn.LT);
+    compare(table, "GreaterOrEqual", 12, Compare.Fn.GE);
+    compare(table, "LessOrEqual", 12, Compare.Fn.LE);
+  }
+
+  private static void bits(OpTable table) {
+    table.eager(
+        "BitShift",
+        11,
+        call -> {
+          boolean left = call.text("direction", "").equals("LEFT");
+          int width = call.in(0).dtype().bytes() * 8;
+          return onLongs(
+              call, (x, y) -> Long.compareUnsigned(y, width) >= 0 ? 0 : left ? x << y : x >>> y);
+        });
+    table.eager("BitwiseAnd", 18, call -> onLongs(call, (x, y) -> x & y));
+    table.eager("BitwiseOr", 18, call -> onLongs(call, (x, y) -> x | y));
+    table.eager("BitwiseXor", 18, call -> onLongs(call, (x, y) -> x ^ y));
+    table.eager(
+        "BitwiseNot",
+        18,
+        call -> {
+          long[] x = call.longs(0);
+          for (int i = 0; i < x.length; i++) {
+            x[i] = ~x[i];
+          }
+          return OnnxValue.all(OnnxValue.longs(call.in(0).shape(), x).to(call.in(0).dtype()));
+        });
+  }
+
+  private static OnnxValue[] onLongs(Call call, LongBinaryOperator function) {
+    Tensor left = call.known(0);
+    Tensor right = call.known(1);
+    Shape shape = ShapeRules.broadcast("onnx", left.shape(), right.shape());
+    long[] x = left.expand(shape).toLongArray();
+    long[] y = right.expand(shape).toLongArray();
+    for (int i = 0; i < x.length; i++) {
+      x[i] = function.applyAsLong(x[i], y[i]);
+    }
+    return OnnxValue.all(OnnxValue.longs(shape, x).to(left.dtype()));
+  }
+
+  private static void map(OpTable table, String op, long since, UnaryOperator<Tensor> function) {
+    table.op(op, since, call -> function.apply(call.in(0)));
+  }
+
+  private static void combine(
+      OpTable table, String op, long since, BinaryOperator<Tensor> function) {
+    table.op(op, since, call -> function.apply(call.in(0), legacy(call)));
+  }
+
+  private static void compare(OpTable table, String op, long since, Compare.Fn fn) {
+    table.op(
+        op,
+        since,
+        call ->
+            call.value(0) instanceof OnnxValue.Strings
+                ? StringOps.equal(call.strings(0), call.strings(1))
+                : call.in(0).compare(fn, legacy(call)));
+  }
+
+  private static void fold(OpTable table, String op, long since, BinaryOperator<Tensor> function) {
+    table.op(op, since, call -> fold(call, function));
+  }
+
+  private static Tensor fold(Call call, BinaryOperator<Tensor> function) {
+    Tensor result = call.in(0);
+    for (int i = 1; i < call.count(); i++) {
+      result = function.apply(result, call.in(i));
+    }
+    return result;
+  }
+
+  private static void host(OpTable table, String op, long since, DoubleUnaryOperator function) {
+    table.eager(
+        op,
+        since,
+        call -> {
+          double[] x = call.doubles(0);
+          for (int i = 0; i < x.length; i++) {
+            x[i] = function.applyAsDouble(x[i]);
+          }
+          Tensor in = call.in(0);
+          return OnnxValue.all(OnnxValue.doubles(in.dtype(), in.shape(), x));
+        });
+  }
+}

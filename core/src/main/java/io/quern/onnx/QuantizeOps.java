@@ -1,0 +1,182 @@
+package io.quern.onnx;
+
+import io.quern.DType;
+import io.quern.Shape;
+import io.quern.Tensor;
+import io.quern.op.Unary;
+
+/** Quantised tensors: whole numbers with a scale and a zero point. */
+final class QuantizeOps {
+  private QuantizeOps() {}
+
+  static void addTo(OpTable table) {
+    table.value("QuantizeLinear", 10, QuantizeOps::quantize);
+    table.op("DequantizeLinear", 10, QuantizeOps::dequantize);
+    table.ops("DynamicQuantizeLinear", 11, QuantizeOps::dynamic);
+    table.op("MatMulInteger", 10, QuantizeOps::matmulInteger);
+    table.op("QLinearMatMul", 10, QuantizeOps::qlinearMatmul);
+    table.op("ConvInteger", 10, QuantizeOps::convInteger);
+    table.op("QLinearConv", 10, QuantizeOps::qlinearConv);
+  }
+
+  /** A scale or zero point, shaped to broadcast to {@code x}: of one axis, or of blocks. */
+  private static Tensor spread(Call call, Tensor values, Tensor x) {
+    if (values.rank() == 0 || values.size() == 1 && values.rank() <= 1) {
+      return values.reshape(Shape.scalar());
+    }
+    int axis = call.axis(call.integer("axis", 1), x.rank());
+    long block = call.integer("block_size", 0);
+    if (block == 0) {
+      return along(values, axis, x.rank());
+    }
+    Tensor repeated = values.unsqueeze(axis + 1);
+    Shape each = repeated.shape().with(axis + 1, block);
+    Tensor wide =
+        repeated.expand(each).reshape(values.shape().with(axis, values.dim(axis) * block));
+    return wide.dim(axis) == x.dim(axis) ? wide : wide.slice(axis, 0, x.dim(axis));
+  }
+
+  static Tensor along(Tensor values, int axis, int rank) {
+    Shape shape = values.shape();
+    while (shape.rank() < rank - axis) {
+      shape = shape.insert(shape.rank(), 1);
+    }
+    return values.reshape(shape);
+  }
+
+  private static OnnxValue quantize(Call call) {
+    Tensor x = call.in(0);
+    Tensor scale = spread(call, call.in(1), x);
+    long code = call.integer("output_dtype", 0);
+    ElementType type =
+        call.has(2) ? call.dense(2).type() : code == 0 ? ElementType.UINT8 : call.elementType(code);
+    DType wide = x.dtype() == DType.F64 ? DType.F64 : DType.F32;
+    Tensor scaled = x.to(wide).div(scale.to(wide));
+    if (type.isSmallFloat()) {
+      return CastOps.cast(call, new OnnxValue.Dense(scaled), type, call.flag("saturate", true));
+    }
+    Tensor rounded = scaled.map(Unary.Fn.ROUND);
+    Tensor shifted = call.has(2) ? rounded.add(spread(call, call.in(2), x).to(wide)) : rounded;
+    return new OnnxValue.Dense(saturated(shifted, type), type);
+  }
+
+  /** Floats with whole values as integers of a type, as near as they get. */
+  static Tensor saturated(Tensor x, ElementType type) {
+    DType dtype = type.dtype();
+    if (dtype == null) {
+      throw new OnnxException("onnx: cannot quantise to " + type);
+    }
+    double low = dtype.isUnsigned() ? 0 : -Math.scalb(1.0, type.bits() - 1);
+    double high = Math.scalb(1.0, dtype.isUnsigned() ? type.bits() : type.bits() - 1) - 1;
+    return x.clamp(low, high).to(dtype);
+  }
+
+  private static Tensor dequantize(Call call) {
+    Tensor x = call.in(0);
+    Tensor scale = spread(call, call.in(1), x);
+    long code = call.integer("output_dtype", 0);
+    DType result = code == 0 ? scale.dtype() : call.dtype(code);
+    DType wide = scale.dtype() == DType.F64 ? DType.F64 : DType.F32;
+    Tensor centred = centred(call, x, 2, wide);
+    return centred.mul(scale.to(wide)).to(result);
+  }
+
+  private static Tensor centred(Call call, Tensor x, int zeroPoint, DType wide) {
+    if (!call.has(zeroPoint)) {
+      return x.to(wide);
+    }
+    Tensor zero = spread(call, call.in(zeroPoint), x);
+    return x.dtype().isFloat()
+        ? x.to(wide).sub(zero.to(wide))
+        : x.to(DType.I32).sub(zero.to(DType.I32)).to(wide);
+  }
+
+  private static Tensor[] dynamic(Call call) {
+    Tensor x = call.in(0);
+    Tensor zero = ElementwiseOps.scalar(x, 0);
+    Tensor low = x.min().minimum(zero);
+    Tensor high = x.max().maximum(zero);
+    Tensor scale = high.sub(low).div(255);
+    Tensor point = zero.sub(low.div(scale)).clamp(0, 255).map(Unary.Fn.ROUND);
+    Tensor y = x.div(scale).map(Unary.Fn.ROUND).add(point).clamp(0, 255);
+    return new Tensor[] {y.to(DType.U8), scale, point.to(DType.U8)};
+  }
+
+  /** Integers without their zero point, as I32. */
+  private static Tensor integers(Tensor x, Tensor zero) {
+    return x.to(DType.I32).sub(zero.to(DType.I32));
+  }
+
+  /** Zero points of the rows of a left operand. */
+  private static Tensor ofRows(Tensor zero) {
+    return zero.rank() == 1 && zero.size() > 1 ? zero.unsqueeze(1) : zero;
+  }
+
+  private static Tensor matmulInteger(Call call) {
+    Tensor a = call.in(0).to(DType.I32);
+    Tensor b = call.in(1).to(DType.I32);
+    return MatMulOps.matmul(
+        call.has(2) ? a.sub(ofRows(call.in(2)).to(DType.I32)) : a,
+        call.has(3) ? b.sub(call.in(3).to(DType.I32)) : b);
+  }
+
+  private static Tensor qlinearMatmul(Call call) {
+    Tensor product =
+        MatMulOps.matmul(
+            integers(call.in(0), ofRows(call.in(2))), integers(call.in(3), call.in(5)));
+    Tensor scale =
+        ofRows(call.in(1))
+            .to(DType.F64)
+            .mul(call.in(4).to(DType.F64))
+            .div(call.in(6).to(DType.F64));
+    return requantized(product, scale, call, 7);
+  }
+
+  private static Tensor requantized(Tensor product, Tensor scale, Call call, int zeroPoint) {
+    Tensor scaled = product.to(DType.F64).mul(scale).map(Unary.Fn.ROUND);
+    Tensor zero = call.in(zeroPoint).to(DType.F64);
+    return saturated(scaled.add(zero), call.dense(zeroPoint).type());
+  }
+
+  /** Sums of products of integers, exact in F64: they stay below 2^53. */
+  private static Tensor convolve(Call call, Tensor x, Tensor weight) {
+    return ConvOps.conv(call, x.to(DType.F64), weight.to(DType.F64), null);
+  }
+
+  private static Tensor convInteger(Call call) {
+    Tensor x = call.in(0).to(DType.I32);
+    Tensor weight = call.in(1).to(DType.I32);
+    if (call.has(2)) {
+      x = x.sub(call.in(2).reshape(Shape.scalar()).to(DType.I32));
+    }
+    if (call.has(3)) {
+      weight = weight.sub(perOutput(call.in(3), weight).to(DType.I32));
+    }
+    return convolve(call, x, weight).to(DType.I32);
+  }
+
+  private static Tensor perOutput(Tensor values, Tensor weight) {
+    return values.size() == 1 ? values.reshape(Shape.scalar()) : along(values, 0, weight.rank());
+  }
+
+  private static Tensor qlinearConv(Call call) {
+    Tensor x = integers(call.in(0), call.in(2).reshape(Shape.scalar()));
+    Tensor weight = integers(call.in(3), perOutput(call.in(5), call.in(3)));
+    Tensor sum = convolve(call, x, weight);
+    if (call.has(8)) {
+      sum = sum.add(ConvOps.perChannel(call.in(8).to(DType.F64), sum.rank()));
+    }
+    Tensor weightScale = call.in(4).to(DType.F64);
+    Tensor perChannel =
+        weightScale.size() == 1
+            ? weightScale.reshape(Shape.scalar())
+            : ConvOps.perChannel(weightScale, sum.rank());
+    Tensor scale =
+        call.in(1)
+            .to(DType.F64)
+            .reshape(Shape.scalar())
+            .mul(perChannel)
+            .div(call.in(6).to(DType.F64).reshape(Shape.scalar()));
+    return requantized(sum, scale, call, 7);
+  }
+}

@@ -1,0 +1,76 @@
+package io.quern.onnx;
+
+/**
+ * Floats of 8 and 4 bits, as <a href="https://onnx.ai/onnx/technical/float8.html">ONNX defines
+ * them</a>: how to read them, and how numbers are rounded to them.
+ *
+ * @param exponentBits width of the exponent
+ * @param mantissaBits width of the mantissa
+ * @param bias of the exponent
+ * @param largest the largest finite number
+ * @param overflow what is beyond, unless it saturates: infinity or NaN
+ */
+record SmallFloat(int exponentBits, int mantissaBits, int bias, double largest, double overflow) {
+  private static final double INFINITE = Double.POSITIVE_INFINITY;
+
+  static SmallFloat of(ElementType type) {
+    return switch (type) {
+      case FLOAT8E4M3FN -> new SmallFloat(4, 3, 7, 448, Double.NaN);
+      case FLOAT8E4M3FNUZ -> new SmallFloat(4, 3, 8, 240, Double.NaN);
+      case FLOAT8E5M2 -> new SmallFloat(5, 2, 15, 57344, INFINITE);
+      case FLOAT8E5M2FNUZ -> new SmallFloat(5, 2, 16, 57344, Double.NaN);
+      case FLOAT4E2M1 -> new SmallFloat(2, 1, 1, 6, 6);
+      case FLOAT8E8M0 -> new SmallFloat(8, 0, 127, 0x1p127, Double.NaN);
+      default -> throw new IllegalArgumentException("onnx: " + type + " is not a small float");
+    };
+  }
+
+  private boolean isScale() {
+    return exponentBits == 8;
+  }
+
+  /** Neither negative zero nor infinities: the code of negative zero is NaN. */
+  private boolean isUnsignedZero() {
+    return bias == 1 << (exponentBits - 1);
+  }
+
+  /** The number with these bits. */
+  double decode(int code) {
+    if (isScale()) {
+      return code == 0xFF ? Double.NaN : Math.scalb(1.0, code - bias);
+    }
+    int sign = code >> (exponentBits + mantissaBits);
+    int magnitude = code & ((1 << (exponentBits + mantissaBits)) - 1);
+    int exponent = magnitude >> mantissaBits;
+    int mantissa = magnitude & ((1 << mantissaBits) - 1);
+    double value =
+        exponent == 0
+            ? Math.scalb((double) mantissa, 1 - bias - mantissaBits)
+            : Math.scalb((double) ((1 << mantissaBits) + mantissa), exponent - bias - mantissaBits);
+    if (isUnsignedZero() && sign == 1 && magnitude == 0) {
+      return Double.NaN;
+    }
+    if (value > largest) {
+      value = overflow == INFINITE && mantissa == 0 ? INFINITE : Double.NaN;
+    }
+    return sign == 1 ? -value : value;
+  }
+
+  /** The nearest number of this type, halves to even; too large ones saturate or overflow. */
+  double round(double value, boolean saturate) {
+    if (Double.isNaN(value)) {
+      return overflow == largest ? largest : Double.NaN;
+    }
+    double size = Math.abs(value);
+    double rounded = size;
+    if (size != 0 && size != INFINITE) {
+      int exponent = Math.max(Math.getExponent(size), 1 - bias);
+      double unit = Math.scalb(1.0, exponent - mantissaBits);
+      rounded = Math.rint(size / unit) * unit;
+    }
+    if (rounded > largest) {
+      rounded = saturate && !(size == INFINITE && isUnsignedZero()) ? largest : overflow;
+    }
+    return rounded == 0 && isUnsignedZero() ? 0 : Math.copySign(rounded, value);
+  }
+}
