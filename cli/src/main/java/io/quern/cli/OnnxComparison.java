@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Compares values as the ONNX project's own runner does: numbers may differ by {@code 1e-7 + 1e-3 *
- * |expected|}, all else must be the same. Remembers the first difference and the largest error.
+ * |expected|}, or by the precision of their type where that is less; all else must be the same.
+ * Remembers the first difference and the largest error.
  */
 final class OnnxComparison {
   private static final double RELATIVE = 1e-3;
@@ -63,13 +64,15 @@ final class OnnxComparison {
   }
 
   private void numbers(String name, Tensor expected, Tensor found) {
+    double relative =
+        expected.dtype().isFloat() ? Math.max(RELATIVE, expected.dtype().epsilon()) : RELATIVE;
     double[] wanted = expected.toDoubleArray();
     double[] given = found.toDoubleArray();
     for (int i = 0; i < wanted.length; i++) {
       if (wanted[i] == given[i] || (Double.isNaN(wanted[i]) && Double.isNaN(given[i]))) {
         continue;
       }
-      double share = Math.abs(wanted[i] - given[i]) / (ABSOLUTE + RELATIVE * Math.abs(wanted[i]));
+      double share = Math.abs(wanted[i] - given[i]) / (ABSOLUTE + relative * Math.abs(wanted[i]));
       if (!(share <= 1)) {
         problem(name + " element " + i, Double.toString(wanted[i]), Double.toString(given[i]));
         return;

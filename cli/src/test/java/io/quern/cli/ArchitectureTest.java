@@ -88,6 +88,15 @@ class ArchitectureTest {
               "io.quern.io",
               Set.of("io.quern", "io.quern.op", "io.quern.grad.Tape", "io.quern.json")),
           Map.entry(
+              "io.quern.onnx",
+              Set.of(
+                  "io.quern",
+                  "io.quern.op",
+                  "io.quern.backend.MappedBuffer",
+                  "io.quern.graph.Trace",
+                  "io.quern.plan.Compiled",
+                  "io.quern.io")),
+          Map.entry(
               "io.quern.train",
               Set.of(
                   "io.quern",

@@ -233,6 +233,15 @@ final class Call {
     return attribute == null ? null : attribute.numbers();
   }
 
+  /** The same numbers as doubles; none for null. */
+  static double[] widened(float @Nullable [] numbers) {
+    double[] wide = new double[numbers == null ? 0 : numbers.length];
+    for (int i = 0; i < wide.length; i++) {
+      wide[i] = numbers[i];
+    }
+    return wide;
+  }
+
   /** Texts. */
   List<String> texts(String name) {
     Attribute attribute = attributes.get(name);

@@ -58,6 +58,11 @@ final class OpTable {
     ControlOps.addTo(table);
     SequenceOps.addTo(table);
     StringOps.addTo(table);
+    RecurrentOps.addTo(table);
+    ImageOps.addTo(table);
+    SignalOps.addTo(table);
+    DetectionOps.addTo(table);
+    TrainingOps.addTo(table);
     return table;
   }
 

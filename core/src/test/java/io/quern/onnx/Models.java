@@ -1,0 +1,102 @@
+package io.quern.onnx;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
+/** Small models for tests. */
+final class Models {
+  private final ProtoWriter graph = new ProtoWriter().string(2, "test");
+  private long opset = 17;
+
+  static ProtoWriter node(String op, String inputs, String outputs) {
+    ProtoWriter node = new ProtoWriter();
+    for (String each : inputs.split(" ", -1)) {
+      node.string(1, each);
+    }
+    for (String each : outputs.split(" ", -1)) {
+      node.string(2, each);
+    }
+    return node.string(3, op.toLowerCase(java.util.Locale.ROOT) + "_node").string(4, op);
+  }
+
+  static ProtoWriter floats(String name, float[] values, long... dims) {
+    ByteBuffer raw = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+    for (float value : values) {
+      raw.putFloat(value);
+    }
+    return tensor(name, 1, dims).bytes(9, raw.array());
+  }
+
+  static ProtoWriter longs(String name, long... values) {
+    ByteBuffer raw = ByteBuffer.allocate(8 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+    for (long value : values) {
+      raw.putLong(value);
+    }
+    return tensor(name, 7, values.length).bytes(9, raw.array());
+  }
+
+  static ProtoWriter tensor(String name, int type, long... dims) {
+    ProtoWriter tensor = new ProtoWriter();
+    for (long dim : dims) {
+      tensor.varint(1, dim);
+    }
+    return tensor.varint(2, type).string(8, name);
+  }
+
+  /** A symbolic dimension is 0 here. */
+  static ProtoWriter value(String name, int type, long... dims) {
+    ProtoWriter shape = new ProtoWriter();
+    for (long dim : dims) {
+      ProtoWriter size = new ProtoWriter();
+      shape.message(1, dim == 0 ? size.string(2, "n") : size.varint(1, dim));
+    }
+    ProtoWriter tensor = new ProtoWriter().varint(1, type).message(2, shape);
+    return new ProtoWriter().string(1, name).message(2, new ProtoWriter().message(1, tensor));
+  }
+
+  Models opset(long version) {
+    opset = version;
+    return this;
+  }
+
+  Models add(ProtoWriter node) {
+    graph.message(1, node);
+    return this;
+  }
+
+  Models constant(ProtoWriter tensor) {
+    graph.message(5, tensor);
+    return this;
+  }
+
+  Models input(ProtoWriter value) {
+    graph.message(11, value);
+    return this;
+  }
+
+  Models output(ProtoWriter value) {
+    graph.message(12, value);
+    return this;
+  }
+
+  byte[] bytes() {
+    return new ProtoWriter()
+        .varint(1, 8)
+        .message(7, graph)
+        .message(8, new ProtoWriter().string(1, "").varint(2, opset))
+        .toBytes();
+  }
+
+  OnnxModel model() {
+    return parse(bytes());
+  }
+
+  static OnnxModel parse(byte[] bytes) {
+    MemorySegment memory = Arena.ofAuto().allocate(bytes.length);
+    MemorySegment.copy(bytes, 0, memory, ValueLayout.JAVA_BYTE, 0, bytes.length);
+    return OnnxModel.parse("test.onnx", memory);
+  }
+}
