@@ -3,6 +3,7 @@ package io.quern.onnx;
 import io.quern.DType;
 import io.quern.Shape;
 import io.quern.Tensor;
+import io.quern.op.Compare;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -73,20 +74,18 @@ final class CastOps {
 
   /** The low bits of the integer that a number is cut off to. */
   private static Tensor narrowed(Tensor x, ElementType to) {
-    long span = 1L << to.bits();
+    double span = 1 << to.bits();
     boolean signed = to == ElementType.INT4 || to == ElementType.INT2;
     Tensor whole = x.to(DType.I64);
     Tensor low = whole.sub(floorDiv(whole, span).mul(span));
     Tensor wrapped =
-        signed
-            ? Tensor.where(low.compare(io.quern.op.Compare.Fn.GE, span / 2.0), low.sub(span), low)
-            : low;
+        signed ? Tensor.where(low.compare(Compare.Fn.GE, span / 2.0), low.sub(span), low) : low;
     return wrapped.to(signed ? DType.I8 : DType.U8);
   }
 
-  private static Tensor floorDiv(Tensor x, long by) {
+  private static Tensor floorDiv(Tensor x, double by) {
     Tensor truncated = x.div(by);
-    Tensor below = x.sub(truncated.mul(by)).compare(io.quern.op.Compare.Fn.LT, 0);
+    Tensor below = x.sub(truncated.mul(by)).compare(Compare.Fn.LT, 0);
     return Tensor.where(below, truncated.sub(1), truncated);
   }
 

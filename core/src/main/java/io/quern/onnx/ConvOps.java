@@ -20,6 +20,8 @@ final class ConvOps {
     table.op(
         "Conv", 1, call -> conv(call, call.in(0), call.in(1), call.has(2) ? call.in(2) : null));
     table.op("ConvTranspose", 1, ConvOps::transposed);
+    table.op("Col2Im", 18, ConvOps::joined);
+    table.eager("DeformConv", 19, DeformConv::apply);
   }
 
   static Tensor conv(Call call, Tensor x, Tensor weight, @Nullable Tensor bias) {
@@ -199,5 +201,49 @@ final class ConvOps {
       after[d + 2] = size - full.dim(d + 2);
     }
     return LongStream.of(after).sum() == 0 ? full : full.pad(none, after, 0);
+  }
+
+  /** Col2Im: the sum of blocks where they lie in the image; [n, c * block, places]. */
+  private static Tensor joined(Call call) {
+    Tensor x = call.in(0);
+    long[] image = call.longs(1);
+    long[] block = call.longs(2);
+    int spatial = image.length;
+    long[] strides = call.integers("strides", IndexOps.ones(spatial));
+    long[] dilations = call.integers("dilations", IndexOps.ones(spatial));
+    long[] pads = call.integers("pads", new long[2 * spatial]);
+    long kernel = Arrays.stream(block).reduce(1, Math::multiplyExact);
+    Shape lead = Shape.of(x.dim(0), x.dim(1) / kernel);
+    Shape places = Shape.scalar();
+    for (int d = 0; d < spatial; d++) {
+      long room = image[d] + pads[d] + pads[spatial + d] - dilations[d] * (block[d] - 1) - 1;
+      places = places.insert(d, room / strides[d] + 1);
+    }
+    Tensor split = x.reshape(lead.concat(Shape.of(kernel)).concat(places));
+    Tensor sum = null;
+    for (long k = 0; k < kernel; k++) {
+      List<Long> low = new java.util.ArrayList<>(List.of(0L, 0L));
+      List<Long> high = new java.util.ArrayList<>(low);
+      List<Long> between = new java.util.ArrayList<>(low);
+      long rest = k;
+      long[] at = new long[spatial];
+      for (int d = spatial - 1; d >= 0; d--) {
+        at[d] = rest % block[d] * dilations[d];
+        rest /= block[d];
+      }
+      for (int d = 0; d < spatial; d++) {
+        long full = image[d] + pads[d] + pads[spatial + d];
+        low.add(at[d]);
+        high.add(full - at[d] - (places.dim(d) - 1) * strides[d] - 1);
+        between.add(strides[d] - 1);
+      }
+      Tensor part = Tensor.apply(new Pad(low, high, between, 0), split.select(2, k));
+      sum = sum == null ? part : sum.add(part);
+    }
+    Tensor result = sum == null ? x : sum;
+    for (int d = 0; d < spatial; d++) {
+      result = result.slice(d + 2, pads[d], pads[d] + image[d]);
+    }
+    return result;
   }
 }

@@ -99,7 +99,7 @@ final class CreationOps {
     DType dtype = call.hasAttribute("dtype") ? call.dtype(call.integer("dtype")) : x.dtype();
     Tensor rows = Tensor.arange(x.dim(0), DType.I64).reshape(x.dim(0), 1);
     Tensor columns = Tensor.arange(x.dim(1), DType.I64).reshape(1, x.dim(1));
-    return columns.sub(rows).compare(Compare.Fn.EQ, call.integer("k", 0)).to(dtype);
+    return columns.sub(rows).compare(Compare.Fn.EQ, (double) call.integer("k", 0)).to(dtype);
   }
 
   private static Shape shape(Call call) {

@@ -117,9 +117,13 @@ final class DetectionOps {
         int base = ((int) images[r] * channels + c) * height * width;
         for (int i = 0; i < outH * outW; i++) {
           double value = max ? Double.NEGATIVE_INFINITY : 0;
+          int row = i / outW;
+          int column = i % outW;
           for (int s = 0; s < rows * columns; s++) {
-            double y = top + (i / outW) * binH + (s / columns + 0.5) * binH / rows;
-            double z = left + (i % outW) * binW + (s % columns + 0.5) * binW / columns;
+            int above = s / columns;
+            int before = s % columns;
+            double y = top + row * binH + (above + 0.5) * binH / rows;
+            double z = left + column * binW + (before + 0.5) * binW / columns;
             value = sampled(pixels, base, height, width, y, z, max, value);
           }
           int into = (r * channels + c) * outH * outW + i;
@@ -181,12 +185,15 @@ final class DetectionOps {
       double binH = (double) Math.max(bottom - top + 1, 1) / outH;
       double binW = (double) Math.max(right - left + 1, 1) / outW;
       for (int c = 0; c < channels; c++) {
-        int base = ((int) rois[5 * r] * channels + c) * height * width;
+        int image = (int) rois[5 * r];
+        int base = (image * channels + c) * height * width;
         for (int i = 0; i < outH * outW; i++) {
-          int y0 = (int) Math.clamp((long) Math.floor(i / outW * binH) + top, 0, height);
-          int y1 = (int) Math.clamp((long) Math.ceil((i / outW + 1) * binH) + top, 0, height);
-          int x0 = (int) Math.clamp((long) Math.floor(i % outW * binW) + left, 0, width);
-          int x1 = (int) Math.clamp((long) Math.ceil((i % outW + 1) * binW) + left, 0, width);
+          int row = i / outW;
+          int column = i % outW;
+          int y0 = Math.clamp((long) Math.floor(row * binH) + top, 0, height);
+          int y1 = Math.clamp((long) Math.ceil((row + 1) * binH) + top, 0, height);
+          int x0 = Math.clamp((long) Math.floor(column * binW) + left, 0, width);
+          int x1 = Math.clamp((long) Math.ceil((column + 1) * binW) + left, 0, width);
           double most = y1 <= y0 || x1 <= x0 ? 0 : Double.NEGATIVE_INFINITY;
           for (int y = y0; y < y1; y++) {
             for (int z = x0; z < x1; z++) {

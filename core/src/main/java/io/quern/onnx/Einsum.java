@@ -46,7 +46,7 @@ final class Einsum {
       terms.add(diagonal(term(inputs[i], operands[i], dots)));
     }
     List<Character> output =
-        arrow < 0 ? implicit(equation, dots) : labels(equation.substring(arrow + 2), dots, dots);
+        arrow < 0 ? implicit(equation, dots) : labels(equation.substring(arrow + 2), dots);
     Term result = terms.getFirst();
     for (int i = 1; i < terms.size(); i++) {
       Set<Character> later = new LinkedHashSet<>(output);
@@ -57,7 +57,7 @@ final class Einsum {
   }
 
   /** Labels of the dots are numbers, counted from the end. */
-  private static List<Character> labels(String text, int dots, int all) {
+  private static List<Character> labels(String text, int dots) {
     List<Character> labels = new ArrayList<>();
     for (int i = 0; i < text.length(); i++) {
       if (text.startsWith("...", i)) {
@@ -74,7 +74,7 @@ final class Einsum {
 
   private Term term(String text, Tensor tensor, int dots) {
     int mine = text.contains("...") ? tensor.rank() - (text.length() - 3) : 0;
-    List<Character> labels = labels(text, mine, dots);
+    List<Character> labels = labels(text, mine);
     if (mine < 0 || labels.size() != tensor.rank()) {
       throw call.error("'%s' does not fit %s", text, tensor.shape());
     }
@@ -86,7 +86,7 @@ final class Einsum {
 
   /** Dots first, then the labels that occur once, in order. */
   private static List<Character> implicit(String equation, int dots) {
-    List<Character> output = labels("...", dots, dots);
+    List<Character> output = labels("...", dots);
     equation
         .chars()
         .filter(c -> c != ',' && c != '.')

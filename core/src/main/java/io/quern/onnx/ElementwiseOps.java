@@ -103,8 +103,8 @@ final class ElementwiseOps {
         "Selu",
         1,
         call ->
-            elu(call.in(0), call.number("alpha", 1.67326319217681884765625))
-                .mul(call.number("gamma", 1.05070102214813232421875)));
+            elu(call.in(0), call.number("alpha", 1.6732631921768188))
+                .mul(call.number("gamma", 1.0507010221481323)));
     table.op(
         "LeakyRelu",
         1,

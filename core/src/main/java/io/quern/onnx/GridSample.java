@@ -99,8 +99,8 @@ final class GridSample {
   /** A place moved into the image, where the padding says so. */
   private double bordered(double place, int d) {
     return switch (padding) {
-      case "border" -> Math.clamp(place, 0, Math.max(0.0, sizes[d] - 1));
-      case "reflection" -> Math.clamp(reflected(place, d), 0, Math.max(0.0, sizes[d] - 1));
+      case "border" -> Math.clamp(place, 0, Math.max(0, sizes[d] - 1.0));
+      case "reflection" -> Math.clamp(reflected(place, d), 0, Math.max(0, sizes[d] - 1.0));
       default -> place;
     };
   }
@@ -123,7 +123,11 @@ final class GridSample {
         if (padding.equals("zeros")) {
           return 0;
         }
-        i = Math.clamp(padding.equals("border") ? i : Math.round(reflected(i, d)), 0, sizes[d] - 1);
+        i =
+            Math.clamp(
+                padding.equals("border") ? i : Math.round(reflected((double) i, d)),
+                0,
+                sizes[d] - 1);
       }
       at += i * strides[d];
     }

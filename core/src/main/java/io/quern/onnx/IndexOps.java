@@ -46,7 +46,7 @@ final class IndexOps {
   /** Indices of I64 or I32 that count from the end when they are negative, from the front. */
   static Tensor fromFront(Tensor indices, long size) {
     Tensor wide = indices.to(DType.I64);
-    return Tensor.where(wide.compare(Compare.Fn.LT, 0), wide.add(size), wide);
+    return Tensor.where(wide.compare(Compare.Fn.LT, 0), wide.add((double) size), wide);
   }
 
   private static Tensor gather(Call call, Tensor x) {
@@ -79,11 +79,11 @@ final class IndexOps {
     }
     Tensor flat = Call.full(0, DType.I64, lead);
     for (int d = 0; d < batch; d++) {
-      flat = flat.mul(x.dim(d)).add(ShapeOps.indices(x.dim(d), d, last));
+      flat = flat.mul((double) x.dim(d)).add(ShapeOps.indices(x.dim(d), d, last));
     }
     for (int i = 0; i < count; i++) {
       long size = x.dim(batch + i);
-      flat = flat.mul(size).add(fromFront(indices.select(last, i), size));
+      flat = flat.mul((double) size).add(fromFront(indices.select(last, i), size));
     }
     Shape rest = x.shape().slice(batch + count, x.rank());
     long rows = x.shape().slice(0, batch + count).size();
@@ -120,7 +120,7 @@ final class IndexOps {
       return Tensor.apply(op, x);
     }
     Tensor fromEnd = Tensor.apply(op, x.flip(axis));
-    return Call.full(x.dim(axis) - 1, DType.I64, Shape.scalar()).sub(fromEnd);
+    return Call.full(x.dim(axis) - 1.0, DType.I64, Shape.scalar()).sub(fromEnd);
   }
 
   private static Tensor trilu(Call call) {

@@ -28,7 +28,7 @@ final class LossOps {
     Tensor target = call.in(1).to(DType.I64);
     Tensor shares;
     if (call.hasAttribute("ignore_index")) {
-      Tensor ignored = target.compare(Compare.Fn.EQ, call.integer("ignore_index"));
+      Tensor ignored = target.compare(Compare.Fn.EQ, (double) call.integer("ignore_index"));
       target = Tensor.where(ignored, ElementwiseOps.scalar(target, 0), target);
       Tensor none = ElementwiseOps.scalar(logs, 0);
       shares = Tensor.where(ignored, none, share(logs, target, weights));

@@ -52,6 +52,7 @@ record ModelProto(
    *
    * @param reference in a function, the attribute of the function that is meant, or empty
    */
+  @SuppressWarnings("ArrayRecordComponent") // compared by identity only
   record Attribute(
       String name,
       String reference,
@@ -69,6 +70,7 @@ record ModelProto(
       List<Graph> graphs) {}
 
   /** A constant; its elements are in {@code raw}, in {@code numbers} as bits, or in a file. */
+  @SuppressWarnings("ArrayRecordComponent") // compared by identity only
   record TensorProto(
       String name,
       int type,
@@ -86,6 +88,7 @@ record ModelProto(
   }
 
   /** The elements of a tensor that are not zero, and where they are. */
+  @SuppressWarnings("ArrayRecordComponent") // compared by identity only
   record SparseTensor(TensorProto values, TensorProto indices, long[] dims) {}
 
   /** Name and type of an input or output. */

@@ -82,7 +82,7 @@ final class NormOps {
     }
     double momentum = call.number("momentum", 0.9f);
     List<Integer> axes = new ArrayList<>(IntStream.range(0, rank).boxed().toList());
-    axes.remove(1);
+    axes.remove(Integer.valueOf(1));
     Tensor mean = ReduceOps.mean(x, axes, true);
     Tensor centred = x.sub(mean);
     Tensor variance = ReduceOps.mean(centred.square(), axes, true);
@@ -178,7 +178,7 @@ final class NormOps {
 
   private static Tensor localResponse(Call call) {
     Tensor x = call.in(0);
-    int size = (int) call.integer("size");
+    long size = call.integer("size");
     long[] before = new long[x.rank()];
     long[] after = new long[x.rank()];
     before[1] = (size - 1) / 2;
@@ -189,7 +189,7 @@ final class NormOps {
       sum = sum.add(squares.slice(1, k, k + x.dim(1)));
     }
     double alpha = call.number("alpha", 1e-4f);
-    Tensor base = sum.mul(alpha / size).add(call.number("bias", 1));
+    Tensor base = sum.mul(alpha / (double) size).add(call.number("bias", 1));
     return x.div(base.pow(call.number("beta", 0.75)));
   }
 

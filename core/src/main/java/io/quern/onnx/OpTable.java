@@ -51,6 +51,7 @@ final class OpTable {
     ConvOps.addTo(table);
     PoolOps.addTo(table);
     NormOps.addTo(table);
+    AttentionOps.addTo(table);
     LossOps.addTo(table);
     QuantizeOps.addTo(table);
     CastOps.addTo(table);

@@ -157,7 +157,7 @@ final class PoolOps {
       lead = lead.insert(lead.rank(), 1);
     }
     long size = x.size() / planes;
-    Tensor plane = Tensor.arange(planes, DType.I64).mul(size).reshape(lead);
+    Tensor plane = Tensor.arange(planes, DType.I64).mul((double) size).reshape(lead);
     return new Tensor[] {best, place.add(plane)};
   }
 

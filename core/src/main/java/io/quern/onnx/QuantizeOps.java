@@ -21,7 +21,7 @@ final class QuantizeOps {
 
   /** A scale or zero point, shaped to broadcast to {@code x}: of one axis, or of blocks. */
   private static Tensor spread(Call call, Tensor values, Tensor x) {
-    if (values.rank() == 0 || values.size() == 1 && values.rank() <= 1) {
+    if (values.rank() == 0 || (values.size() == 1 && values.rank() == 1)) {
       return values.reshape(Shape.scalar());
     }
     int axis = call.axis(call.integer("axis", 1), x.rank());

@@ -175,7 +175,7 @@ final class RecurrentOps {
         State next = step.apply(weights, x.select(0, t), state);
         Tensor output = next.hidden;
         if (lengths != null) {
-          Tensor runs = lengths.compare(Compare.Fn.GT, t);
+          Tensor runs = lengths.compare(Compare.Fn.GT, (double) t);
           output = Tensor.where(runs, next.hidden, ElementwiseOps.scalar(next.hidden, 0));
           next =
               new State(

@@ -68,7 +68,7 @@ final class ReduceOps {
   static Tensor mean(Tensor x, List<Integer> axes, boolean keep) {
     long count = axes.stream().mapToLong(x::dim).reduce(1, (a, b) -> a * b);
     Tensor sum = sum(x, axes, keep);
-    return x.dtype().isFloat() ? sum.mul(1.0 / count) : sum.div(count);
+    return x.dtype().isFloat() ? sum.mul(1.0 / count) : sum.div((double) count);
   }
 
   private static Tensor length(Tensor x, List<Integer> axes, boolean keep) {

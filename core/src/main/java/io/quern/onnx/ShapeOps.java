@@ -76,7 +76,7 @@ final class ShapeOps {
   }
 
   private static int bound(long index, int rank) {
-    return (int) Math.clamp(index < 0 ? index + rank : index, 0, rank);
+    return Math.clamp(index < 0 ? index + rank : index, 0, rank);
   }
 
   private static Tensor reshape(Call call, Tensor x, long[] target) {

@@ -111,7 +111,7 @@ final class SignalOps {
     }
     Tensor places =
         Tensor.arange(frames, DType.I64)
-            .mul(step)
+            .mul((double) step)
             .reshape(frames, 1)
             .add(Tensor.arange(length, DType.I64).reshape(1, length));
     Tensor cut = signal.gather(1, places);

@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.BiFunction;
+import java.util.function.BiConsumer;
 import java.util.regex.Pattern;
 
 /** Operators on text. */
@@ -38,12 +38,12 @@ final class StringOps {
   }
 
   private static Shape zip(
-      OnnxValue.Strings left, OnnxValue.Strings right, BiFunction<String, String, ?> each) {
+      OnnxValue.Strings left, OnnxValue.Strings right, BiConsumer<String, String> each) {
     Shape shape = ShapeRules.broadcast("strings", left.shape(), right.shape());
     long[] a = positions(left.shape(), shape);
     long[] b = positions(right.shape(), shape);
     for (int i = 0; i < a.length; i++) {
-      each.apply(left.elements().get((int) a[i]), right.elements().get((int) b[i]));
+      each.accept(left.elements().get((int) a[i]), right.elements().get((int) b[i]));
     }
     return shape;
   }

@@ -85,7 +85,7 @@ final class TensorReader {
     byte[] bytes = new byte[Math.multiplyExact(numbers.size(), width)];
     for (int i = 0; i < numbers.size(); i++) {
       for (int b = 0; b < width; b++) {
-        bytes[i * width + b] = (byte) (numbers.get(i) >>> 8 * b);
+        bytes[i * width + b] = (byte) (numbers.get(i) >>> (8 * b));
       }
     }
     return MemorySegment.ofArray(bytes);
@@ -101,7 +101,7 @@ final class TensorReader {
         values[i] =
             type == ElementType.BOOL
                 ? (byte) (code == 0 ? 0 : 1)
-                : (byte) (signed ? code << 32 - type.bits() >> 32 - type.bits() : code);
+                : (byte) (signed ? (code << (32 - type.bits())) >> (32 - type.bits()) : code);
       }
       return Tensor.fromSegment(MemorySegment.ofArray(values), spec.dtype(), spec.shape());
     }
@@ -116,7 +116,7 @@ final class TensorReader {
   private static int code(MemorySegment bytes, ElementType type, int index) {
     int perByte = 8 / type.bits();
     int octet = bytes.get(ValueLayout.JAVA_BYTE, index / perByte) & 0xFF;
-    return octet >> index % perByte * type.bits() & (1 << type.bits()) - 1;
+    return (octet >> (index % perByte * type.bits())) & ((1 << type.bits()) - 1);
   }
 
   private OnnxValue strings(TensorProto proto, Shape shape) {

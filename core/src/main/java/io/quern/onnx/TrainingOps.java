@@ -62,7 +62,9 @@ final class TrainingOps {
     double now =
         round == 0
             ? rate
-            : rate * Math.sqrt(1 - Math.pow(beta, round)) / (1 - Math.pow(alpha, round));
+            : rate
+                * Math.sqrt(1 - Math.pow(beta, (double) round))
+                / (1 - Math.pow(alpha, (double) round));
     Tensor step = first.mul(now).div(second.sqrt().add(call.number("epsilon", 1e-6f)));
     double after = call.number("norm_coefficient_post", 0);
     return new Tensor[] {x.sub(step).mul(1 - after), first, second};

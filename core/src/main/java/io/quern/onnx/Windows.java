@@ -9,6 +9,7 @@ import java.util.Arrays;
  * @param before padding before the first element
  * @param after padding after the last element, as far as windows reach
  */
+@SuppressWarnings("ArrayRecordComponent") // never compared
 record Windows(
     long[] kernel, long[] strides, long[] dilations, long[] before, long[] after, long[] outputs) {
 

@@ -35,7 +35,7 @@ final class Rounding {
 
   /** The double nearest to a number of 64 bits without sign, sticky as {@link #toSticky}. */
   static double unsigned(long value) {
-    return value >= 0 ? toSticky(value) : 2 * toSticky(value >>> 1 | value & 1);
+    return value >= 0 ? toSticky(value) : 2 * toSticky((value >>> 1) | (value & 1));
   }
 
   /** The number of 64 bits without sign that {@code value} is cut off to; saturates. */

@@ -1,0 +1,169 @@
+package io.quern.onnx;
+
+import io.quern.DType;
+import io.quern.Shape;
+import io.quern.Tensor;
+import io.quern.op.Compare;
+import org.jspecify.annotations.Nullable;
+
+/** Attention and what goes with it: rotary embeddings, caches of keys and values. */
+final class AttentionOps {
+  private AttentionOps() {}
+
+  static void addTo(OpTable table) {
+    table.ops("Attention", 23, AttentionOps::attention);
+    table.op("RotaryEmbedding", 23, AttentionOps::rotary);
+    Moving.one(table, "TensorScatter", 24, AttentionOps::write);
+  }
+
+  /** [batch, sequence, heads * size] as [batch, heads, sequence, size]. */
+  private static Tensor split(Tensor x, long heads) {
+    return x.rank() == 4
+        ? x
+        : x.reshape(x.dim(0), x.dim(1), heads, x.dim(2) / heads).transpose(1, 2);
+  }
+
+  /** Each head {@code times} times, one after the other. */
+  private static Tensor repeated(Tensor x, long times) {
+    if (times == 1) {
+      return x;
+    }
+    Shape each = Shape.of(x.dim(0), x.dim(1), times, x.dim(2), x.dim(3));
+    return x.unsqueeze(2).expand(each).reshape(x.shape().with(1, x.dim(1) * times));
+  }
+
+  private static Tensor[] attention(Call call) {
+    boolean flat = call.in(0).rank() == 3;
+    Tensor q = split(call.in(0), flat ? call.integer("q_num_heads") : 0);
+    Tensor k = split(call.in(1), flat ? call.integer("kv_num_heads") : 0);
+    Tensor v = split(call.in(2), flat ? call.integer("kv_num_heads") : 0);
+    long past = 0;
+    if (call.has(4)) {
+      past = call.in(4).dim(2);
+      k = Tensor.concat(2, call.in(4), k);
+      v = Tensor.concat(2, call.in(5), v);
+    }
+    long groups = q.dim(1) / k.dim(1);
+    double scale = call.number("scale", 1 / Math.sqrt((double) q.dim(-1)));
+    Tensor products =
+        q.mul(Math.sqrt(scale)).matmul(repeated(k, groups).mul(Math.sqrt(scale)).transpose(2, 3));
+    Tensor bias = bias(call, products, past);
+    Tensor masked = bias == null ? products : products.add(bias);
+    double cap = call.number("softcap", 0);
+    Tensor capped = cap == 0 ? masked : masked.mul(1 / cap).tanh().mul(cap);
+    DType precision =
+        call.hasAttribute("softmax_precision")
+            ? call.dtype(call.integer("softmax_precision"))
+            : capped.dtype();
+    Tensor weights = capped.to(precision).softmax(-1).to(v.dtype());
+    Tensor y = weights.matmul(repeated(v, groups));
+    Tensor joined = flat ? y.transpose(1, 2).reshape(y.dim(0), y.dim(2), y.dim(1) * y.dim(3)) : y;
+    Tensor shown =
+        switch ((int) call.integer("qk_matmul_output_mode", 0)) {
+          case 0 -> products;
+          case 1 -> masked;
+          case 2 -> capped;
+          default -> weights;
+        };
+    return new Tensor[] {joined, k, v, shown};
+  }
+
+  /** What is added to the products: negative infinity where nothing may be seen. */
+  private static @Nullable Tensor bias(Call call, Tensor products, long past) {
+    Tensor bias = null;
+    long rows = products.dim(2);
+    long columns = products.dim(3);
+    if (call.has(3)) {
+      Tensor mask = call.in(3);
+      bias = mask.dtype() == DType.BOOL ? hidden(mask, products) : mask;
+      if (bias.dim(-1) < columns) {
+        long[] after = new long[bias.rank()];
+        after[bias.rank() - 1] = columns - bias.dim(-1);
+        bias = bias.pad(new long[bias.rank()], after, Double.NEGATIVE_INFINITY);
+      }
+    }
+    if (call.has(6)) {
+      Tensor lengths = call.in(6).reshape(products.dim(0), 1, 1, 1);
+      Tensor places = ShapeOps.indices(columns, 3, 4);
+      bias = sum(bias, hidden(places.compare(Compare.Fn.LT, lengths), products));
+    }
+    if (call.flag("is_causal", false)) {
+      Tensor seen =
+          ShapeOps.indices(columns, 1, 2)
+              .sub(ShapeOps.indices(rows, 0, 2))
+              .compare(Compare.Fn.LE, (double) past);
+      bias = sum(bias, hidden(seen, products));
+    }
+    return bias;
+  }
+
+  private static Tensor sum(@Nullable Tensor bias, Tensor more) {
+    return bias == null ? more : bias.add(more);
+  }
+
+  private static Tensor hidden(Tensor visible, Tensor like) {
+    return Tensor.where(
+        visible,
+        ElementwiseOps.scalar(like, 0),
+        ElementwiseOps.scalar(like, Double.NEGATIVE_INFINITY));
+  }
+
+  /** Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021. */
+  private static Tensor rotary(Call call) {
+    boolean flat = call.in(0).rank() == 3;
+    Tensor x = split(call.in(0), flat ? call.integer("num_heads") : 0);
+    long size = x.dim(3);
+    long given = call.integer("rotary_embedding_dim", 0);
+    long turned = given == 0 ? size : given;
+    Tensor cos = angles(call, 1, turned);
+    Tensor sin = angles(call, 2, turned);
+    Tensor part = x.slice(3, 0, turned);
+    boolean interleaved = call.flag("interleaved", false);
+    Tensor a = interleaved ? part.slice(3, 0, turned, 2) : part.slice(3, 0, turned / 2);
+    Tensor b = interleaved ? part.slice(3, 1, turned, 2) : part.slice(3, turned / 2, turned);
+    Tensor real = a.mul(cos).sub(b.mul(sin));
+    Tensor imaginary = a.mul(sin).add(b.mul(cos));
+    Tensor result =
+        interleaved
+            ? Tensor.concat(4, real.unsqueeze(4), imaginary.unsqueeze(4)).reshape(part.shape())
+            : Tensor.concat(3, real, imaginary);
+    if (turned < size) {
+      result = Tensor.concat(3, result, x.slice(3, turned, size));
+    }
+    return flat ? result.transpose(1, 2).reshape(call.in(0).shape()) : result;
+  }
+
+  /** Cosines or sines for all positions, [batch, 1, sequence, turned / 2]. */
+  private static Tensor angles(Call call, int input, long turned) {
+    Tensor cache = call.in(input);
+    Tensor all = call.has(3) ? cache.gather(0, call.in(3)) : cache;
+    return all.slice(2, 0, turned / 2).unsqueeze(1);
+  }
+
+  /** Writes an update into a cache, for each batch from a position of its own on. */
+  private static Tensor write(Call call, Tensor cache) {
+    Tensor update = call.in(1);
+    int axis = call.axis(call.integer("axis", -2), cache.rank());
+    long size = cache.dim(axis);
+    long count = update.dim(axis);
+    boolean circular = call.text("mode", "linear").equals("circular");
+    Tensor[] results = new Tensor[cache.shape().intDim(0)];
+    long[] starts = call.longsOr(2, new long[results.length]);
+    for (int n = 0; n < results.length; n++) {
+      long[] sources = new long[Math.toIntExact(size)];
+      for (int i = 0; i < sources.length; i++) {
+        sources[i] = i;
+      }
+      for (long i = 0; i < count; i++) {
+        long at = circular ? Math.floorMod(starts[n] + i, size) : starts[n] + i;
+        if (at < 0 || at >= size) {
+          throw call.error("position %d is out of range for %s", at, cache.shape());
+        }
+        sources[(int) at] = size + i;
+      }
+      Tensor both = Tensor.concat(axis, cache.slice(0, n, n + 1), update.slice(0, n, n + 1));
+      results[n] = both.gather(axis, OnnxValue.longs(Shape.of(size), sources));
+    }
+    return Tensor.concat(0, results);
+  }
+}
