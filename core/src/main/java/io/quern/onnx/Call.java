@@ -9,10 +9,12 @@ import io.quern.graph.Trace;
 import io.quern.onnx.ModelProto.Attribute;
 import io.quern.onnx.ModelProto.Graph;
 import io.quern.onnx.ModelProto.Node;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** One node that is being built: its inputs, its attributes, and complaints about them. */
@@ -125,6 +127,20 @@ final class Call {
           node.label() + " needs the elements of '" + node.inputs().get(index) + "'");
     }
     return tensor;
+  }
+
+  /** Whether an input has its elements. */
+  boolean isKnown(int index) {
+    return isKnown(value(index));
+  }
+
+  /** An input that is a tensor; one known number is recorded as such, for graph passes to see. */
+  Tensor operand(int index) {
+    Tensor tensor = in(index);
+    boolean number = Trace.current() != null && tensor.size() == 1 && tensor.dtype().isFloat();
+    return number && isKnown(index)
+        ? full(doubles(index)[0], tensor.dtype(), tensor.shape())
+        : tensor;
   }
 
   /** The elements of an input, which are needed now. */
@@ -310,6 +326,13 @@ final class Call {
       case OnnxValue.Dictionary(Map<Object, OnnxValue> entries) ->
           entries.values().stream().allMatch(Call::isKnown);
     };
+  }
+
+  /** What follows from tensors alone, at once when they have their elements. */
+  static Tensor atOnce(Supplier<Tensor> work, @Nullable Tensor... from) {
+    boolean known =
+        Arrays.stream(from).allMatch(each -> each == null || !TensorAccess.isTraced(each));
+    return known ? Trace.outside(work) : work.get();
   }
 
   /** Elements of this dtype, all the same. */

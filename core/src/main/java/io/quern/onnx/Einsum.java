@@ -43,7 +43,7 @@ final class Einsum {
     }
     List<Term> terms = new ArrayList<>();
     for (int i = 0; i < inputs.length; i++) {
-      terms.add(diagonal(term(inputs[i], operands[i], dots)));
+      terms.add(diagonal(term(inputs[i], operands[i])));
     }
     List<Character> output =
         arrow < 0 ? implicit(equation, dots) : labels(equation.substring(arrow + 2), dots);
@@ -72,7 +72,7 @@ final class Einsum {
     return labels;
   }
 
-  private Term term(String text, Tensor tensor, int dots) {
+  private Term term(String text, Tensor tensor) {
     int mine = text.contains("...") ? tensor.rank() - (text.length() - 3) : 0;
     List<Character> labels = labels(text, mine);
     if (mine < 0 || labels.size() != tensor.rank()) {

@@ -197,7 +197,7 @@ final class ElementwiseOps {
     combine(table, "Sub", 1, Tensor::sub);
     combine(table, "Mul", 1, Tensor::mul);
     combine(table, "Div", 1, Tensor::div);
-    table.op("Pow", 1, call -> pow(call.in(0), legacy(call)));
+    table.op("Pow", 1, ElementwiseOps::pow);
     table.op("Mod", 10, call -> mod(call.in(0), call.in(1), call.flag("fmod", false)));
     fold(table, "Max", 1, Tensor::maximum);
     fold(table, "Min", 1, Tensor::minimum);
@@ -209,7 +209,7 @@ final class ElementwiseOps {
   /** The second input; before version 7 it broadcast from an axis on, if told so. */
   private static Tensor legacy(Call call) {
     Tensor x = call.in(0);
-    Tensor y = call.in(1);
+    Tensor y = call.operand(1);
     if (call.version() >= 7 || !call.flag("broadcast", false) || !call.hasAttribute("axis")) {
       return y;
     }
@@ -219,6 +219,21 @@ final class ElementwiseOps {
       shape = shape.insert(shape.rank(), 1);
     }
     return y.reshape(shape);
+  }
+
+  private static Tensor pow(Call call) {
+    Tensor x = call.in(0);
+    Tensor y = call.in(1);
+    if (y.size() == 1 && y.rank() <= x.rank() && call.isKnown(1) && x.dtype().isFloat()) {
+      double exponent = call.doubles(1)[0];
+      if (exponent == 2) {
+        return x.square();
+      }
+      if (exponent == 3) {
+        return x.square().mul(x);
+      }
+    }
+    return pow(x, legacy(call));
   }
 
   private static Tensor pow(Tensor x, Tensor y) {
@@ -303,7 +318,7 @@ final class ElementwiseOps {
 
   private static void combine(
       OpTable table, String op, long since, BinaryOperator<Tensor> function) {
-    table.op(op, since, call -> function.apply(call.in(0), legacy(call)));
+    table.op(op, since, call -> function.apply(call.operand(0), legacy(call)));
   }
 
   private static void compare(OpTable table, String op, long since, Compare.Fn fn) {

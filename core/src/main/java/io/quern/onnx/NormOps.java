@@ -190,7 +190,12 @@ final class NormOps {
     }
     double alpha = call.number("alpha", 1e-4f);
     Tensor base = sum.mul(alpha / (double) size).add(call.number("bias", 1));
-    return x.div(base.pow(call.number("beta", 0.75)));
+    double beta = call.number("beta", 0.75);
+    if (beta == 0.75) {
+      Tensor root = base.sqrt();
+      return x.div(root.mul(root.sqrt()));
+    }
+    return x.div(base.pow(beta));
   }
 
   private static Tensor lp(Call call) {

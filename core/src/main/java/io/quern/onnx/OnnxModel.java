@@ -2,12 +2,12 @@ package io.quern.onnx;
 
 import io.quern.DType;
 import io.quern.Device;
-import io.quern.Quern;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.TensorAccess;
 import io.quern.TensorScope;
 import io.quern.backend.MappedBuffer;
+import io.quern.graph.Recognise;
 import io.quern.io.FormatException;
 import io.quern.onnx.ModelProto.Dimension;
 import io.quern.onnx.ModelProto.TypeProto;
@@ -18,6 +18,7 @@ import io.quern.plan.Compiled;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -157,11 +158,15 @@ public final class OnnxModel {
   public Compiled compile(List<TensorSpec> specs) {
     requireSupported();
     try {
-      return Quern.compile(Device.cpu(), this::trace, specs);
+      return compiled(specs);
     } catch (NeedsValue e) {
       throw new OnnxException(
           source + ": cannot be compiled, " + e.getMessage() + "; it runs node by node", e);
     }
+  }
+
+  private Compiled compiled(List<TensorSpec> specs) {
+    return new Compiled(Device.cpu(), this::trace, specs, Recognise::apply);
   }
 
   private List<Tensor> trace(List<Tensor> arguments) {
@@ -242,11 +247,7 @@ public final class OnnxModel {
     try {
       Compiled now = compiled;
       if (now == null) {
-        now =
-            new Compiled(
-                Device.cpu(),
-                this::trace,
-                java.util.Arrays.stream(tensors).map(Tensor::spec).toList());
+        now = compiled(Arrays.stream(tensors).map(Tensor::spec).toList());
         compiled = now;
       }
       return OnnxValue.all(now.runAll(tensors));

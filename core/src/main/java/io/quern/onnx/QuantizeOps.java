@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.op.Unary;
+import org.jspecify.annotations.Nullable;
 
 /** Quantised tensors: whole numbers with a scale and a zero point. */
 final class QuantizeOps {
@@ -102,28 +103,25 @@ final class QuantizeOps {
     return new Tensor[] {y.to(DType.U8), scale, point.to(DType.U8)};
   }
 
-  /** Integers without their zero point, as I32. */
-  private static Tensor integers(Tensor x, Tensor zero) {
-    return x.to(DType.I32).sub(zero.to(DType.I32));
-  }
-
   /** Zero points of the rows of a left operand. */
   private static Tensor ofRows(Tensor zero) {
     return zero.rank() == 1 && zero.size() > 1 ? zero.unsqueeze(1) : zero;
   }
 
   private static Tensor matmulInteger(Call call) {
-    Tensor a = call.in(0).to(DType.I32);
-    Tensor b = call.in(1).to(DType.I32);
-    return MatMulOps.matmul(
-        call.has(2) ? a.sub(ofRows(call.in(2)).to(DType.I32)) : a,
-        call.has(3) ? b.sub(call.in(3).to(DType.I32)) : b);
+    return product(
+        call.in(0), call.has(2) ? call.in(2) : null, call.in(1), call.has(3) ? call.in(3) : null);
+  }
+
+  private static Tensor product(
+      Tensor a, @Nullable Tensor zeroA, Tensor b, @Nullable Tensor zeroB) {
+    return IntegerProducts.matmul(
+        IntegerProducts.centred(a, zeroA == null ? null : ofRows(zeroA)),
+        Call.atOnce(() -> IntegerProducts.centred(b, zeroB), b, zeroB));
   }
 
   private static Tensor qlinearMatmul(Call call) {
-    Tensor product =
-        MatMulOps.matmul(
-            integers(call.in(0), ofRows(call.in(2))), integers(call.in(3), call.in(5)));
+    Tensor product = product(call.in(0), call.in(2), call.in(3), call.in(5));
     Tensor scale =
         ofRows(call.in(1))
             .to(DType.F64)
@@ -138,31 +136,34 @@ final class QuantizeOps {
     return saturated(scaled.add(zero), call.dense(zeroPoint).type());
   }
 
-  /** Sums of products of integers, exact in F64: they stay below 2^53. */
-  private static Tensor convolve(Call call, Tensor x, Tensor weight) {
-    return ConvOps.conv(call, x.to(DType.F64), weight.to(DType.F64), null);
-  }
-
-  private static Tensor convInteger(Call call) {
-    Tensor x = call.in(0).to(DType.I32);
-    Tensor weight = call.in(1).to(DType.I32);
-    if (call.has(2)) {
-      x = x.sub(call.in(2).reshape(Shape.scalar()).to(DType.I32));
-    }
-    if (call.has(3)) {
-      weight = weight.sub(perOutput(call.in(3), weight).to(DType.I32));
-    }
-    return convolve(call, x, weight).to(DType.I32);
-  }
-
   private static Tensor perOutput(Tensor values, Tensor weight) {
     return values.size() == 1 ? values.reshape(Shape.scalar()) : along(values, 0, weight.rank());
   }
 
+  /** The convolution of an image and a weight with their zero points, exact. */
+  private static Tensor convolve(
+      Call call, Tensor x, @Nullable Tensor zero, Tensor weight, @Nullable Tensor zeros) {
+    return IntegerProducts.conv(
+        call,
+        IntegerProducts.centred(x, zero == null ? null : zero.reshape(Shape.scalar())),
+        Call.atOnce(
+            () -> IntegerProducts.centred(weight, zeros == null ? null : perOutput(zeros, weight)),
+            weight,
+            zeros));
+  }
+
+  private static Tensor convInteger(Call call) {
+    return convolve(
+            call,
+            call.in(0),
+            call.has(2) ? call.in(2) : null,
+            call.in(1),
+            call.has(3) ? call.in(3) : null)
+        .to(DType.I32);
+  }
+
   private static Tensor qlinearConv(Call call) {
-    Tensor x = integers(call.in(0), call.in(2).reshape(Shape.scalar()));
-    Tensor weight = integers(call.in(3), perOutput(call.in(5), call.in(3)));
-    Tensor sum = convolve(call, x, weight);
+    Tensor sum = convolve(call, call.in(0), call.in(2), call.in(3), call.in(5)).to(DType.F64);
     if (call.has(8)) {
       sum = sum.add(ConvOps.perChannel(call.in(8).to(DType.F64), sum.rank()));
     }

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 
 /**
  * A function of tensors that runs as plans, one for each combination of shapes and dtypes it is
@@ -22,6 +23,7 @@ public final class Compiled {
   private final Device device;
   private final Function<List<Tensor>, List<Tensor>> function;
   private final List<TensorSpec> inputs;
+  private final UnaryOperator<Graph> reading;
   private final List<Pass> passes;
   private final boolean fixed;
   private final Map<List<TensorSpec>, Entry> plans;
@@ -30,7 +32,21 @@ public final class Compiled {
   /** Compiles for {@code inputs} at once, for others when they are met. */
   public Compiled(
       Device device, Function<List<Tensor>, List<Tensor>> function, List<TensorSpec> inputs) {
-    this(device, function, inputs, Pass.enabled(), false, new ConcurrentHashMap<>());
+    this(device, function, inputs, UnaryOperator.identity());
+  }
+
+  /**
+   * Compiles for {@code inputs} at once, for others when they are met.
+   *
+   * @param reading what becomes of a traced graph before the passes, such as {@code
+   *     Recognise::apply}
+   */
+  public Compiled(
+      Device device,
+      Function<List<Tensor>, List<Tensor>> function,
+      List<TensorSpec> inputs,
+      UnaryOperator<Graph> reading) {
+    this(device, function, inputs, reading, Pass.enabled(), false, new ConcurrentHashMap<>());
     entry(inputs);
   }
 
@@ -38,12 +54,14 @@ public final class Compiled {
       Device device,
       Function<List<Tensor>, List<Tensor>> function,
       List<TensorSpec> inputs,
+      UnaryOperator<Graph> reading,
       List<Pass> passes,
       boolean fixed,
       Map<List<TensorSpec>, Entry> plans) {
     this.device = device;
     this.function = function;
     this.inputs = List.copyOf(inputs);
+    this.reading = reading;
     this.passes = passes;
     this.fixed = fixed;
     this.plans = plans;
@@ -63,12 +81,13 @@ public final class Compiled {
 
   /** This function, which throws when it is called with other shapes than it was compiled for. */
   public Compiled fixed() {
-    return new Compiled(device, function, inputs, passes, true, plans);
+    return new Compiled(device, function, inputs, reading, passes, true, plans);
   }
 
   /** This function compiled with these passes only. */
   public Compiled with(Pass... only) {
-    return new Compiled(device, function, inputs, List.of(only), fixed, new ConcurrentHashMap<>());
+    return new Compiled(
+        device, function, inputs, reading, List.of(only), fixed, new ConcurrentHashMap<>());
   }
 
   /**
@@ -163,6 +182,7 @@ public final class Compiled {
     long start = System.nanoTime();
     Graph graph = Trace.of(function, device, specs);
     Debug.traced(graph);
+    graph = reading.apply(graph);
     for (Pass pass : passes) {
       Graph rewritten = pass.apply(graph);
       Debug.passed(pass.label(), graph, rewritten);

@@ -36,6 +36,19 @@ import org.openjdk.jmh.runner.options.VerboseMode;
 public final class Compare {
   private static final int[] THREADS = {1, 2};
 
+  /** Networks of the ONNX model zoo. */
+  private static final List<String> NETWORKS =
+      List.of(
+          "bvlc_alexnet",
+          "densenet121",
+          "inception_v1",
+          "inception_v2",
+          "resnet50",
+          "shufflenet",
+          "squeezenet",
+          "vgg19",
+          "zfnet512");
+
   private final int forks;
   private final List<Line> lines = new ArrayList<>();
 
@@ -140,6 +153,23 @@ public final class Compare {
             score -> 1e3 * score / PlanBenchmark.STEPS,
             2));
     addTokenizers();
+    for (String shape : List.of("1x8", "1x32", "1x128", "8x32", "8x128", "32x128")) {
+      long[] dims = OnnxModels.dims(shape);
+      addModel("minilm", shape, "tokens/s", dims[0] * dims[1]);
+    }
+    NETWORKS.forEach(network -> addModel(network, "1x3x224x224", "images/s", 1));
+  }
+
+  private void addModel(String model, String shape, String unit, long perRun) {
+    lines.add(
+        new Line(
+            "onnx " + model + " " + shape,
+            unit,
+            "OnnxModelBenchmark.quern",
+            "OnnxRuntimeBenchmark.onnxRuntime",
+            Map.of("model", model, "shape", shape),
+            score -> 1e6 * perRun / score,
+            2));
   }
 
   private void addTokenizers() {

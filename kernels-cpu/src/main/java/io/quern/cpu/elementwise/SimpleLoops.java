@@ -22,6 +22,7 @@ final class SimpleLoops {
       return switch (from) {
         case U8 -> SimpleLoops::u8ToF32;
         case BOOL -> SimpleLoops::u8ToF32;
+        case I8 -> SimpleLoops::i8ToF32;
         case I32 -> SimpleLoops::i32ToF32;
         case I64 -> SimpleLoops::i64ToF32;
         case F64 -> SimpleLoops::f64ToF32;
@@ -37,6 +38,9 @@ final class SimpleLoops {
       case F64 -> SimpleLoops::f32ToF64;
       case F16 -> SimpleLoops::f32ToF16;
       case BF16 -> SimpleLoops::f32ToBf16;
+      case I32 -> SimpleLoops::f32ToI32;
+      case I8 -> SimpleLoops::f32ToI8;
+      case U8 -> SimpleLoops::f32ToU8;
       default -> null;
     };
   }
@@ -44,6 +48,12 @@ final class SimpleLoops {
   private static void u8ToF32(long a, long b, long c, long out, long n) {
     for (long i = 0; i < n; i++) {
       Raw.putFloat(out + 4 * i, Raw.getByte(a + i) & 0xFF);
+    }
+  }
+
+  private static void i8ToF32(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      Raw.putFloat(out + 4 * i, Raw.getByte(a + i));
     }
   }
 
@@ -96,6 +106,26 @@ final class SimpleLoops {
       boolean nan = (bits & 0x7FFFFFFF) > 0x7F800000;
       int rounded = nan ? bits | 0x400000 : bits + 0x7FFF + (bits >>> 16 & 1);
       Raw.putShort(out + 2 * i, (short) (rounded >>> 16));
+    }
+  }
+
+  private static void f32ToI32(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      Raw.putInt(out + 4 * i, (int) Raw.getFloat(a + 4 * i));
+    }
+  }
+
+  private static void f32ToI8(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      int value = (int) Raw.getFloat(a + 4 * i);
+      Raw.putByte(out + i, (byte) Math.max(-128, Math.min(127, value)));
+    }
+  }
+
+  private static void f32ToU8(long a, long b, long c, long out, long n) {
+    for (long i = 0; i < n; i++) {
+      int value = (int) Raw.getFloat(a + 4 * i);
+      Raw.putByte(out + i, (byte) Math.max(0, Math.min(255, value)));
     }
   }
 }

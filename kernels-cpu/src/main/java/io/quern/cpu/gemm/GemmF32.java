@@ -234,7 +234,7 @@ public final class GemmF32 {
       packedA = block.address();
       packedB = packedA + toB;
       offsets = packedA + toOffsets;
-      Packing.offsets(offsets, depth, directA ? 4 : 4 * ROWS);
+      Packing.offsets(offsets, depth, directA ? 4 : 4L * ROWS);
     }
 
     void close() {

@@ -14,7 +14,10 @@ import io.quern.runtime.Workers;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/** MatMul of float tensors of any strides; broadcast batches, one product after another. */
+/**
+ * MatMul of float tensors of any strides; broadcast batches, one product after another. Batches of
+ * rows that meet the same matrix B are the rows of one product.
+ */
 public final class MatMulKernel implements Kernel {
   private static final long MOST_CHUNKS = 1 << 16;
 
@@ -37,8 +40,9 @@ public final class MatMulKernel implements Kernel {
     Layout a = key.layout(0);
     Layout b = key.layout(1);
     Layout c = key.output();
-    long m = c.shape().dim(-2);
     long n = c.shape().dim(-1);
+    boolean joined = areRowsOfOne(a, b, c);
+    long m = joined ? c.shape().slice(0, c.rank() - 1).size() : c.shape().dim(-2);
     this.gemm =
         new GemmF32(
             m,
@@ -56,9 +60,21 @@ public final class MatMulKernel implements Kernel {
     this.chain = chain;
     this.batches = cBatch == 0 ? 0 : c.shape().size() / (m * n);
     this.perChunk = Math.max(1, batches / MOST_CHUNKS);
-    this.batchDims = c.shape().slice(0, c.rank() - 2).toArray();
-    this.aStrides = batchStrides(a, c.rank());
-    this.bStrides = batchStrides(b, c.rank());
+    this.batchDims = joined ? new long[0] : c.shape().slice(0, c.rank() - 2).toArray();
+    this.aStrides = joined ? new long[0] : batchStrides(a, c.rank());
+    this.bStrides = joined ? new long[0] : batchStrides(b, c.rank());
+  }
+
+  /** Whether B has no batches, and the rows of all matrices A lie evenly, one after another. */
+  private static boolean areRowsOfOne(Layout a, Layout b, Layout c) {
+    boolean evenly = a.rank() == c.rank() && b.shape().slice(0, b.rank() - 2).size() == 1;
+    long next = a.stride(-2) * a.shape().dim(-2);
+    for (int d = a.rank() - 3; evenly && d >= 0; d--) {
+      long size = a.shape().dim(d);
+      evenly = size == c.shape().dim(d) && (size == 1 || a.stride(d) == next);
+      next *= size;
+    }
+    return evenly;
   }
 
   /** The kernel for {@code key}, or null when it is not all F32. */

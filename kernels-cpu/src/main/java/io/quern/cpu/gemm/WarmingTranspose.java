@@ -18,7 +18,7 @@ final class WarmingTranspose extends Transpose {
           one -> Trial.run(3, ROWS * COLUMNS, operands -> tryOut(one, operands)));
 
   private static void tryOut(Transpose one, Operands o) {
-    one.run(o.address(0), 4 * COLUMNS, ROWS, COLUMNS, o.address(1), 4 * ROWS, o.address(2));
+    one.run(o.address(0), 4L * COLUMNS, ROWS, COLUMNS, o.address(1), 4L * ROWS, o.address(2));
     Raw.zero(o.address(2), SCRATCH); // what is left there does not matter
   }
 

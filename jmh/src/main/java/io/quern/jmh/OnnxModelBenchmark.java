@@ -1,0 +1,85 @@
+package io.quern.jmh;
+
+import io.quern.Device;
+import io.quern.Rng;
+import io.quern.Shape;
+import io.quern.Tensor;
+import io.quern.onnx.ElementType;
+import io.quern.onnx.OnnxModel;
+import io.quern.plan.Compiled;
+import io.quern.runtime.Workers;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+
+/** One run of an ONNX model through its plan. */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Fork(5)
+@Warmup(iterations = 5, time = 1)
+@Measurement(iterations = 5, time = 1)
+public class OnnxModelBenchmark {
+  /** See {@link OnnxModels#bytes}. */
+  @Param("minilm")
+  public String model;
+
+  /** Dimensions of all inputs. */
+  @Param("8x128")
+  public String shape;
+
+  /** Threads that compute. */
+  @Param({"1", "2"})
+  public int workers;
+
+  private Compiled compiled;
+  private Tensor[] arguments;
+  private Tensor[] results;
+
+  /** Reads and compiles the model. */
+  @Setup(Level.Trial)
+  public void setUp() throws IOException {
+    Workers.setThreads(workers);
+    byte[] bytes = OnnxModels.bytes(model);
+    MemorySegment file = Arena.global().allocate(bytes.length, 64);
+    file.copyFrom(MemorySegment.ofArray(bytes));
+    OnnxModel onnx = OnnxModel.parse(model, file);
+    Shape dims = Shape.of(OnnxModels.dims(shape));
+    arguments = onnx.inputs().stream().map(input -> argument(input, dims)).toArray(Tensor[]::new);
+    compiled = onnx.compile(List.of(arguments).stream().map(Tensor::spec).toList()).warmUp();
+    results =
+        compiled.plan().outputs().stream()
+            .map(spec -> Tensor.full(0, spec.dtype(), Device.cpu(), spec.shape().toArray()))
+            .toArray(Tensor[]::new);
+    if (Boolean.getBoolean("quern.jmh.describe")) {
+      System.out.println(compiled.plan().describe());
+      System.out.println(compiled.plan().fallbacks());
+    }
+  }
+
+  private static Tensor argument(OnnxModel.Parameter input, Shape dims) {
+    return input.type() == ElementType.FLOAT
+        ? Rng.of(1).normal(dims, 0, 1)
+        : Tensor.full(1, input.type().dtype(), Device.cpu(), dims.toArray());
+  }
+
+  /** The model. */
+  @Benchmark
+  public void quern() {
+    compiled.runInto(arguments, results);
+  }
+}
