@@ -7,11 +7,16 @@ import picocli.CommandLine.Spec;
 /** Commands about models of the ONNX format. */
 @Command(
     name = "onnx",
-    description = "Look at ONNX models and test how they run.",
+    description = "Look at ONNX models, run them and test how they run.",
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = {OnnxCheckCommand.class, OnnxTestCommand.class})
+    subcommands = {
+      OnnxCheckCommand.class,
+      OnnxRunCommand.class,
+      OnnxDumpCommand.class,
+      OnnxTestCommand.class
+    })
 final class OnnxCommand implements Runnable {
   @Spec private CommandSpec spec;
 

@@ -2,8 +2,10 @@ package io.quern.cli;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -39,10 +41,10 @@ final class OnnxTestCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     OnnxCases cases = OnnxCases.in(folders);
-    int[] counts = new int[OnnxCases.Verdict.values().length];
+    Map<OnnxCases.Verdict, Integer> counts = new EnumMap<>(OnnxCases.Verdict.class);
     cases.run(
         outcome -> {
-          counts[outcome.verdict().ordinal()]++;
+          counts.merge(outcome.verdict(), 1, Integer::sum);
           if (passed || outcome.verdict() != OnnxCases.Verdict.PASSED) {
             out.printf(
                 Locale.ROOT,
@@ -52,8 +54,14 @@ final class OnnxTestCommand implements Callable<Integer> {
                 outcome.reason());
           }
         });
-    out.printf(Locale.ROOT, "%d passed, %d failed, %d skipped%n", counts[0], counts[1], counts[2]);
+    int failed = counts.getOrDefault(OnnxCases.Verdict.FAILED, 0);
+    out.printf(
+        Locale.ROOT,
+        "%d passed, %d failed, %d skipped%n",
+        counts.getOrDefault(OnnxCases.Verdict.PASSED, 0),
+        failed,
+        counts.getOrDefault(OnnxCases.Verdict.SKIPPED, 0));
     out.flush();
-    return counts[1] == 0 ? CommandLine.ExitCode.OK : CommandLine.ExitCode.SOFTWARE;
+    return failed == 0 ? CommandLine.ExitCode.OK : CommandLine.ExitCode.SOFTWARE;
   }
 }

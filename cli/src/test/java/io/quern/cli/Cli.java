@@ -4,8 +4,9 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 
 /** Runs the command within the test's JVM. */
-record Cli(int code, String out, String err) {
-  static Cli run(String... args) {
+public record Cli(int code, String out, String err) {
+  /** The exit code, and what was printed. */
+  public static Cli run(String... args) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     int code =

@@ -282,9 +282,9 @@ public final class Recognise {
   /** {@code softmax(scale q k^T + mask) v}, where nobody else reads the weights. */
   private Optional<Value> attention(Node node, Value weights, Value v) {
     Node softmax = Made.by(weights, Softmax.class);
-    int rank = weights.spec().shape().rank();
+    Shape shape = weights.spec().shape();
     if (softmax == null
-        || !softmax.op().equals(new Softmax(rank - 1))
+        || shape.axis(((Softmax) softmax.op()).axis()) != shape.rank() - 1
         || !Integer.valueOf(1).equals(uses.get(node.inputs().getFirst()))) {
       return Optional.empty();
     }

@@ -1,4 +1,7 @@
-/** Model and tensor files: safetensors and NumPy arrays, written atomically and read with every claim checked. */
+/**
+ * Model and tensor files: safetensors and NumPy arrays, written atomically and read with every
+ * claim checked.
+ */
 @NullMarked
 package io.quern.io;
 

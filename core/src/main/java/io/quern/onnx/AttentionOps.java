@@ -17,7 +17,7 @@ final class AttentionOps {
   }
 
   /** [batch, sequence, heads * size] as [batch, heads, sequence, size]. */
-  private static Tensor split(Tensor x, long heads) {
+  static Tensor split(Tensor x, long heads) {
     return x.rank() == 4
         ? x
         : x.reshape(x.dim(0), x.dim(1), heads, x.dim(2) / heads).transpose(1, 2);
@@ -97,7 +97,7 @@ final class AttentionOps {
     return bias;
   }
 
-  private static Tensor sum(@Nullable Tensor bias, Tensor more) {
+  static Tensor sum(@Nullable Tensor bias, Tensor more) {
     return bias == null ? more : bias.add(more);
   }
 
@@ -115,10 +115,20 @@ final class AttentionOps {
     long size = x.dim(3);
     long given = call.integer("rotary_embedding_dim", 0);
     long turned = given == 0 ? size : given;
-    Tensor cos = angles(call, 1, turned);
-    Tensor sin = angles(call, 2, turned);
+    Tensor result =
+        rotated(
+            x,
+            turned,
+            call.flag("interleaved", false),
+            angles(call, 1, turned),
+            angles(call, 2, turned));
+    return flat ? result.transpose(1, 2).reshape(call.in(0).shape()) : result;
+  }
+
+  /** The first elements of each row turned by angles that broadcast. */
+  static Tensor rotated(Tensor x, long turned, boolean interleaved, Tensor cos, Tensor sin) {
+    long size = x.dim(3);
     Tensor part = x.slice(3, 0, turned);
-    boolean interleaved = call.flag("interleaved", false);
     Tensor a = interleaved ? part.slice(3, 0, turned, 2) : part.slice(3, 0, turned / 2);
     Tensor b = interleaved ? part.slice(3, 1, turned, 2) : part.slice(3, turned / 2, turned);
     Tensor real = a.mul(cos).sub(b.mul(sin));
@@ -127,10 +137,7 @@ final class AttentionOps {
         interleaved
             ? Tensor.concat(4, real.unsqueeze(4), imaginary.unsqueeze(4)).reshape(part.shape())
             : Tensor.concat(3, real, imaginary);
-    if (turned < size) {
-      result = Tensor.concat(3, result, x.slice(3, turned, size));
-    }
-    return flat ? result.transpose(1, 2).reshape(call.in(0).shape()) : result;
+    return turned < size ? Tensor.concat(3, result, x.slice(3, turned, size)) : result;
   }
 
   /** Cosines or sines for all positions, [batch, 1, sequence, turned / 2]. */

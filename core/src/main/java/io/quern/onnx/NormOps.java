@@ -11,6 +11,7 @@ import io.quern.op.Unary;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /** Normalisations and softmax. */
 final class NormOps {
@@ -55,6 +56,9 @@ final class NormOps {
           : function.apply(x, call.axis(call.integer("axis", -1), x.rank()));
     }
     int axis = call.axis(call.integer("axis", 1), x.rank());
+    if (axis == x.rank() - 1) {
+      return function.apply(x, axis);
+    }
     long rows = x.shape().slice(0, axis).size();
     return function.apply(x.reshape(rows, x.size() / Math.max(1, rows)), 1).reshape(x.shape());
   }
@@ -115,6 +119,12 @@ final class NormOps {
     return normal
         .mul(ConvOps.perChannel(call.in(1), x.rank()))
         .add(ConvOps.perChannel(call.in(2), x.rank()));
+  }
+
+  /** Layer norm over the last dimension. */
+  static Tensor overLast(Tensor x, Tensor scale, @Nullable Tensor shift, double epsilon) {
+    Tensor beta = shift == null ? scale.fullLike(0) : shift;
+    return Tensor.apply(new LayerNorm(1, epsilon), x, scale, beta);
   }
 
   private static Tensor[] layer(Call call) {

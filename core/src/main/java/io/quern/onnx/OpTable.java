@@ -64,6 +64,8 @@ final class OpTable {
     SignalOps.addTo(table);
     DetectionOps.addTo(table);
     TrainingOps.addTo(table);
+    MicrosoftOps.addTo(table);
+    MlOps.addTo(table);
     return table;
   }
 

@@ -13,7 +13,7 @@ final class QuantizeOps {
   static void addTo(OpTable table) {
     table.value("QuantizeLinear", 10, QuantizeOps::quantize);
     table.op("DequantizeLinear", 10, QuantizeOps::dequantize);
-    table.ops("DynamicQuantizeLinear", 11, QuantizeOps::dynamic);
+    table.ops("DynamicQuantizeLinear", 11, call -> dynamic(call.in(0)));
     table.op("MatMulInteger", 10, QuantizeOps::matmulInteger);
     table.op("QLinearMatMul", 10, QuantizeOps::qlinearMatmul);
     table.op("ConvInteger", 10, QuantizeOps::convInteger);
@@ -92,8 +92,8 @@ final class QuantizeOps {
         : x.to(DType.I32).sub(zero.to(DType.I32)).to(wide);
   }
 
-  private static Tensor[] dynamic(Call call) {
-    Tensor x = call.in(0);
+  /** Bytes that spread over the range of x, with their scale and zero point. */
+  static Tensor[] dynamic(Tensor x) {
     Tensor zero = ElementwiseOps.scalar(x, 0);
     Tensor low = x.min().minimum(zero);
     Tensor high = x.max().maximum(zero);
@@ -113,8 +113,8 @@ final class QuantizeOps {
         call.in(0), call.has(2) ? call.in(2) : null, call.in(1), call.has(3) ? call.in(3) : null);
   }
 
-  private static Tensor product(
-      Tensor a, @Nullable Tensor zeroA, Tensor b, @Nullable Tensor zeroB) {
+  /** The exact product of matrices of bytes with their zero points, as I32. */
+  static Tensor product(Tensor a, @Nullable Tensor zeroA, Tensor b, @Nullable Tensor zeroB) {
     return IntegerProducts.matmul(
         IntegerProducts.centred(a, zeroA == null ? null : ofRows(zeroA)),
         Call.atOnce(() -> IntegerProducts.centred(b, zeroB), b, zeroB));

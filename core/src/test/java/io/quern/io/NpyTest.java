@@ -105,18 +105,21 @@ class NpyTest {
         .isInstanceOf(FormatException.class)
         .hasMessageContaining("not an array of NumPy");
     assertThatThrownBy(
-            () -> read(file("{'descr': '<f4', 'fortran_order': False, 'shape': (9,), }", new byte[4])))
+            () ->
+                read(
+                    file("{'descr': '<f4', 'fortran_order': False, 'shape': (9,), }", new byte[4])))
         .hasMessageContaining("found 4 bytes of elements, expected 36");
     assertThatThrownBy(
             () ->
                 read(
                     file(
-                        "{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999, 9999999999),"
-                            + " }",
+                        "{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999,"
+                            + " 9999999999), }",
                         new byte[4])))
         .hasMessageContaining("the shape");
     assertThatThrownBy(
-            () -> read(file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", new byte[8])))
+            () ->
+                read(file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", new byte[8])))
         .hasMessageContaining("only plain numbers");
     assertThatThrownBy(() -> Npy.write(folder.resolve("b.npy"), Tensor.ones(2).to(DType.BF16)))
         .isInstanceOf(IllegalArgumentException.class)

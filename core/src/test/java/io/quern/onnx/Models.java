@@ -83,11 +83,14 @@ final class Models {
   }
 
   byte[] bytes() {
-    return new ProtoWriter()
-        .varint(1, 8)
-        .message(7, graph)
-        .message(8, new ProtoWriter().string(1, "").varint(2, opset))
-        .toBytes();
+    ProtoWriter model = new ProtoWriter().varint(1, 8).message(7, graph);
+    model.message(8, domain("", opset));
+    model.message(8, domain("com.microsoft", 1));
+    return model.message(8, domain("ai.onnx.ml", 3)).toBytes();
+  }
+
+  private static ProtoWriter domain(String name, long version) {
+    return new ProtoWriter().string(1, name).varint(2, version);
   }
 
   OnnxModel model() {

@@ -26,7 +26,11 @@ class ReadmeTest {
             .map(block -> block.group(1).strip())
             .toList();
     assertThat(blocks)
-        .containsExactly(example("Train.java"), example("Predict.java"), example("Compile.java"));
+        .containsExactly(
+            example("Train.java"),
+            example("Predict.java"),
+            example("Compile.java"),
+            example("Import.java"));
   }
 
   private static String example(String file) throws IOException {

@@ -1,4 +1,4 @@
-package io.quern.cli;
+package io.quern.onnx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -7,7 +7,6 @@ import io.quern.Rng;
 import io.quern.Tensor;
 import io.quern.TensorScope;
 import io.quern.conformance.LightModel;
-import io.quern.onnx.OnnxModel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;

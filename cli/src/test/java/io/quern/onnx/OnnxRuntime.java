@@ -1,4 +1,4 @@
-package io.quern.cli;
+package io.quern.onnx;
 
 import ai.onnxruntime.OnnxJavaType;
 import ai.onnxruntime.OnnxTensor;

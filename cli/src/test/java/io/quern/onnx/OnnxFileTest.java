@@ -1,0 +1,77 @@
+package io.quern.onnx;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.quern.Tensor;
+import io.quern.cli.Cli;
+import io.quern.cli.readme.Import;
+import io.quern.io.Npy;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Models in files, from Java and from the command line. */
+class OnnxFileTest {
+  @TempDir private Path folder;
+  private Path file;
+
+  /** scores = relu(x W), with W = [[1, -1], [2, 1]]. */
+  @BeforeEach
+  void writeModel() throws IOException {
+    byte[] model =
+        new Models()
+            .constant(Models.floats("w", new float[] {1, -1, 2, 1}, 2, 2))
+            .input(Models.value("x", 1, 0, 2))
+            .output(Models.value("scores", 1, 0, 2))
+            .add(Models.node("MatMul", "x w", "h"))
+            .add(Models.node("Relu", "h", "scores"))
+            .bytes();
+    file = Files.write(folder.resolve("model.onnx"), model);
+  }
+
+  @Test
+  void readmeExampleRuns() {
+    assertThat(Import.run(file, Tensor.ones(1, 2)).toFloatArray()).containsExactly(3, 0);
+  }
+
+  @Test
+  void runsOnArraysOfNumPy() {
+    Path x = folder.resolve("x.npy");
+    Path results = folder.resolve("results.npz");
+    Npy.write(x, Tensor.ones(3, 2));
+    Cli run = quern("onnx", "run", file, "--input", "x=" + x, "--output", results);
+    assertThat(run.code()).isZero();
+    assertThat(run.out()).contains("scores: F32[3, 2]").contains("[3.0, 0.0, 3.0, 0.0, 3.0, 0.0]");
+    Map<String, Tensor> written = Npy.readArchive(results);
+    assertThat(written.keySet()).containsExactly("scores");
+    assertThat(written.get("scores").toFloatArray()).containsExactly(3, 0, 3, 0, 3, 0);
+  }
+
+  @Test
+  void wrongInputsAreNamed() {
+    Path x = folder.resolve("x.npy");
+    Npy.write(x, Tensor.ones(3, 4));
+    assertThat(quern("onnx", "run", file, "--input", "x=" + x).err())
+        .contains("input 'x' must be x: float[n, 2], found float[3, 4]");
+    assertThat(quern("onnx", "run", file).err()).contains("input 'x' is missing");
+    assertThat(quern("onnx", "run", file, "--input", "x").code()).isEqualTo(2);
+  }
+
+  @Test
+  void showsThePlanOfAShape() {
+    Cli run = quern("onnx", "dump", file, "--shape", "x=5x2");
+    assertThat(run.code()).isZero();
+    assertThat(run.out()).contains("F32[5, 2]").contains("1 steps");
+    assertThat(quern("onnx", "dump", file).err())
+        .contains("input 'x' has the shape [n, 2]; give one with --shape");
+  }
+
+  private static Cli quern(Object... arguments) {
+    return Cli.run(Stream.of(arguments).map(Object::toString).toArray(String[]::new));
+  }
+}

@@ -1,0 +1,157 @@
+package io.quern.onnx;
+
+import io.quern.DType;
+import io.quern.Shape;
+import io.quern.Tensor;
+import io.quern.op.Compare;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/** Operators of the domain ai.onnx.ml that prepare features, and linear models. */
+final class MlOps {
+  private MlOps() {}
+
+  static void addTo(OpTable table) {
+    table.domain("ai.onnx.ml");
+    table.op("Scaler", 1, MlOps::scale);
+    table.op("Normalizer", 1, MlOps::normalize);
+    table.op("Imputer", 1, MlOps::impute);
+    table.op(
+        "Binarizer",
+        1,
+        call ->
+            call.in(0)
+                .compare(Compare.Fn.GT, call.number("threshold", 0))
+                .to(call.in(0).dtype()));
+    table.op(
+        "ArrayFeatureExtractor",
+        1,
+        call -> {
+          Tensor x = call.in(0).rank() == 1 ? call.in(0).unsqueeze(0) : call.in(0);
+          return x.gather(x.rank() - 1, call.in(1).reshape(call.in(1).size()));
+        });
+    table.op(
+        "FeatureVectorizer",
+        1,
+        call -> {
+          Tensor[] parts = call.tensors();
+          for (int i = 0; i < parts.length; i++) {
+            Tensor rows = parts[i].rank() == 1 ? parts[i].unsqueeze(0) : parts[i];
+            parts[i] = rows.to(DType.F32);
+          }
+          return Tensor.concat(1, parts);
+        });
+    table.op("LinearRegressor", 1, MlOps::regress);
+    table.values("LinearClassifier", 1, MlOps::classify);
+    Encoders.addTo(table);
+    TreeEnsemble.addTo(table);
+    table.domain("");
+  }
+
+  private static Tensor floats(Call call, String name) {
+    float[] numbers = call.numbers(name);
+    if (numbers == null) {
+      throw call.error("attribute '%s' is missing", name);
+    }
+    return Tensor.of(numbers);
+  }
+
+  private static Tensor scale(Call call) {
+    Tensor x = call.in(0).to(DType.F32);
+    return x.sub(floats(call, "offset")).mul(floats(call, "scale"));
+  }
+
+  private static Tensor normalize(Call call) {
+    Tensor x = call.in(0).to(DType.F32);
+    List<Integer> axis = List.of(x.rank() - 1);
+    Tensor size =
+        switch (call.text("norm", "MAX")) {
+          case "L1" -> ReduceOps.sum(x.abs(), axis, true);
+          case "L2" -> ReduceOps.sum(x.square(), axis, true).sqrt();
+          case "MAX" -> x.max(x.rank() - 1).unsqueeze(x.rank() - 1);
+          default -> throw call.error("norm '%s' is not known", call.text("norm", ""));
+        };
+    return Tensor.where(
+        size.compare(Compare.Fn.EQ, 0), x, x.div(size));
+  }
+
+  private static Tensor impute(Call call) {
+    Tensor x = call.in(0);
+    boolean isFloat = x.dtype().isFloat();
+    Tensor values;
+    Tensor missing;
+    if (isFloat) {
+      values = floats(call, "imputed_value_floats").to(x.dtype());
+      double replaced = call.number("replaced_value_float", 0);
+      missing =
+          Double.isNaN(replaced)
+              ? x.compare(Compare.Fn.NE, x)
+              : x.compare(Compare.Fn.EQ, replaced);
+    } else {
+      values = Tensor.of(call.integersOf("imputed_value_int64s")).to(x.dtype());
+      missing = x.compare(Compare.Fn.EQ, (double) call.integer("replaced_value_int64", 0));
+    }
+    return Tensor.where(missing, values.size() == 1 ? values.reshape(Shape.scalar()) : values, x);
+  }
+
+  // ---- linear models -----------------------------------------------------------------------
+
+  private static Tensor linear(Call call, long outputs) {
+    Tensor x = call.in(0).rank() == 1 ? call.in(0).unsqueeze(0) : call.in(0);
+    Tensor weights = floats(call, "coefficients").reshape(outputs, -1);
+    Tensor scores = x.to(DType.F32).matmul(weights.transpose(0, 1));
+    return call.hasAttribute("intercepts") ? scores.add(floats(call, "intercepts")) : scores;
+  }
+
+  private static Tensor regress(Call call) {
+    return transformed(call, linear(call, call.integer("targets", 1)));
+  }
+
+  /** What post_transform makes of scores, in the last dimension. */
+  static Tensor transformed(Call call, Tensor scores) {
+    String name = call.text("post_transform", "NONE");
+    return switch (name) {
+      case "NONE" -> scores;
+      case "SOFTMAX" -> scores.softmax(-1);
+      case "LOGISTIC" -> scores.sigmoid();
+      default ->
+          throw call.error(
+              "post_transform '%s' is not supported", name.toLowerCase(Locale.ROOT));
+    };
+  }
+
+  /** Labels and scores. */
+  private static OnnxValue[] classify(Call call) {
+    float[] coefficients = call.numbers("coefficients");
+    float[] intercepts = call.numbers("intercepts");
+    if (coefficients == null || intercepts == null) {
+      throw call.error("coefficients and intercepts must be given");
+    }
+    Tensor scores = linear(call, intercepts.length);
+    Tensor best = scores.argmax(1);
+    if (intercepts.length == 1) {
+      best = scores.reshape(scores.dim(0)).compare(Compare.Fn.GT, 0).to(DType.I64);
+      scores = Tensor.concat(1, scores.neg(), scores);
+    }
+    return new OnnxValue[] {
+      labels(call, best, "classlabels_ints", "classlabels_strings"),
+      new OnnxValue.Dense(transformed(call, scores))
+    };
+  }
+
+  /** The labels with these numbers. */
+  static OnnxValue labels(Call call, Tensor numbers, String integers, String strings) {
+    long[] known = call.integers(integers);
+    if (known != null && known.length > 0) {
+      return new OnnxValue.Dense(Tensor.of(known).gather(0, numbers));
+    }
+    List<String> texts = call.texts(strings);
+    if (!Call.isKnown(new OnnxValue.Dense(numbers))) {
+      throw new NeedsValue(call.label() + " gives text");
+    }
+    return new OnnxValue.Strings(
+        numbers.shape(),
+        Arrays.stream(numbers.toLongArray()).mapToObj(i -> texts.get((int) i)).toList());
+  }
+}
