@@ -93,6 +93,7 @@ class ArchitectureTest {
                   "io.quern",
                   "io.quern.op",
                   "io.quern.backend.MappedBuffer",
+                  "io.quern.graph.Recognise",
                   "io.quern.graph.Trace",
                   "io.quern.plan.Compiled",
                   "io.quern.io")),

@@ -10,6 +10,7 @@ import io.quern.DType;
 import io.quern.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -20,10 +21,18 @@ final class OnnxRuntime implements AutoCloseable {
   private final OrtSession session;
 
   OnnxRuntime(byte[] model) throws OrtException {
+    session = environment.createSession(model, options());
+  }
+
+  OnnxRuntime(Path model) throws OrtException {
+    session = environment.createSession(model.toString(), options());
+  }
+
+  private static OrtSession.SessionOptions options() throws OrtException {
     OrtSession.SessionOptions options = new OrtSession.SessionOptions();
     options.setIntraOpNumThreads(1);
     options.setInterOpNumThreads(1);
-    session = environment.createSession(model, options);
+    return options;
   }
 
   /** The outputs that are tensors of numbers, as doubles, by name. */

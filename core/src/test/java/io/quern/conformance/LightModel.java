@@ -1,7 +1,9 @@
 package io.quern.conformance;
 
+import java.io.BufferedOutputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -33,31 +35,49 @@ public final class LightModel {
   private static final int TENSOR_TYPE = 2;
   private static final int TENSOR_NAME = 8;
   private static final int TENSOR_RAW = 9;
+  private static final int TENSOR_EXTERNAL = 13;
+  private static final int TENSOR_LOCATION = 14;
+  private static final String WEIGHTS = "weights";
+
+  /** Bytes of weights that are written at a time. */
+  private static final int CHUNK = 1 << 16;
 
   private final SplittableRandom random;
   private final Map<String, long[]> shapes = new HashMap<>();
   private final Set<String> positive = new HashSet<>();
+  private final OutputStream weights;
+  private long written;
   private String output = "";
 
-  private LightModel(long seed) {
-    random = new SplittableRandom(seed);
+  private LightModel(long seed, OutputStream weights) {
+    this.random = new SplittableRandom(seed);
+    this.weights = weights;
   }
 
-  /** The model with weights, as a file of the ONNX format. */
-  public static byte[] withWeights(Path file, long seed) throws IOException {
+  /**
+   * Writes the model with weights, which get a file of their own beside it.
+   *
+   * @param file the network
+   * @param folder where to write
+   * @return the model's file
+   */
+  public static Path write(Path file, Path folder, long seed) throws IOException {
     List<Field> model = Field.parse(Files.readAllBytes(file));
-    LightModel light = new LightModel(seed);
-    List<Field> changed = new ArrayList<>();
-    for (Field field : model) {
-      changed.add(
-          field.number == MODEL_GRAPH
-              ? new Field(MODEL_GRAPH, light.graph(Field.parse(field.bytes)))
-              : field);
+    try (OutputStream weights =
+        new BufferedOutputStream(Files.newOutputStream(folder.resolve(WEIGHTS)), CHUNK)) {
+      LightModel light = new LightModel(seed, weights);
+      List<Field> changed = new ArrayList<>();
+      for (Field field : model) {
+        changed.add(
+            field.number == MODEL_GRAPH
+                ? new Field(MODEL_GRAPH, light.graph(Field.parse(field.bytes)))
+                : field);
+      }
+      return Files.write(folder.resolve("model.onnx"), Field.write(changed));
     }
-    return Field.write(changed);
   }
 
-  private byte[] graph(List<Field> fields) {
+  private byte[] graph(List<Field> fields) throws IOException {
     fields.forEach(this::look);
     List<Field> changed = new ArrayList<>();
     for (Field field : fields) {
@@ -94,7 +114,7 @@ public final class LightModel {
         : List.of();
   }
 
-  private Field node(List<Field> parts, Field field) {
+  private Field node(List<Field> parts, Field field) throws IOException {
     String op = Field.find(parts, NODE_OP).text();
     String result = Field.find(parts, NODE_OUTPUT).text();
     if (op.equals("ConstantOfShape")) {
@@ -114,27 +134,38 @@ public final class LightModel {
     return new Field(GRAPH_NODE, Field.write(identity));
   }
 
-  private Field weights(String name, long[] shape) {
+  private Field weights(String name, long[] shape) throws IOException {
     long count = 1;
     for (long dim : shape) {
       count *= dim;
     }
     double reach = shape.length < 2 ? 0.1 : Math.sqrt(6.0 * shape[0] / count);
-    ByteBuffer raw = ByteBuffer.allocate(Math.toIntExact(4 * count));
-    raw.order(ByteOrder.LITTLE_ENDIAN);
-    while (raw.hasRemaining()) {
-      double value =
-          positive.contains(name) ? random.nextDouble(0.8, 1.2) : random.nextDouble(-reach, reach);
-      raw.putFloat((float) value);
-    }
     List<Field> tensor = new ArrayList<>();
     for (long dim : shape) {
       tensor.add(new Field(TENSOR_DIMS, dim));
     }
     tensor.add(new Field(TENSOR_TYPE, 1));
     tensor.add(new Field(TENSOR_NAME, name.getBytes(StandardCharsets.UTF_8)));
-    tensor.add(new Field(TENSOR_RAW, raw.array()));
+    tensor.add(external("location", WEIGHTS));
+    tensor.add(external("offset", Long.toString(written)));
+    tensor.add(external("length", Long.toString(4 * count)));
+    tensor.add(new Field(TENSOR_LOCATION, 1));
+    ByteBuffer value = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN);
+    for (long i = 0; i < count; i++) {
+      double number =
+          positive.contains(name) ? random.nextDouble(0.8, 1.2) : random.nextDouble(-reach, reach);
+      weights.write(value.putFloat(0, (float) number).array());
+    }
+    written += 4 * count;
     return new Field(GRAPH_INITIALIZER, Field.write(tensor));
+  }
+
+  private static Field external(String key, String value) {
+    List<Field> entry =
+        List.of(
+            new Field(1, key.getBytes(StandardCharsets.UTF_8)),
+            new Field(2, value.getBytes(StandardCharsets.UTF_8)));
+    return new Field(TENSOR_EXTERNAL, Field.write(entry));
   }
 
   /** A field of a protobuf message: a number, or bytes. */

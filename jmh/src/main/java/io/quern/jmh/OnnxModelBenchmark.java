@@ -9,8 +9,6 @@ import io.quern.onnx.OnnxModel;
 import io.quern.plan.Compiled;
 import io.quern.runtime.Workers;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -34,7 +32,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 5, time = 1)
 @Measurement(iterations = 5, time = 1)
 public class OnnxModelBenchmark {
-  /** See {@link OnnxModels#bytes}. */
+  /** See {@link OnnxModels#file}. */
   @Param("minilm")
   public String model;
 
@@ -54,10 +52,7 @@ public class OnnxModelBenchmark {
   @Setup(Level.Trial)
   public void setUp() throws IOException {
     Workers.setThreads(workers);
-    byte[] bytes = OnnxModels.bytes(model);
-    MemorySegment file = Arena.global().allocate(bytes.length, 64);
-    file.copyFrom(MemorySegment.ofArray(bytes));
-    OnnxModel onnx = OnnxModel.parse(model, file);
+    OnnxModel onnx = OnnxModel.load(OnnxModels.file(model));
     Shape dims = Shape.of(OnnxModels.dims(shape));
     arguments = onnx.inputs().stream().map(input -> argument(input, dims)).toArray(Tensor[]::new);
     compiled = onnx.compile(List.of(arguments).stream().map(Tensor::spec).toList()).warmUp();
@@ -65,10 +60,6 @@ public class OnnxModelBenchmark {
         compiled.plan().outputs().stream()
             .map(spec -> Tensor.full(0, spec.dtype(), Device.cpu(), spec.shape().toArray()))
             .toArray(Tensor[]::new);
-    if (Boolean.getBoolean("quern.jmh.describe")) {
-      System.out.println(compiled.plan().describe());
-      System.out.println(compiled.plan().fallbacks());
-    }
   }
 
   private static Tensor argument(OnnxModel.Parameter input, Shape dims) {

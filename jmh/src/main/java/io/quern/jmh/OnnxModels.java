@@ -3,6 +3,7 @@ package io.quern.jmh;
 import io.quern.conformance.LightModel;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** ONNX models to measure, by name. */
@@ -16,17 +17,26 @@ public final class OnnxModels {
 
   private OnnxModels() {}
 
-  /** The bytes of a model: {@code minilm}, or a network of the zoo with random weights. */
-  public static byte[] bytes(String name) throws IOException {
+  /**
+   * The file of a model: {@code minilm}, or a network of the zoo with random weights. It goes when
+   * the JVM ends.
+   */
+  public static Path file(String name) throws IOException {
+    Path folder = Files.createTempDirectory("quern-jmh");
+    Path file = folder.resolve("model.onnx");
+    folder.toFile().deleteOnExit();
+    folder.resolve("weights").toFile().deleteOnExit();
+    file.toFile().deleteOnExit();
     if (!name.equals("minilm")) {
-      return LightModel.withWeights(LIGHT.resolve("light_" + name + ".onnx"), 1);
+      return LightModel.write(LIGHT.resolve("light_" + name + ".onnx"), folder, 1);
     }
     try (InputStream in = OnnxModels.class.getResourceAsStream(MINILM)) {
       if (in == null) {
         throw new IllegalStateException(MINILM + " is not on the class path; use jmh/run --peers");
       }
-      return in.readAllBytes();
+      Files.copy(in, file);
     }
+    return file;
   }
 
   /** The dimensions in a name such as {@code 8x128}. */

@@ -38,7 +38,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 5, time = 1)
 @Measurement(iterations = 5, time = 1)
 public class OnnxRuntimeBenchmark {
-  /** See {@link OnnxModels#bytes}. */
+  /** See {@link OnnxModels#file}. */
   @Param("minilm")
   public String model;
 
@@ -61,7 +61,7 @@ public class OnnxRuntimeBenchmark {
     OrtSession.SessionOptions options = new OrtSession.SessionOptions();
     options.setIntraOpNumThreads(workers);
     options.setInterOpNumThreads(1);
-    session = environment.createSession(OnnxModels.bytes(model), options);
+    session = environment.createSession(OnnxModels.file(model).toString(), options);
     long[] dims = OnnxModels.dims(shape);
     for (Map.Entry<String, NodeInfo> input : session.getInputInfo().entrySet()) {
       arguments.put(input.getKey(), tensor(environment, input.getValue(), dims, true));
