@@ -95,6 +95,7 @@ public final class AttentionGradKernel implements Kernel {
     private final long gradientRows;
     private final long queryGradient;
     private final Panels panels;
+    private final long tables;
     private final long end;
 
     // The block of queries at work.
@@ -127,14 +128,14 @@ public final class AttentionGradKernel implements Kernel {
       this.keyColumns = packedGradient + 4L * QUERIES * valueSize;
       this.valueColumns = keyColumns + Panels.bytes(shape.keys, size);
       this.keyRows = valueColumns + Panels.bytes(shape.keys, valueSize);
-      long tables = keyRows + blocks * KEYS * sizeRow;
+      this.tables = keyRows + blocks * KEYS * sizeRow;
       long depth = Math.max(Math.max(KEYS, QUERIES), Math.max(size, valueSize));
-      this.panels = new Panels(tables, depth);
+      this.panels = new Panels(depth);
       this.end = tables + Panels.tableBytes(depth);
     }
 
     void run() {
-      panels.prepare();
+      panels.prepare(tables);
       packKeys();
       Raw.zero(keyGradient, queryGradient - keyGradient);
       for (member = head * shape.group; member < (head + 1) * shape.group; member++) {

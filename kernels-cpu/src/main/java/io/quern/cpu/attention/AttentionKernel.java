@@ -9,6 +9,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.Spare;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.math.ScalarMath;
@@ -16,6 +17,7 @@ import io.quern.op.Attention;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,6 +38,8 @@ public final class AttentionKernel implements Kernel {
   private final long blocks;
   private final long keyBlocks;
   private final long perChunk;
+  private final Spare<Call> calls = new Spare<>(() -> new Call(this));
+  private final Spare<Block> spare = new Spare<>(() -> new Block(this));
   private final long columns;
   private final long keyBytes;
   private final long valueBytes;
@@ -61,7 +65,25 @@ public final class AttentionKernel implements Kernel {
         : null;
   }
 
-  private record Call(AttentionKernel kernel, Operands operands, long keys, long values) {}
+  /** One run of the kernel, and where its packed keys and values are. */
+  private static final class Call {
+    private final AttentionKernel kernel;
+    private @Nullable Operands operands;
+    private long keys;
+    private long values;
+
+    Call(AttentionKernel kernel) {
+      this.kernel = kernel;
+    }
+
+    long address(int operand) {
+      return Objects.requireNonNull(operands).address(operand);
+    }
+
+    long output() {
+      return address(Objects.requireNonNull(operands).count() - 1);
+    }
+  }
 
   @Override
   public void run(Operands operands) {
@@ -71,14 +93,18 @@ public final class AttentionKernel implements Kernel {
     }
     long toValues = roundUp(shape.keyHeads * keyBytes, HostMemory.ALIGNMENT);
     HostMemory.Block packed = HostMemory.shared().allocate(toValues + shape.keyHeads * valueBytes);
+    Call call = calls.take();
     try {
-      long address = packed.address();
-      Call call = new Call(this, operands, address, address + toValues);
+      call.operands = operands;
+      call.keys = packed.address();
+      call.values = call.keys + toValues;
       Workers.shared()
           .run(AttentionKernel::pack, call, Math.toIntExact(shape.keyHeads * keyBlocks));
       Workers.shared()
           .run(AttentionKernel::chunk, call, Math.toIntExact((units + perChunk - 1) / perChunk));
     } finally {
+      call.operands = null;
+      calls.give(call);
       HostMemory.shared().free(packed);
     }
   }
@@ -92,14 +118,14 @@ public final class AttentionKernel implements Kernel {
     long first = block * KEYS;
     long count = Math.min(KEYS, shape.keys - first);
     Panels.pack(
-        call.operands.address(1) + shape.head(1, head) + first * shape.row(1),
+        call.address(1) + shape.head(1, head) + first * shape.row(1),
         shape.step(1),
         shape.row(1),
         count,
         shape.size,
         call.keys + head * kernel.keyBytes + 4 * first * shape.size);
     long panel = 4L * Panels.WIDTH * KEYS;
-    long from = call.operands.address(2) + shape.head(2, head) + first * shape.row(2);
+    long from = call.address(2) + shape.head(2, head) + first * shape.row(2);
     long to = call.values + head * kernel.valueBytes + block * kernel.columns * 4 * KEYS;
     for (long j = 0; j < shape.valueSize; j += Panels.WIDTH) {
       Panels.pack(
@@ -123,16 +149,16 @@ public final class AttentionKernel implements Kernel {
     HostMemory.Block scratch =
         HostMemory.shared()
             .allocate(packed + QUERIES * (ROW + SUMS + 64) + result + Panels.tableBytes(depth));
+    Block block = kernel.spare.take();
     try {
       long end = Math.min(units, (chunk + 1) * kernel.perChunk);
       long tables = scratch.address() + packed + QUERIES * (ROW + SUMS + 64) + result;
-      Panels panels = new Panels(tables, depth);
-      panels.prepare();
+      block.open(call, scratch.address(), tables);
       for (long unit = chunk * kernel.perChunk; unit < end; unit++) {
-        new Block(call, unit / kernel.blocks, unit % kernel.blocks * QUERIES, scratch, panels)
-            .run();
+        block.run(unit / kernel.blocks, unit % kernel.blocks * QUERIES);
       }
     } finally {
+      kernel.spare.give(block);
       HostMemory.shared().free(scratch);
     }
   }
@@ -141,33 +167,38 @@ public final class AttentionKernel implements Kernel {
   private static final class Block {
     private final AttentionKernel kernel;
     private final AttentionShape shape;
-    private final Call call;
-    private final long head;
-    private final long first;
-    private final int count;
     private final Panels panels;
-    private final long packed;
-    private final long scores;
-    private final long sums;
-    private final long maxima;
-    private final long result;
+    private Call call;
+    private long head;
+    private long first;
+    private int count;
+    private long packed;
+    private long scores;
+    private long sums;
+    private long maxima;
+    private long result;
 
-    Block(Call call, long head, long first, HostMemory.Block scratch, Panels panels) {
-      this.panels = panels;
-      this.call = call;
-      this.kernel = call.kernel;
+    Block(AttentionKernel kernel) {
+      this.kernel = kernel;
       this.shape = kernel.shape;
-      this.head = head;
-      this.first = first;
-      this.count = (int) Math.min(QUERIES, shape.queries - first);
-      this.scores = scratch.address();
-      this.sums = scores + QUERIES * ROW;
-      this.maxima = sums + QUERIES * SUMS;
-      this.result = maxima + 64L * QUERIES;
-      this.packed = result + 4 * QUERIES * kernel.columns;
+      this.panels = new Panels(Math.max(shape.size, KEYS));
+      this.call = new Call(kernel);
     }
 
-    void run() {
+    void open(Call run, long scratch, long tables) {
+      call = run;
+      scores = scratch;
+      sums = scores + QUERIES * ROW;
+      maxima = sums + QUERIES * SUMS;
+      result = maxima + 64L * QUERIES;
+      packed = result + 4 * QUERIES * kernel.columns;
+      panels.prepare(tables);
+    }
+
+    void run(long ofHead, long from) {
+      head = ofHead;
+      first = from;
+      count = (int) Math.min(QUERIES, shape.queries - first);
       start();
       long visible = shape.visible(first + count);
       for (long key = 0; key < visible; key += KEYS) {
@@ -175,7 +206,7 @@ public final class AttentionKernel implements Kernel {
       }
       long row = 4 * kernel.columns;
       long to =
-          call.operands.address(call.operands.count() - 1)
+          call.output()
               + 4 * (head * shape.queries + first) * shape.valueSize;
       for (int i = 0; i < count; i++) {
         float sum = MATH.sum(sums + i * SUMS);
@@ -186,7 +217,7 @@ public final class AttentionKernel implements Kernel {
     }
 
     private void start() {
-      long from = call.operands.address(0) + shape.head(0, head) + first * shape.row(0);
+      long from = call.address(0) + shape.head(0, head) + first * shape.row(0);
       Packing.packA(from, shape.row(0), shape.step(0), count, shape.size, packed);
       long length = roundUp(count, MicroKernel.ROWS) * shape.size;
       MATH.scale(packed, shape.scale, roundUp(length, AttentionMath.LANES));
@@ -208,7 +239,7 @@ public final class AttentionKernel implements Kernel {
           scores,
           ROW,
           false);
-      long mask = call.operands.address(shape.maskOperand());
+      long mask = call.address(shape.maskOperand());
       for (int i = 0; i < count; i++) {
         long row = scores + i * ROW;
         long length = shape.finish(MATH, mask, head, first + i, key, keys, row);

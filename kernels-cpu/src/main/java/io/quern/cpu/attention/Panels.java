@@ -17,27 +17,23 @@ final class Panels {
   /** Columns of a panel. */
   static final int WIDTH = MICRO.columns();
 
-  private final long packedSteps;
-  private final long steps;
-  private final long rowSteps;
-  private final long table;
-
   private final long depth;
+  private long packedSteps;
+  private long steps;
+  private long rowSteps;
+  private long table;
 
-  /**
-   * Products over at most {@code depth} elements, with {@link #tableBytes} at {@code memory} once
-   * {@link #prepare} was called.
-   */
-  Panels(long memory, long depth) {
+  /** Products over at most {@code depth} elements, once {@link #prepare} was called. */
+  Panels(long depth) {
     this.depth = depth;
-    this.packedSteps = memory;
-    this.steps = packedSteps + 4 * depth;
-    this.rowSteps = steps + 4 * depth;
-    this.table = rowSteps + 4 * depth;
   }
 
-  /** Writes the tables. */
-  void prepare() {
+  /** Writes the tables to {@link #tableBytes} of memory. */
+  void prepare(long memory) {
+    packedSteps = memory;
+    steps = packedSteps + 4 * depth;
+    rowSteps = steps + 4 * depth;
+    table = rowSteps + 4 * depth;
     Packing.offsets(packedSteps, depth, 4L * ROWS);
     Packing.offsets(steps, depth, 4);
     Packing.offsets(rowSteps, depth, AttentionShape.ROW);

@@ -63,24 +63,40 @@ public final class ElementwiseKernel implements Kernel {
     return new ElementwiseKernel(key, Loops.unary(fn), name(key.op().name()));
   }
 
-  /** A kernel for a Binary of F32, or null. */
+  /** A kernel for a Binary of F32 or I64, or null. */
   public static @Nullable Kernel binary(KernelKey key) {
-    if (!key.all(DType.F32) || !(key.op() instanceof Binary(Binary.Fn fn))) {
+    if (!(key.op() instanceof Binary(Binary.Fn fn))) {
       return null;
     }
-    return new ElementwiseKernel(key, Loops.binary(fn), name(key.op().name()));
+    if (key.all(DType.I64)) {
+      Loop loop = IntegerLoops.binary(fn);
+      return loop == null
+          ? null
+          : new ElementwiseKernel(key, Twins.only(loop), key.op().name() + "_i64");
+    }
+    return key.all(DType.F32)
+        ? new ElementwiseKernel(key, Loops.binary(fn), name(key.op().name()))
+        : null;
   }
 
-  /** A kernel for a Compare of F32, or null. */
+  /** A kernel for a Compare of F32 or I64, or null. */
   public static @Nullable Kernel compare(KernelKey key) {
-    if (key.dtype(0) != DType.F32 || !(key.op() instanceof Compare(Compare.Fn fn))) {
+    if (!(key.op() instanceof Compare(Compare.Fn fn))) {
       return null;
     }
-    return new ElementwiseKernel(key, Loops.compare(fn), "compare_f32");
+    if (key.dtype(0) == DType.I64) {
+      return new ElementwiseKernel(key, Twins.only(IntegerLoops.compare(fn)), "compare_i64");
+    }
+    return key.dtype(0) == DType.F32
+        ? new ElementwiseKernel(key, Loops.compare(fn), "compare_f32")
+        : null;
   }
 
-  /** A kernel for a Where of F32, or null. */
+  /** A kernel for a Where of F32 or I64, or null. */
   public static @Nullable Kernel where(KernelKey key) {
+    if (key.dtype(1) == DType.I64) {
+      return new ElementwiseKernel(key, Twins.only(IntegerLoops::where), "where_i64");
+    }
     return key.dtype(1) == DType.F32
         ? new ElementwiseKernel(key, Twins.only(SimpleLoops::where), "where_f32")
         : null;

@@ -1,6 +1,5 @@
 package io.quern.cpu.elementwise;
 
-import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
@@ -9,24 +8,32 @@ import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
 
-/** Fills floats. */
+/** Fills F32 and I64. */
 public final class FillKernel implements Kernel {
   private static final int CHUNK = 32768;
 
   private final long count;
-  private final float value;
+  private final boolean wide;
+  private final long bits;
   private final Workers.Task<Operands> task = this::fill;
 
-  private FillKernel(long count, float value) {
+  private FillKernel(long count, boolean wide, long bits) {
     this.count = count;
-    this.value = value;
+    this.wide = wide;
+    this.bits = bits;
   }
 
-  /** The kernel for {@code key}, or null when it is not F32. */
+  /** The kernel for {@code key}, or null when it is neither F32 nor I64. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32) && key.op() instanceof Fill fill
-        ? new FillKernel(key.output().shape().size(), (float) fill.value())
-        : null;
+    if (!(key.op() instanceof Fill fill)) {
+      return null;
+    }
+    long size = key.output().shape().size();
+    return switch (key.dtype(0)) {
+      case F32 -> new FillKernel(size, false, Float.floatToRawIntBits((float) fill.value()));
+      case I64 -> new FillKernel(size, true, (long) fill.value());
+      default -> null;
+    };
   }
 
   @Override
@@ -38,14 +45,22 @@ public final class FillKernel implements Kernel {
   private void fill(Operands operands, int chunk) {
     long first = (long) chunk * CHUNK;
     long n = Math.min(CHUNK, count - first);
+    if (wide) {
+      long to = operands.address(0) + 8 * first;
+      for (long i = 0; i < n; i++) {
+        Raw.putLong(to + 8 * i, bits);
+      }
+      return;
+    }
     long to = operands.address(0) + 4 * first;
+    int value = (int) bits;
     for (long i = 0; i < n; i++) {
-      Raw.putFloat(to + 4 * i, value);
+      Raw.putInt(to + 4 * i, value);
     }
   }
 
   @Override
   public String name() {
-    return "fill_f32";
+    return wide ? "fill_i64" : "fill_f32";
   }
 }
