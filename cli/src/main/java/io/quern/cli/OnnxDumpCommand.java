@@ -65,8 +65,7 @@ final class OnnxDumpCommand implements Callable<Integer> {
       dims = List.of(given.split("x", -1));
     }
     try {
-      return new TensorSpec(
-          dtype, Shape.of(dims.stream().mapToLong(Long::parseLong).toArray()));
+      return new TensorSpec(dtype, Shape.of(dims.stream().mapToLong(Long::parseLong).toArray()));
     } catch (IllegalArgumentException e) {
       throw new UserException(
           "input '"

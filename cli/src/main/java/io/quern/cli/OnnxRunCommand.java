@@ -52,7 +52,8 @@ final class OnnxRunCommand implements Callable<Integer> {
     inputs.forEach((name, file) -> arguments.put(name, Npy.read(file)));
     Map<String, Tensor> results = model.run(arguments);
     PrintWriter out = spec.commandLine().getOut();
-    results.forEach((name, tensor) -> out.println(name + ": " + tensor.spec() + " " + first(tensor)));
+    results.forEach(
+        (name, tensor) -> out.println(name + ": " + tensor.spec() + " " + first(tensor)));
     model.nodeByNode().ifPresent(why -> out.println("ran node by node: " + why));
     out.flush();
     if (output != null) {

@@ -1,6 +1,5 @@
 package io.quern.onnx;
 
-
 import io.quern.DType;
 import io.quern.Device;
 import io.quern.Rng;
@@ -58,11 +57,7 @@ class MicrosoftOpsTest {
             .number("alpha", 0.5f));
     cases.accept(one("FusedMatMul", "plain").in(3, 5).in(5, 7));
     cases.accept(
-        one("FusedConv", "relu")
-            .in(1, 3, 8, 8)
-            .in(4, 3, 3, 3)
-            .in(4)
-            .text("activation", "Relu"));
+        one("FusedConv", "relu").in(1, 3, 8, 8).in(4, 3, 3, 3).in(4).text("activation", "Relu"));
     cases.accept(
         one("DynamicQuantizeMatMul", "bias")
             .in(4, 16)
@@ -117,10 +112,8 @@ class MicrosoftOpsTest {
             .in(16)
             .in(16)
             .number("epsilon", 1e-5f));
-    cases.accept(
-        one("SkipLayerNormalization", "plain").in(2, 5, 16).in(2, 5, 16).in(16).in(16));
-    cases.accept(
-        one("SkipSimplifiedLayerNormalization", "").in(2, 5, 16).in(2, 5, 16).in(16));
+    cases.accept(one("SkipLayerNormalization", "plain").in(2, 5, 16).in(2, 5, 16).in(16).in(16));
+    cases.accept(one("SkipSimplifiedLayerNormalization", "").in(2, 5, 16).in(2, 5, 16).in(16));
     cases.accept(
         one("EmbedLayerNormalization", "segments, mask")
             .in(ids(30, 2, 6))

@@ -42,8 +42,7 @@ class MlOpsTest {
     cases.add(one("Binarizer", "").in(4, 3).number("threshold", 0.25f));
     cases.add(
         one("ArrayFeatureExtractor", "").in(4, 5).in(Tensor.of(new long[] {0, 3}).reshape(1, 2)));
-    cases.add(
-        one("FeatureVectorizer", "").in(4, 2).in(4, 3).integers("inputdimensions", 2, 3));
+    cases.add(one("FeatureVectorizer", "").in(4, 2).in(4, 3).integers("inputdimensions", 2, 3));
     cases.add(
         one("LabelEncoder", "numbers")
             .in(Tensor.of(new long[] {3, 4, 9, 5}))

@@ -20,128 +20,127 @@ final class NodeCase {
 
   private static final Rng RNG = Rng.of(12);
 
-    private final String name;
-    private final ProtoWriter node;
-    private final Map<String, Tensor> inputs = new LinkedHashMap<>();
-    private final List<String> slots = new ArrayList<>();
-    private int outputs = 1;
+  private final String name;
+  private final ProtoWriter node;
+  private final Map<String, Tensor> inputs = new LinkedHashMap<>();
+  private final List<String> slots = new ArrayList<>();
+  private int outputs = 1;
 
-    NodeCase(String domain, String op, String remark) {
-      this.name = op + " " + remark;
-      this.node = new ProtoWriter().string(3, "node").string(4, op).string(7, domain);
+  NodeCase(String domain, String op, String remark) {
+    this.name = op + " " + remark;
+    this.node = new ProtoWriter().string(3, "node").string(4, op).string(7, domain);
+  }
+
+  NodeCase in(Tensor tensor) {
+    String slot = "in" + slots.size();
+    slots.add(slot);
+    inputs.put(slot, tensor);
+    return this;
+  }
+
+  NodeCase in(long... shape) {
+    return in(RNG.normal(shape));
+  }
+
+  NodeCase none() {
+    slots.add("");
+    return this;
+  }
+
+  NodeCase integer(String name, long value) {
+    node.message(5, new ProtoWriter().string(1, name).varint(3, value).varint(20, 2));
+    return this;
+  }
+
+  NodeCase number(String name, float value) {
+    node.message(5, new ProtoWriter().string(1, name).float32(2, value).varint(20, 1));
+    return this;
+  }
+
+  NodeCase text(String name, String value) {
+    node.message(5, new ProtoWriter().string(1, name).string(4, value).varint(20, 3));
+    return this;
+  }
+
+  NodeCase numbers(String name, double... values) {
+    ProtoWriter attribute = new ProtoWriter().string(1, name).varint(20, 6);
+    for (double value : values) {
+      attribute.float32(7, (float) value);
     }
+    node.message(5, attribute);
+    return this;
+  }
 
-    NodeCase in(Tensor tensor) {
-      String slot = "in" + slots.size();
-      slots.add(slot);
-      inputs.put(slot, tensor);
-      return this;
+  NodeCase integers(String name, long... values) {
+    ProtoWriter attribute = new ProtoWriter().string(1, name).varint(20, 7);
+    for (long value : values) {
+      attribute.varint(8, value);
     }
+    node.message(5, attribute);
+    return this;
+  }
 
-    NodeCase in(long... shape) {
-      return in(RNG.normal(shape));
+  NodeCase texts(String name, String... values) {
+    ProtoWriter attribute = new ProtoWriter().string(1, name).varint(20, 8);
+    for (String value : values) {
+      attribute.string(9, value);
     }
+    node.message(5, attribute);
+    return this;
+  }
 
-    NodeCase none() {
-      slots.add("");
-      return this;
+  DynamicTest test() {
+    return DynamicTest.dynamicTest(
+        name,
+        () -> {
+          try (TensorScope _ = TensorScope.open()) {
+            run();
+          }
+        });
+  }
+
+  NodeCase outputs(int count) {
+    outputs = count;
+    return this;
+  }
+
+  private void run() throws Exception {
+    Models models = new Models();
+    inputs.forEach(
+        (slot, tensor) ->
+            models.input(Models.value(slot, code(tensor.dtype()), tensor.shape().toArray())));
+    slots.forEach(slot -> node.string(1, slot));
+    for (int i = 0; i < outputs; i++) {
+      node.string(2, "out" + i);
+      models.output(new ProtoWriter().string(1, "out" + i));
     }
-
-    NodeCase integer(String name, long value) {
-      node.message(5, new ProtoWriter().string(1, name).varint(3, value).varint(20, 2));
-      return this;
-    }
-
-    NodeCase number(String name, float value) {
-      node.message(5, new ProtoWriter().string(1, name).float32(2, value).varint(20, 1));
-      return this;
-    }
-
-    NodeCase text(String name, String value) {
-      node.message(5, new ProtoWriter().string(1, name).string(4, value).varint(20, 3));
-      return this;
-    }
-
-    NodeCase numbers(String name, double... values) {
-      ProtoWriter attribute = new ProtoWriter().string(1, name).varint(20, 6);
-      for (double value : values) {
-        attribute.float32(7, (float) value);
-      }
-      node.message(5, attribute);
-      return this;
-    }
-
-    NodeCase integers(String name, long... values) {
-      ProtoWriter attribute = new ProtoWriter().string(1, name).varint(20, 7);
-      for (long value : values) {
-        attribute.varint(8, value);
-      }
-      node.message(5, attribute);
-      return this;
-    }
-
-    NodeCase texts(String name, String... values) {
-      ProtoWriter attribute = new ProtoWriter().string(1, name).varint(20, 8);
-      for (String value : values) {
-        attribute.string(9, value);
-      }
-      node.message(5, attribute);
-      return this;
-    }
-
-    DynamicTest test() {
-      return DynamicTest.dynamicTest(
-          name,
-          () -> {
-            try (TensorScope _ = TensorScope.open()) {
-              run();
-            }
-          });
-    }
-
-    NodeCase outputs(int count) {
-      outputs = count;
-      return this;
-    }
-
-    private void run() throws Exception {
-      Models models = new Models();
-      inputs.forEach(
-          (slot, tensor) ->
-              models.input(Models.value(slot, code(tensor.dtype()), tensor.shape().toArray())));
-      slots.forEach(slot -> node.string(1, slot));
-      for (int i = 0; i < outputs; i++) {
-        node.string(2, "out" + i);
-        models.output(new ProtoWriter().string(1, "out" + i));
-      }
-      byte[] bytes = models.add(node).bytes();
-      try (OnnxRuntime runtime = new OnnxRuntime(bytes)) {
-        Map<String, double[]> expected = runtime.run(inputs);
-        Map<String, Tensor> found = Models.parse(bytes).run(inputs);
-        expected.forEach((output, values) -> compare(output, values, found.get(output)));
-      }
-    }
-
-    private static int code(DType dtype) {
-      return Stream.of(ElementType.values())
-          .filter(type -> type.dtype() == dtype)
-          .findFirst()
-          .orElseThrow()
-          .code();
-    }
-
-    private static void compare(String output, double[] expected, Tensor tensor) {
-      double[] found = tensor.toDoubleArray();
-      assertThat(found).as(output).hasSameSizeAs(expected);
-      double largest = 1;
-      for (double value : expected) {
-        largest = Math.max(largest, Math.abs(value));
-      }
-      for (int i = 0; i < expected.length; i++) {
-        assertThat(Math.abs(found[i] - expected[i]))
-            .as("%s element %d: expected %s, found %s", output, i, expected[i], found[i])
-            .isLessThanOrEqualTo(TOLERANCE * largest);
-      }
+    byte[] bytes = models.add(node).bytes();
+    try (OnnxRuntime runtime = new OnnxRuntime(bytes)) {
+      Map<String, double[]> expected = runtime.run(inputs);
+      Map<String, Tensor> found = Models.parse(bytes).run(inputs);
+      expected.forEach((output, values) -> compare(output, values, found.get(output)));
     }
   }
 
+  private static int code(DType dtype) {
+    return Stream.of(ElementType.values())
+        .filter(type -> type.dtype() == dtype)
+        .findFirst()
+        .orElseThrow()
+        .code();
+  }
+
+  private static void compare(String output, double[] expected, Tensor tensor) {
+    double[] found = tensor.toDoubleArray();
+    assertThat(found).as(output).hasSameSizeAs(expected);
+    double largest = 1;
+    for (double value : expected) {
+      largest = Math.max(largest, Math.abs(value));
+    }
+    for (int i = 0; i < expected.length; i++) {
+      assertThat(Math.abs(found[i] - expected[i]))
+          .as("%s element %d: expected %s, found %s", output, i, expected[i], found[i])
+          .isLessThanOrEqualTo(TOLERANCE * largest);
+    }
+  }
+}

@@ -90,7 +90,9 @@ final class Encoders {
       table.put(fromText ? texts.get(i) : numbers[i], fromText ? numbers[i] : texts.get(i));
     }
     Object fallback =
-        fromText ? (Object) call.integer("default_int64", -1) : call.text("default_string", "_Unused");
+        fromText
+            ? (Object) call.integer("default_int64", -1)
+            : call.text("default_string", "_Unused");
     List<Object> found =
         elements(call).stream().map(each -> table.getOrDefault(each, fallback)).toList();
     return value(shape(call), found, fallback);
@@ -108,8 +110,7 @@ final class Encoders {
                   elements.stream().mapToDouble(each -> (Double) each).toArray()));
       default ->
           new OnnxValue.Dense(
-              OnnxValue.longs(
-                  shape, elements.stream().mapToLong(each -> (Long) each).toArray()));
+              OnnxValue.longs(shape, elements.stream().mapToLong(each -> (Long) each).toArray()));
     };
   }
 
@@ -125,7 +126,8 @@ final class Encoders {
     Shape shape = shape(call);
     float[] hot = new float[Math.multiplyExact(elements.size(), places.size())];
     for (int i = 0; i < elements.size(); i++) {
-      Object each = elements.get(i) instanceof Double number ? (Object) number.longValue() : elements.get(i);
+      Object each =
+          elements.get(i) instanceof Double number ? (Object) number.longValue() : elements.get(i);
       Integer place = places.get(each);
       if (place != null) {
         hot[i * places.size() + place] = 1;

@@ -21,9 +21,7 @@ final class MlOps {
         "Binarizer",
         1,
         call ->
-            call.in(0)
-                .compare(Compare.Fn.GT, call.number("threshold", 0))
-                .to(call.in(0).dtype()));
+            call.in(0).compare(Compare.Fn.GT, call.number("threshold", 0)).to(call.in(0).dtype()));
     table.op(
         "ArrayFeatureExtractor",
         1,
@@ -72,8 +70,7 @@ final class MlOps {
           case "MAX" -> x.max(x.rank() - 1).unsqueeze(x.rank() - 1);
           default -> throw call.error("norm '%s' is not known", call.text("norm", ""));
         };
-    return Tensor.where(
-        size.compare(Compare.Fn.EQ, 0), x, x.div(size));
+    return Tensor.where(size.compare(Compare.Fn.EQ, 0), x, x.div(size));
   }
 
   private static Tensor impute(Call call) {
@@ -85,9 +82,7 @@ final class MlOps {
       values = floats(call, "imputed_value_floats").to(x.dtype());
       double replaced = call.number("replaced_value_float", 0);
       missing =
-          Double.isNaN(replaced)
-              ? x.compare(Compare.Fn.NE, x)
-              : x.compare(Compare.Fn.EQ, replaced);
+          Double.isNaN(replaced) ? x.compare(Compare.Fn.NE, x) : x.compare(Compare.Fn.EQ, replaced);
     } else {
       values = Tensor.of(call.integersOf("imputed_value_int64s")).to(x.dtype());
       missing = x.compare(Compare.Fn.EQ, (double) call.integer("replaced_value_int64", 0));
@@ -116,8 +111,7 @@ final class MlOps {
       case "SOFTMAX" -> scores.softmax(-1);
       case "LOGISTIC" -> scores.sigmoid();
       default ->
-          throw call.error(
-              "post_transform '%s' is not supported", name.toLowerCase(Locale.ROOT));
+          throw call.error("post_transform '%s' is not supported", name.toLowerCase(Locale.ROOT));
     };
   }
 

@@ -66,7 +66,8 @@ class HostileModelTest {
   void deepNestingIsRefused() {
     ProtoWriter message = new ProtoWriter();
     for (int i = 0; i < 5_000; i++) {
-      message = new ProtoWriter().message(i % 2 == 0 ? 9 : 4, new ProtoWriter().message(1, message));
+      message =
+          new ProtoWriter().message(i % 2 == 0 ? 9 : 4, new ProtoWriter().message(1, message));
     }
     ProtoWriter type = new ProtoWriter().string(1, "x").message(2, message);
     byte[] bytes = new ProtoWriter().message(7, new ProtoWriter().message(11, type)).toBytes();

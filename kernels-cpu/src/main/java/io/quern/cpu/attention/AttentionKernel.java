@@ -205,9 +205,7 @@ public final class AttentionKernel implements Kernel {
         keys(key, Math.min(KEYS, shape.keys - key));
       }
       long row = 4 * kernel.columns;
-      long to =
-          call.output()
-              + 4 * (head * shape.queries + first) * shape.valueSize;
+      long to = call.output() + 4 * (head * shape.queries + first) * shape.valueSize;
       for (int i = 0; i < count; i++) {
         float sum = MATH.sum(sums + i * SUMS);
         MATH.scale(result + i * row, sum == 0 ? 0 : 1 / sum, kernel.columns);
