@@ -19,6 +19,7 @@ public final class Raw {
   /** A float at any address. */
   public static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
+  private static final long FEW = 1 << 14;
   private static final ValueLayout.OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE_UNALIGNED;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
@@ -103,8 +104,19 @@ public final class Raw {
         from, ValueLayout.JAVA_BYTE, fromOffset, to, ValueLayout.JAVA_BYTE, toOffset, bytes);
   }
 
-  /** Sets bytes to zero. */
+  /** Sets bytes to zero. A slice is an object, which few bytes do not repay. */
   public static void zero(long address, long bytes) {
-    ALL.asSlice(address, bytes).fill((byte) 0);
+    if (bytes > FEW) {
+      ALL.asSlice(address, bytes).fill((byte) 0);
+      return;
+    }
+    long end = address + bytes;
+    long at = address;
+    for (; at + Long.BYTES <= end; at += Long.BYTES) {
+      putLong(at, 0);
+    }
+    for (; at < end; at++) {
+      putByte(at, (byte) 0);
+    }
   }
 }

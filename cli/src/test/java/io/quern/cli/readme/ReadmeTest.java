@@ -30,7 +30,8 @@ class ReadmeTest {
             example("Train.java"),
             example("Predict.java"),
             example("Compile.java"),
-            example("Import.java"));
+            example("Import.java"),
+            example("Tokenize.java"));
   }
 
   private static String example(String file) throws IOException {
