@@ -47,7 +47,7 @@ public final class Compiled {
       List<TensorSpec> inputs,
       UnaryOperator<Graph> reading) {
     this(device, function, inputs, reading, Pass.enabled(), false, new ConcurrentHashMap<>());
-    entry(inputs);
+    entry(this.inputs);
   }
 
   private Compiled(
