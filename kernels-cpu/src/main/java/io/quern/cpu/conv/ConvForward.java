@@ -64,7 +64,7 @@ public final class ConvForward implements Kernel {
   private static boolean fits(KernelKey key, Conv2d conv) {
     return key.all(DType.F32)
         && key.isContiguous()
-        && ConvShape.fits(
+        && ConvShape.fitsPadded(
             conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape());
   }
 

@@ -16,9 +16,20 @@ record ConvShape(Window window, int n, int groups, int c, int h, int w, int oc, 
   private static final long MOST_PLANES = 64;
 
   /**
-   * Whether all sizes and offsets within one image fit ints, images unfolded and padded included.
+   * Whether all sizes and offsets within one image fit ints, padded and, with a stride, unfolded.
    */
   static boolean fits(Window window, int groups, Shape image, Shape weight, Shape output) {
+    boolean unfolds = window.strideH() > 1 || window.strideW() > 1;
+    return fits(window, groups, image, weight, output, unfolds);
+  }
+
+  /** Whether all sizes and offsets within one padded image fit ints. */
+  static boolean fitsPadded(Window window, int groups, Shape image, Shape weight, Shape output) {
+    return fits(window, groups, image, weight, output, false);
+  }
+
+  private static boolean fits(
+      Window window, int groups, Shape image, Shape weight, Shape output, boolean unfolds) {
     double paddedH = image.dim(2) + (double) window.padTop() + window.padBottom();
     double paddedW = image.dim(3) + (double) window.padLeft() + window.padRight();
     double reachH = (window.kernelH() - 1.0) * window.dilationH();
@@ -28,8 +39,7 @@ record ConvShape(Window window, int n, int groups, int c, int h, int w, int oc, 
             (paddedH + reachH) * (paddedW + reachW),
             (output.dim(2) + 2 * reachH) * (output.dim(3) + 2 * reachW));
     double channels = Math.max(weight.dim(1), weight.dim(0) / groups);
-    boolean dense = window.strideH() == 1 && window.strideW() == 1;
-    double taps = dense ? 1 : (double) window.kernelH() * window.kernelW();
+    double taps = unfolds ? (double) window.kernelH() * window.kernelW() : 1;
     return 4 * pixels * channels * taps < LARGEST
         && 4.0 * weight.size() < LARGEST
         && (double) image.dim(0) * groups < LARGEST / 16
