@@ -45,7 +45,7 @@ public final class GemmF32 {
   private static final int FEW = 3;
 
   /** Multiply-adds below which a second thread costs more than it brings. */
-  private static final long PARALLEL_WORK = 1 << 17;
+  private static final long PARALLEL_WORK = 1 << 19;
 
   private final MicroKernel micro = MicroKernel.chosen();
   private final int width = micro.columns();
