@@ -17,8 +17,8 @@ public final class CompilerAdvice {
   private static final Knob ADVICE =
       Knob.of(
           "quern.compilerDirectives",
-          "on",
-          "off gives the JVM no directives for the largest kernels, which are then cut in two");
+          "off",
+          "on lets the JVM compile the largest kernel whole, which is faster but takes long");
 
   private static final String DIRECTIVES =
       "[{match: [\"io/quern/cpu/gemm/VectorMicroKernel8.tile\"], c1: {Exclude: true}}]";
