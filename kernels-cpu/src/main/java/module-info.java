@@ -1,7 +1,6 @@
 /** CPU kernels: SIMD through the Vector API, and a scalar twin of each. */
 module io.quern.cpu {
   requires transitive io.quern;
-  requires java.management;
   requires jdk.management;
   requires static jdk.incubator.vector;
   requires static org.jspecify;

@@ -19,7 +19,8 @@ public final class Raw {
   /** A float at any address. */
   public static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-  private static final long FEW = 1 << 14;
+  private static final int BLOCK = 1 << 12;
+  private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[BLOCK]);
   private static final ValueLayout.OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE_UNALIGNED;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
@@ -104,14 +105,13 @@ public final class Raw {
         from, ValueLayout.JAVA_BYTE, fromOffset, to, ValueLayout.JAVA_BYTE, toOffset, bytes);
   }
 
-  /** Sets bytes to zero. A slice is an object, which few bytes do not repay. */
+  /** Sets bytes to zero. Segments are filled whole only, and a slice would be an object. */
   public static void zero(long address, long bytes) {
-    if (bytes > FEW) {
-      ALL.asSlice(address, bytes).fill((byte) 0);
-      return;
-    }
     long end = address + bytes;
     long at = address;
+    for (; at + BLOCK <= end; at += BLOCK) {
+      copy(ZEROS, 0, ALL, at, BLOCK);
+    }
     for (; at + Long.BYTES <= end; at += Long.BYTES) {
       putLong(at, 0);
     }

@@ -164,11 +164,12 @@ final class PixelProduct extends ConvProduct {
     int index = chunk / groupsOfPanels / strips;
     int count = Math.min(strip, shape.outputPixels() - first);
     long row = 4L * width;
-    long bytes = Transpose.SCRATCH + strip * (row + 8) + row;
+    long bytes = Transpose.SCRATCH + strip * (row + 8) + row + MicroKernel.TABLE;
     HostMemory.Block scratch = HostMemory.shared().allocate(bytes);
     long products = scratch.address() + Transpose.SCRATCH;
     long addresses = products + strip * row;
     long biasRow = addresses + 8L * strip;
+    long table = biasRow + row;
     addresses(image(call, index), first, addresses);
     long plane = call.kept(FIRST) + index;
     int group = (int) (plane % shape.groups());
@@ -181,7 +182,7 @@ final class PixelProduct extends ConvProduct {
         spreadBias(bias, channels, biasRow, products, count);
       }
       long weights = call.kept(WEIGHTS) + group * packer.matrixBytes();
-      tiles(addresses, weights + oc * 4L * shape.depth(), products, count, biased);
+      tiles(addresses, table, weights + oc * 4L * shape.depth(), products, count, biased);
       long pixels = 4L * shape.outputPixels();
       long target = call.kept(OUTPUTS) + plane * shape.outputBytes() + oc * pixels + 4L * first;
       transpose.run(products, row, count, channels, target, pixels, scratch.address());
@@ -217,21 +218,18 @@ final class PixelProduct extends ConvProduct {
     }
   }
 
-  private void tiles(long addresses, long panel, long products, int count, boolean biased) {
+  private void tiles(
+      long addresses, long table, long panel, long products, int count, boolean biased) {
     long row = 4L * width;
     for (int t = 0; t < shape.depth(); t += block) {
       int depth = Math.min(block, shape.depth() - t);
       long offsets = plane.offsets() + 4L * t;
       for (int i = 0; i < count; i += ROWS) {
+        for (int r = 0; r < ROWS; r++) {
+          Raw.putLong(table + 8L * r, Raw.getLong(addresses + 8L * (i + r)));
+        }
         micro.tile(
-            addresses + 8L * i,
-            offsets,
-            panel + t * row,
-            row,
-            depth,
-            products + i * row,
-            row,
-            biased || t > 0);
+            table, offsets, panel + t * row, row, depth, products + i * row, row, biased || t > 0);
       }
     }
   }

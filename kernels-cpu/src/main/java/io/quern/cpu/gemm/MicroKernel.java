@@ -13,8 +13,11 @@ public abstract class MicroKernel {
   /** Rows of a tile: its sums, two vectors a row, fill most of the 32 or 16 vector registers. */
   public static final int ROWS = VectorTier.chosen().bits() == 512 ? 8 : 6;
 
-  /** Bytes of a table of row addresses. */
-  public static final long TABLE = 8L * ROWS;
+  /** Bytes of the addresses of a tile's rows, up to a multiple of a vector. */
+  static final long ADDRESSES = 64;
+
+  /** Bytes of a table of row addresses, behind which a kernel keeps a tile of its own. */
+  public static final long TABLE = ADDRESSES + 2L * ROWS * VectorTier.chosen().bits() / 8;
 
   private static final int SCALAR_COLUMNS = 64;
 
@@ -50,7 +53,7 @@ public abstract class MicroKernel {
    * Computes one tile. Element {@code t} of row {@code i} of A is read at {@code rows[i] +
    * offsets[t]}, row {@code t} of B, {@link #columns()} floats, at {@code b + t * bRow}.
    *
-   * @param rows address of a table of {@link #ROWS} addresses
+   * @param rows address of a table of {@link #ROWS} addresses, {@link #TABLE} bytes in all
    * @param offsets address of a table of k ints, offsets in bytes, not negative
    * @param bRow not negative and less than 2^31
    * @param c address of the tile, {@code cRow} bytes from row to row

@@ -7,7 +7,6 @@ import static io.quern.runtime.Raw.ALL;
 import static io.quern.runtime.Raw.FLOAT;
 import static io.quern.runtime.Raw.ORDER;
 
-import io.quern.cpu.CompilerAdvice;
 import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
 
@@ -16,12 +15,36 @@ abstract class VectorMicroKernel extends MicroKernel {
   /** What strides and offsets have no more bits than; the compiler then knows their range. */
   static final long POSITIVE = Integer.MAX_VALUE;
 
-  /** The kernel for the number of registers, and for what the JVM can compile. */
+  /** The kernel for the number of registers. */
   static MicroKernel create() {
-    if (ROWS == 6) {
-      return new VectorMicroKernel6();
+    return ROWS == 8 ? new VectorMicroKernel8() : new VectorMicroKernel6();
+  }
+
+  /**
+   * The tile without what is there. The two ways end apart from the loop, since in one method with
+   * it they are more than C1 can compile, and enough for C2 to make objects of the last sums.
+   */
+  abstract void sums(long rows, long offsets, long b, long bRow, long k, long c, long cRow);
+
+  @Override
+  public final void tile(
+      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate) {
+    if (!accumulate) {
+      sums(rows, offsets, b, bRow, k, c, cRow);
+      return;
     }
-    return CompilerAdvice.isGiven() ? new VectorMicroKernel8() : new VectorMicroKernel4();
+    long sums = rows + ADDRESSES;
+    sums(rows, offsets, b, bRow, k, sums, 2 * BYTES);
+    for (int i = 0; i < ROWS; i++) {
+      long from = Raw.inRange(sums + 2L * BYTES * i);
+      long to = Raw.inRange(c + i * cRow);
+      FloatVector.fromMemorySegment(F32, ALL, to, ORDER)
+          .add(FloatVector.fromMemorySegment(F32, ALL, from, ORDER))
+          .intoMemorySegment(ALL, to, ORDER);
+      FloatVector.fromMemorySegment(F32, ALL, to + BYTES, ORDER)
+          .add(FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER))
+          .intoMemorySegment(ALL, to + BYTES, ORDER);
+    }
   }
 
   @Override

@@ -12,8 +12,7 @@ import jdk.incubator.vector.FloatVector;
 /** Six rows: 12 sums hide the latency of the multiply-adds. */
 final class VectorMicroKernel6 extends VectorMicroKernel {
   @Override
-  public void tile(
-      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate) {
+  void sums(long rows, long offsets, long b, long bRow, long k, long c, long cRow) {
     long panel = Raw.inRange(b);
     long panelRow = bRow & POSITIVE;
     long table = Raw.inRange(offsets);
@@ -59,32 +58,6 @@ final class VectorMicroKernel6 extends VectorMicroKernel {
       a = FloatVector.broadcast(F32, ALL.get(FLOAT, a5 + at));
       s50 = a.fma(b0, s50);
       s51 = a.fma(b1, s51);
-    }
-    if (accumulate) {
-      s00.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
-      s01.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
-          .intoMemorySegment(ALL, c + BYTES, ORDER);
-      c += cRow;
-      s10.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
-      s11.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
-          .intoMemorySegment(ALL, c + BYTES, ORDER);
-      c += cRow;
-      s20.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
-      s21.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
-          .intoMemorySegment(ALL, c + BYTES, ORDER);
-      c += cRow;
-      s30.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
-      s31.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
-          .intoMemorySegment(ALL, c + BYTES, ORDER);
-      c += cRow;
-      s40.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
-      s41.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
-          .intoMemorySegment(ALL, c + BYTES, ORDER);
-      c += cRow;
-      s50.add(FloatVector.fromMemorySegment(F32, ALL, c, ORDER)).intoMemorySegment(ALL, c, ORDER);
-      s51.add(FloatVector.fromMemorySegment(F32, ALL, c + BYTES, ORDER))
-          .intoMemorySegment(ALL, c + BYTES, ORDER);
-      return;
     }
     s00.intoMemorySegment(ALL, c, ORDER);
     s01.intoMemorySegment(ALL, c + BYTES, ORDER);

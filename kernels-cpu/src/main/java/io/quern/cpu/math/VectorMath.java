@@ -46,6 +46,20 @@ public final class VectorMath {
         .blend(0f, x.compare(LT, EXP_MIN));
   }
 
+  /** See {@link ScalarMath#expNegative}. */
+  public static FloatVector expNegative(FloatVector x) {
+    FloatVector t = x.fma(LOG2_E, ROUND_BIAS_64);
+    FloatVector n = t.sub(ROUND_BIAS_64);
+    FloatVector r = n.lanewise(FMA, -LN2_LO, n.lanewise(FMA, -LN2_HI, x));
+    FloatVector p =
+        r.fma(EXP_4, EXP_3).lanewise(FMA, r, EXP_2).lanewise(FMA, r, EXP_1).lanewise(FMA, r, EXP_0);
+    return p.lanewise(FMA, r, 1f)
+        .lanewise(FMA, r, 1f)
+        .mul(t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats())
+        .mul(TWO_M64)
+        .blend(0f, x.compare(LT, EXP_MIN));
+  }
+
   /** See {@link ScalarMath#log}. */
   public static FloatVector log(FloatVector x) {
     var tiny = x.compare(LT, Float.MIN_NORMAL);

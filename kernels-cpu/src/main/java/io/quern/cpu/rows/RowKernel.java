@@ -126,7 +126,7 @@ public final class RowKernel implements Kernel {
   }
 
   private void rows(Operands operands, int chunk) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH + RowMath.MAXIMA);
+    HostMemory.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH);
     long first = chunk * rowsPerChunk;
     long end = Math.min(rows, first + rowsPerChunk);
     body.run(operands, length, first, end, scratch.address());

@@ -14,9 +14,6 @@ abstract class RowMath {
   /** Bytes of scratch memory that a sum needs. */
   static final long SCRATCH = 4L * LANES;
 
-  /** Bytes of scratch memory that {@link #exp} needs beyond those. */
-  static final long MAXIMA = 64;
-
   /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
     static final RowMath INSTANCE =

@@ -86,7 +86,7 @@ final class ScalarRowMath extends RowMath {
     Raw.zero(scratch, SCRATCH);
     for (long at = 0; at < 4 * n; at += 4) {
       long lane = scratch + at % SCRATCH;
-      float e = ScalarMath.exp(Raw.getFloat(x + at) - y);
+      float e = ScalarMath.expNegative(Raw.getFloat(x + at) - y);
       Raw.putFloat(to + at, e);
       Raw.putFloat(lane, Raw.getFloat(lane) + e);
     }

@@ -207,29 +207,33 @@ final class VectorRowMath extends RowMath {
   float exp(long x, float y, long n, long to, long scratch, long next) {
     clear(scratch);
     long end = 4 * n;
-    long maxima = scratch + SCRATCH;
-    FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY).intoMemorySegment(ALL, maxima, ORDER);
-    long at = 0;
-    for (; at + BYTES <= end; at += BYTES) {
-      long lane = scratch + (at & (SCRATCH - 1));
-      FloatVector e = VectorMath.exp(FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER).sub(y));
-      e.intoMemorySegment(ALL, to + at, ORDER);
-      e.add(FloatVector.fromMemorySegment(F32, ALL, lane, ORDER))
-          .intoMemorySegment(ALL, lane, ORDER);
-      FloatVector z = FloatVector.fromMemorySegment(F32, ALL, next + at, ORDER);
-      FloatVector max = FloatVector.fromMemorySegment(F32, ALL, maxima, ORDER);
-      max.blend(z, z.compare(VectorOperators.GT, max)).intoMemorySegment(ALL, maxima, ORDER);
+    long source = Raw.inRange(x);
+    long after = Raw.inRange(next);
+    long target = Raw.inRange(to);
+    long lanes = Raw.inRange(scratch);
+    FloatVector largest = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
+    int vectors = (int) (n / F32.length());
+    for (int i = 0; i < vectors; i++) {
+      long at = (long) i * BYTES;
+      long lane = lanes + (at & (SCRATCH - 1));
+      FloatVector z = FloatVector.fromMemorySegment(F32, ALL, after + at, ORDER);
+      FloatVector sum = FloatVector.fromMemorySegment(F32, ALL, lane, ORDER);
+      FloatVector e =
+          VectorMath.expNegative(
+              FloatVector.fromMemorySegment(F32, ALL, source + at, ORDER).sub(y));
+      largest = z.blend(largest, z.compare(VectorOperators.LE, largest));
+      e.intoMemorySegment(ALL, target + at, ORDER);
+      e.add(sum).intoMemorySegment(ALL, lane, ORDER);
     }
+    long at = (long) vectors * BYTES;
     scalarExp(x, y, at, end, to, scratch);
-    float max =
-        FloatVector.fromMemorySegment(F32, ALL, maxima, ORDER).reduceLanes(VectorOperators.MAX);
-    return scalarMax(max, next + at, next + end);
+    return scalarMax(largest.reduceLanes(VectorOperators.MAX), next + at, next + end);
   }
 
   private static void scalarExp(long x, float y, long at, long end, long to, long scratch) {
     for (; at < end; at += 4) {
       long lane = scratch + (at & (SCRATCH - 1));
-      float e = ScalarMath.exp(Raw.getFloat(x + at) - y);
+      float e = ScalarMath.expNegative(Raw.getFloat(x + at) - y);
       Raw.putFloat(to + at, e);
       Raw.putFloat(lane, Raw.getFloat(lane) + e);
     }

@@ -216,4 +216,15 @@ class ScalarMathTest {
       }
     }
   }
+
+  @Test
+  void expOfANegativeNumberHasTheBitsOfExp() {
+    for (int bits = 0x8000_0000; bits <= 0xff80_0000; bits += STRIDE) {
+      float x = Float.intBitsToFloat(bits);
+      assertThat(ScalarMath.expNegative(x)).as("exp(%s)", x).isEqualTo(ScalarMath.exp(x));
+    }
+    assertThat(ScalarMath.expNegative(0)).isOne();
+    assertThat(ScalarMath.expNegative(Float.NEGATIVE_INFINITY)).isZero();
+    assertThat(ScalarMath.expNegative(Float.NaN)).isNaN();
+  }
 }

@@ -23,6 +23,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class VectorMathTest {
   enum Twins {
     EXP(ScalarMath::exp, VectorMath::exp),
+    EXP_NEGATIVE(ScalarMath::expNegative, VectorMath::expNegative),
     LOG(ScalarMath::log, VectorMath::log),
     SIN(ScalarMath::sin, VectorMath::sin),
     COS(ScalarMath::cos, VectorMath::cos),
