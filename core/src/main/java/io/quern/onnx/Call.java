@@ -9,6 +9,7 @@ import io.quern.graph.Trace;
 import io.quern.onnx.ModelProto.Attribute;
 import io.quern.onnx.ModelProto.Graph;
 import io.quern.onnx.ModelProto.Node;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -328,11 +329,21 @@ final class Call {
     };
   }
 
-  /** What follows from tensors alone, at once when they have their elements. */
-  static Tensor atOnce(Supplier<Tensor> work, @Nullable Tensor... from) {
-    boolean known =
-        Arrays.stream(from).allMatch(each -> each == null || !TensorAccess.isTraced(each));
-    return known ? Trace.outside(work) : work.get();
+  /**
+   * What follows from tensors alone: at once when they have their elements, and once for all traces
+   * when they are constants.
+   */
+  Tensor atOnce(Supplier<Tensor> work, @Nullable Tensor... from) {
+    if (!Arrays.stream(from).allMatch(each -> each == null || !TensorAccess.isTraced(each))) {
+      return work.get();
+    }
+    List<@Nullable OnnxValue> sources = new ArrayList<>();
+    for (Tensor each : from) {
+      sources.add(each == null ? null : new OnnxValue.Dense(each));
+    }
+    OnnxValue[] values =
+        scope.interpreter().derived().of(node, () -> OnnxValue.all(work.get()), sources);
+    return ((OnnxValue.Dense) values[0]).tensor();
   }
 
   /** Elements of this dtype, all the same. */

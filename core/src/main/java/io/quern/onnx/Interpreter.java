@@ -32,6 +32,7 @@ final class Interpreter {
   private final Map<String, Function> functions = new HashMap<>();
   private final TensorReader constants;
   private final Map<TensorProto, OnnxValue> read = new ConcurrentHashMap<>();
+  private final Derived derived = new Derived();
 
   Interpreter(ModelProto model, TensorReader constants) {
     this.opsets = model.opsets();
@@ -76,7 +77,18 @@ final class Interpreter {
 
   /** A constant, which is read once. */
   OnnxValue constant(TensorProto proto) {
-    return read.computeIfAbsent(proto, constants::read);
+    return read.computeIfAbsent(
+        proto,
+        key -> {
+          OnnxValue value = constants.read(key);
+          derived.add(value);
+          return value;
+        });
+  }
+
+  /** What follows from constants. */
+  Derived derived() {
+    return derived;
   }
 
   /** Runs the model's graph. */
@@ -192,7 +204,13 @@ final class Interpreter {
     }
     boolean atOnce =
         known && entry.kind() != OpTable.Kind.RANDOM && entry.kind() != OpTable.Kind.BODY;
-    return atOnce ? Trace.outside(() -> entry.builder().build(call)) : entry.builder().build(call);
+    if (!atOnce) {
+      return entry.builder().build(call);
+    }
+    // Attributes of a node in a function differ from one call of the function to the next.
+    return attributes.equals(node.attributes())
+        ? derived.of(node, () -> entry.builder().build(call), Arrays.asList(inputs))
+        : Trace.outside(() -> entry.builder().build(call));
   }
 
   /** Attributes of a node in a function may stand for those that the function was called with. */
@@ -245,13 +263,15 @@ final class Interpreter {
                 name ->
                     function.inputs().contains(name) && !scope.values.containsKey(name) ? "" : name)
             .toList();
-    return new Node(
-        node.name(),
-        node.domain(),
-        node.op(),
-        node.overload(),
-        inputs,
-        node.outputs(),
-        node.attributes());
+    return inputs.equals(node.inputs())
+        ? node
+        : new Node(
+            node.name(),
+            node.domain(),
+            node.op(),
+            node.overload(),
+            inputs,
+            node.outputs(),
+            node.attributes());
   }
 }

@@ -82,7 +82,7 @@ final class MicrosoftOps {
     Tensor[] quantised = QuantizeOps.dynamic(call.in(0));
     Tensor product =
         QuantizeOps.product(
-            quantised[0], quantised[2], call.in(1), call.has(3) ? call.in(3) : null);
+            call, quantised[0], quantised[2], call.in(1), call.has(3) ? call.in(3) : null);
     Tensor scale = quantised[1].mul(call.in(2));
     return biased(product.to(DType.F32).mul(scale), call, 4);
   }
@@ -90,6 +90,7 @@ final class MicrosoftOps {
   private static Tensor integerToFloat(Call call) {
     Tensor product =
         QuantizeOps.product(
+            call,
             call.in(0),
             call.has(4) ? call.in(4) : null,
             call.in(1),
@@ -142,6 +143,7 @@ final class MicrosoftOps {
   private static Tensor quantisedProjected(Call call) {
     Tensor product =
         QuantizeOps.product(
+            call,
             call.in(0),
             call.has(6) ? call.in(6) : null,
             call.in(1),

@@ -35,7 +35,7 @@ final class PackedWeights {
     Tensor b = call.known(1);
     Tensor scales = call.known(2);
     Tensor zeros = call.has(3) ? call.known(3) : null;
-    Tensor weight = Call.atOnce(() -> packed.unpacked(call, b, scales, zeros), b, scales, zeros);
+    Tensor weight = call.atOnce(() -> packed.unpacked(call, b, scales, zeros), b, scales, zeros);
     Tensor product = call.in(0).matmul(weight.to(call.in(0).dtype()));
     return call.has(5) ? product.add(call.in(5)) : product;
   }

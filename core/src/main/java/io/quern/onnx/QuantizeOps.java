@@ -110,18 +110,23 @@ final class QuantizeOps {
 
   private static Tensor matmulInteger(Call call) {
     return product(
-        call.in(0), call.has(2) ? call.in(2) : null, call.in(1), call.has(3) ? call.in(3) : null);
+        call,
+        call.in(0),
+        call.has(2) ? call.in(2) : null,
+        call.in(1),
+        call.has(3) ? call.in(3) : null);
   }
 
   /** The exact product of matrices of bytes with their zero points, as I32. */
-  static Tensor product(Tensor a, @Nullable Tensor zeroA, Tensor b, @Nullable Tensor zeroB) {
+  static Tensor product(
+      Call call, Tensor a, @Nullable Tensor zeroA, Tensor b, @Nullable Tensor zeroB) {
     return IntegerProducts.matmul(
         IntegerProducts.centred(a, zeroA == null ? null : ofRows(zeroA)),
-        Call.atOnce(() -> IntegerProducts.centred(b, zeroB), b, zeroB));
+        call.atOnce(() -> IntegerProducts.centred(b, zeroB), b, zeroB));
   }
 
   private static Tensor qlinearMatmul(Call call) {
-    Tensor product = product(call.in(0), call.in(2), call.in(3), call.in(5));
+    Tensor product = product(call, call.in(0), call.in(2), call.in(3), call.in(5));
     Tensor scale =
         ofRows(call.in(1))
             .to(DType.F64)
@@ -146,7 +151,7 @@ final class QuantizeOps {
     return IntegerProducts.conv(
         call,
         IntegerProducts.centred(x, zero == null ? null : zero.reshape(Shape.scalar())),
-        Call.atOnce(
+        call.atOnce(
             () -> IntegerProducts.centred(weight, zeros == null ? null : perOutput(zeros, weight)),
             weight,
             zeros));

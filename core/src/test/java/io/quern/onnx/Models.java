@@ -7,11 +7,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /** Small models for tests. */
-final class Models {
+public final class Models {
   private final ProtoWriter graph = new ProtoWriter().string(2, "test");
   private long opset = 17;
 
-  static ProtoWriter node(String op, String inputs, String outputs) {
+  public static ProtoWriter node(String op, String inputs, String outputs) {
     ProtoWriter node = new ProtoWriter();
     for (String each : inputs.split(" ", -1)) {
       node.string(1, each);
@@ -22,7 +22,12 @@ final class Models {
     return node.string(3, op.toLowerCase(java.util.Locale.ROOT) + "_node").string(4, op);
   }
 
-  static ProtoWriter floats(String name, float[] values, long... dims) {
+  /** An attribute that is a whole number. */
+  public static ProtoWriter attribute(String name, long value) {
+    return new ProtoWriter().string(1, name).varint(3, value).varint(20, 2);
+  }
+
+  public static ProtoWriter floats(String name, float[] values, long... dims) {
     ByteBuffer raw = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
     for (float value : values) {
       raw.putFloat(value);
@@ -30,7 +35,7 @@ final class Models {
     return tensor(name, 1, dims).bytes(9, raw.array());
   }
 
-  static ProtoWriter longs(String name, long... values) {
+  public static ProtoWriter longs(String name, long... values) {
     ByteBuffer raw = ByteBuffer.allocate(8 * values.length).order(ByteOrder.LITTLE_ENDIAN);
     for (long value : values) {
       raw.putLong(value);
@@ -38,7 +43,7 @@ final class Models {
     return tensor(name, 7, values.length).bytes(9, raw.array());
   }
 
-  static ProtoWriter tensor(String name, int type, long... dims) {
+  public static ProtoWriter tensor(String name, int type, long... dims) {
     ProtoWriter tensor = new ProtoWriter();
     for (long dim : dims) {
       tensor.varint(1, dim);
@@ -47,7 +52,7 @@ final class Models {
   }
 
   /** A symbolic dimension is 0 here. */
-  static ProtoWriter value(String name, int type, long... dims) {
+  public static ProtoWriter value(String name, int type, long... dims) {
     ProtoWriter shape = new ProtoWriter();
     for (long dim : dims) {
       ProtoWriter size = new ProtoWriter();
@@ -57,32 +62,32 @@ final class Models {
     return new ProtoWriter().string(1, name).message(2, new ProtoWriter().message(1, tensor));
   }
 
-  Models opset(long version) {
+  public Models opset(long version) {
     opset = version;
     return this;
   }
 
-  Models add(ProtoWriter node) {
+  public Models add(ProtoWriter node) {
     graph.message(1, node);
     return this;
   }
 
-  Models constant(ProtoWriter tensor) {
+  public Models constant(ProtoWriter tensor) {
     graph.message(5, tensor);
     return this;
   }
 
-  Models input(ProtoWriter value) {
+  public Models input(ProtoWriter value) {
     graph.message(11, value);
     return this;
   }
 
-  Models output(ProtoWriter value) {
+  public Models output(ProtoWriter value) {
     graph.message(12, value);
     return this;
   }
 
-  byte[] bytes() {
+  public byte[] bytes() {
     ProtoWriter model = new ProtoWriter().varint(1, 8).message(7, graph);
     model.message(8, domain("", opset));
     model.message(8, domain("com.microsoft", 1));
@@ -93,11 +98,11 @@ final class Models {
     return new ProtoWriter().string(1, name).varint(2, version);
   }
 
-  OnnxModel model() {
+  public OnnxModel model() {
     return parse(bytes());
   }
 
-  static OnnxModel parse(byte[] bytes) {
+  public static OnnxModel parse(byte[] bytes) {
     MemorySegment memory = Arena.ofAuto().allocate(bytes.length);
     MemorySegment.copy(bytes, 0, memory, ValueLayout.JAVA_BYTE, 0, bytes.length);
     return OnnxModel.parse("test.onnx", memory);

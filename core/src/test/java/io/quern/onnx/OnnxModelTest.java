@@ -8,6 +8,7 @@ import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.io.FormatException;
 import io.quern.op.TensorSpec;
+import io.quern.runtime.HostMemory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -52,7 +53,7 @@ class OnnxModelTest {
             .output(Models.value("y", 1, 0, 6))
             .add(Models.node("Shape", "x", "s"))
             .add(Models.node("Gather", "s zero", "n"))
-            .add(Models.node("Concat", "n rest", "target").message(5, attribute("axis", 0)))
+            .add(Models.node("Concat", "n rest", "target").message(5, Models.attribute("axis", 0)))
             .add(Models.node("Reshape", "x target", "y"))
             .model();
     Tensor y = model.run(Map.of("x", Tensor.ones(4, 2, 3))).get("y");
@@ -60,8 +61,25 @@ class OnnxModelTest {
     assertThat(model.nodeByNode()).isEmpty();
   }
 
-  private static ProtoWriter attribute(String name, long value) {
-    return new ProtoWriter().string(1, name).varint(3, value).varint(20, 2);
+  @Test
+  void plansShareWhatFollowsFromConstants() {
+    int size = 1 << 20;
+    OnnxModel model =
+        new Models()
+            .constant(Models.tensor("bytes", 3, size).bytes(9, new byte[size]))
+            .constant(Models.floats("scale", new float[] {0.5f}))
+            .input(Models.value("x", 1, 0, 1))
+            .output(Models.value("y", 1, 0, size))
+            .add(Models.node("DequantizeLinear", "bytes scale", "floats"))
+            .add(Models.node("Add", "x floats", "y"))
+            .model();
+    model.run(Map.of("x", Tensor.ones(1, 1))).get("y").close();
+    long before = HostMemory.shared().usage().live();
+    for (int rows = 2; rows < 5; rows++) {
+      model.run(Map.of("x", Tensor.ones(rows, 1))).get("y").close();
+    }
+    assertThat(HostMemory.shared().usage().live() - before).isLessThan(4L * size);
+    assertThat(model.nodeByNode()).isEmpty();
   }
 
   @Test
