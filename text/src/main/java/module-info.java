@@ -1,6 +1,6 @@
-/** Tokenizers: text to the numbers that language models read, and back. */
+/** Tokenizers: text to the numbers that language models read, and back; embeddings of texts. */
 module io.quern.text {
-  requires io.quern;
+  requires transitive io.quern;
   requires tools.jackson.core;
   requires static transitive org.jspecify;
 

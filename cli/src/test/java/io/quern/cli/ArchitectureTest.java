@@ -119,7 +119,17 @@ class ArchitectureTest {
           Map.entry(
               "io.quern.loader",
               Set.of("io.quern", "io.quern.op", "io.quern.grad.Tape", "io.quern.runtime.Philox")),
-          Map.entry("io.quern.text", Set.of("io.quern.io.FormatException", "io.quern.json")),
+          Map.entry(
+              "io.quern.text",
+              Set.of(
+                  "io.quern.Tensor",
+                  "io.quern.TensorScope",
+                  "io.quern.Shape",
+                  "io.quern.DType",
+                  "io.quern.op.TensorSpec",
+                  "io.quern.io.FormatException",
+                  "io.quern.json",
+                  "io.quern.onnx")),
           Map.entry(
               "io.quern.serve",
               Set.of(

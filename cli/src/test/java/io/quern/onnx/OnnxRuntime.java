@@ -16,15 +16,17 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** A model in ONNX Runtime, the oracle of imported models. */
-final class OnnxRuntime implements AutoCloseable {
+public final class OnnxRuntime implements AutoCloseable {
   private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
   private final OrtSession session;
 
-  OnnxRuntime(byte[] model) throws OrtException {
+  /** The model in memory. */
+  public OnnxRuntime(byte[] model) throws OrtException {
     session = environment.createSession(model, options());
   }
 
-  OnnxRuntime(Path model) throws OrtException {
+  /** The model in a file. */
+  public OnnxRuntime(Path model) throws OrtException {
     session = environment.createSession(model.toString(), options());
   }
 
@@ -36,7 +38,7 @@ final class OnnxRuntime implements AutoCloseable {
   }
 
   /** The outputs that are tensors of numbers, as doubles, by name. */
-  Map<String, double[]> run(Map<String, Tensor> arguments) throws OrtException {
+  public Map<String, double[]> run(Map<String, Tensor> arguments) throws OrtException {
     Map<String, OnnxTensor> inputs = new HashMap<>();
     for (Map.Entry<String, Tensor> argument : arguments.entrySet()) {
       inputs.put(argument.getKey(), tensor(argument.getValue()));

@@ -20,6 +20,7 @@ final class ModelCheck {
   private final Map<String, Missing> missing = new LinkedHashMap<>();
   private final Set<String> problems = new LinkedHashSet<>();
   private final Set<String> nodeByNode = new LinkedHashSet<>();
+  private final Set<String> operators = new HashSet<>();
   private final Set<Function> seen = new HashSet<>();
 
   private record Missing(String domain, String op, long version, List<String> nodes) {}
@@ -36,7 +37,8 @@ final class ModelCheck {
             .map(
                 each -> new ModelReport.Unsupported(each.domain, each.op, each.version, each.nodes))
             .toList();
-    return new ModelReport(unsupported, List.copyOf(check.problems), List.copyOf(check.nodeByNode));
+    return new ModelReport(
+        unsupported, List.copyOf(check.problems), List.copyOf(check.nodeByNode), check.operators);
   }
 
   private void graph(Graph graph, Map<String, Long> opsets, Set<String> outer) {
@@ -85,6 +87,7 @@ final class ModelCheck {
       }
       return;
     }
+    operators.add(node.op());
     long version = opsets.getOrDefault(node.domain(), 1L);
     OpTable.Entry entry = OpTable.ALL.find(node.domain(), node.op(), version);
     if (entry == null) {

@@ -1,6 +1,7 @@
 package io.quern.onnx;
 
 import java.util.List;
+import java.util.Set;
 
 /**
  * What is known of a model before it runs.
@@ -8,13 +9,18 @@ import java.util.List;
  * @param unsupported operators that it needs and that there are not, with all nodes
  * @param problems what is wrong with it: names without values, unknown element types
  * @param nodeByNode why it does not run as a plan; empty when it does, as far as one can tell
+ * @param operators the names of all operators that it uses
  */
 public record ModelReport(
-    List<Unsupported> unsupported, List<String> problems, List<String> nodeByNode) {
+    List<Unsupported> unsupported,
+    List<String> problems,
+    List<String> nodeByNode,
+    Set<String> operators) {
   public ModelReport {
     unsupported = List.copyOf(unsupported);
     problems = List.copyOf(problems);
     nodeByNode = List.copyOf(nodeByNode);
+    operators = Set.copyOf(operators);
   }
 
   /**

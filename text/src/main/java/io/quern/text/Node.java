@@ -1,16 +1,32 @@
 package io.quern.text;
 
 import io.quern.io.FormatException;
+import io.quern.json.Json;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
 
-/** A value of a tokenizer file with its place in it, so that complaints name both. */
-record Node(String source, String place, @Nullable Object value) {
+/**
+ * A value of a file with its place in it, so that complaints name both.
+ *
+ * @param kind the name of such files
+ */
+record Node(String source, String kind, String place, @Nullable Object value) {
+  /** The value that a whole file holds. */
+  static Node parse(String source, String kind, String json) {
+    try {
+      return new Node(source, kind, "", Json.parse(json));
+    } catch (JacksonException e) {
+      throw new FormatException(
+          source, "malformed JSON: " + e.getOriginalMessage(), "is this a " + kind + "?", e);
+    }
+  }
+
   FormatException error(String problem) {
     return new FormatException(
-        source, place.isEmpty() ? problem : place + ": " + problem, "is this a tokenizer.json?");
+        source, place.isEmpty() ? problem : place + ": " + problem, "is this a " + kind + "?");
   }
 
   FormatException unsupported(String kind, String found, String supported) {
@@ -26,7 +42,7 @@ record Node(String source, String place, @Nullable Object value) {
 
   /** The member of an object; a null value if it is not there. */
   Node get(String name) {
-    return new Node(source, place.isEmpty() ? name : place + "." + name, object().get(name));
+    return new Node(source, kind, place.isEmpty() ? name : place + "." + name, object().get(name));
   }
 
   @SuppressWarnings("unchecked")
@@ -40,7 +56,7 @@ record Node(String source, String place, @Nullable Object value) {
   List<Node> list() {
     List<Node> nodes = new ArrayList<>();
     for (Object each : raw()) {
-      nodes.add(new Node(source, place + "[" + nodes.size() + "]", each));
+      nodes.add(new Node(source, kind, place + "[" + nodes.size() + "]", each));
     }
     return nodes;
   }

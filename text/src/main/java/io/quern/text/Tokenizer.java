@@ -1,7 +1,6 @@
 package io.quern.text;
 
 import io.quern.io.FormatException;
-import io.quern.json.Json;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -10,7 +9,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
 
 /**
  * Turns text into the ids that a language model reads, and ids into text, as a {@code
@@ -110,12 +108,7 @@ public final class Tokenizer {
   }
 
   private static Tokenizer parse(String source, String json) {
-    try {
-      return new Tokenizer(new Node(source, "", Json.parse(json)));
-    } catch (JacksonException e) {
-      throw new FormatException(
-          source, "malformed JSON: " + e.getOriginalMessage(), "is this a tokenizer.json?", e);
-    }
+    return new Tokenizer(Node.parse(source, "tokenizer.json", json));
   }
 
   /** The same with or without special tokens around texts; a new tokenizer adds them. */

@@ -1,6 +1,6 @@
 /**
  * Tokenizers that read {@code tokenizer.json} files of the Hugging Face tokenizers library and give
- * the same ids and offsets as that library.
+ * the same ids and offsets as that library, and embeddings of texts by models that read those ids.
  */
 @NullMarked
 package io.quern.text;

@@ -116,7 +116,11 @@ final class Trainer {
     List<String> words = new ArrayList<>();
     PreTokenizer splitter =
         PreTokenizer.parse(
-            new Node("test", "", Map.of("type", "ByteLevel", "add_prefix_space", false)));
+            new Node(
+                "test",
+                "tokenizer.json",
+                "",
+                Map.of("type", "ByteLevel", "add_prefix_space", false)));
     for (String line : lines) {
       if (!line.isEmpty()) {
         Text text = Text.of(line);
