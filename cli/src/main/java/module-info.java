@@ -5,6 +5,7 @@ module io.quern.cli {
   requires io.quern;
   requires io.quern.loader;
   requires io.quern.serve;
+  requires io.quern.text;
   requires java.logging;
   requires me.tongfei.progressbar;
   requires static org.jspecify;

@@ -14,6 +14,7 @@ module io.quern {
   exports io.quern.plan;
   exports io.quern.io;
   exports io.quern.json to
+      io.quern.cli,
       io.quern.text;
   exports io.quern.nn;
   exports io.quern.onnx;

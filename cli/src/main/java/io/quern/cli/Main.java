@@ -19,7 +19,12 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = {QuickstartCommand.class, InfoCommand.class, OnnxCommand.class},
+    subcommands = {
+      QuickstartCommand.class,
+      InfoCommand.class,
+      OnnxCommand.class,
+      EmbedCommand.class
+    },
     footer = {
       "",
       "Exit codes: 0 done, 1 failed, 2 wrong usage.",

@@ -24,7 +24,7 @@ class MainTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"quickstart", "info"})
+  @ValueSource(strings = {"quickstart", "info", "embed"})
   void everyCommandExplainsItself(String command) {
     Cli result = Cli.run(command, "--help");
     assertThat(result.code()).isZero();
