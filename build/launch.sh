@@ -1,4 +1,4 @@
-# Sourced by bin/quern and jmh/run: finds a JDK and builds what they start.
+# Sourced by bin/quern, jmh/run and examples/search: finds a JDK and builds what they start.
 
 readonly min_jdk=25
 

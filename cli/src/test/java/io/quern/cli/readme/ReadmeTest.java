@@ -31,6 +31,7 @@ class ReadmeTest {
             example("Predict.java"),
             example("Compile.java"),
             example("Import.java"),
+            example("Embed.java"),
             example("Tokenize.java"));
   }
 
@@ -48,6 +49,7 @@ class ReadmeTest {
     Train.run(DATA, file);
     assertThat(file).exists();
     Predict.run(file, new float[784]);
+    assertThat(Embed.run()).as("mending is nearer than baking").isPositive();
     Compile.run(io.quern.nn.ModelFile.load(file).module(), io.quern.Tensor.zeros(1, 784));
   }
 }
