@@ -3,21 +3,16 @@ package io.quern.io;
 import io.quern.DType;
 import io.quern.Shape;
 import io.quern.Tensor;
-import io.quern.TensorScope;
-import io.quern.grad.Tape;
-import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
-import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,21 +24,25 @@ import java.util.Optional;
  * JSON header (64 bits, little-endian), the header, and the tensors' elements in row-major order.
  *
  * <p>Opening a file maps it and checks all that the header claims, so that a file that opens can be
- * read; nothing is copied before a tensor is asked for. Thread-safe but for {@link #close}.
+ * read; nothing is copied before a tensor is asked for. A model that was split into several files
+ * is opened by its index, {@code model.safetensors.index.json}, and read as if it were one.
+ * Thread-safe but for {@link #close}.
  */
 public final class Safetensors implements AutoCloseable {
-  private static final int CHUNK = 1 << 22;
-
   private final Path path;
   private final Arena arena;
-  private final MemorySegment data;
-  private final SafetensorsHeader header;
+  private final Map<String, String> metadata = new LinkedHashMap<>();
+  private final Map<String, Entry> entries = new LinkedHashMap<>();
+  private final Map<String, SafetensorsShard> homes = new HashMap<>();
 
-  private Safetensors(Path path, Arena arena, MemorySegment data, SafetensorsHeader header) {
+  private Safetensors(Path path, Arena arena, List<SafetensorsShard> shards) {
     this.path = path;
     this.arena = arena;
-    this.data = data;
-    this.header = header;
+    for (SafetensorsShard shard : shards) {
+      shard.header().metadata().forEach(metadata::putIfAbsent);
+      entries.putAll(shard.header().entries());
+      shard.header().entries().keySet().forEach(name -> homes.put(name, shard));
+    }
   }
 
   /**
@@ -51,7 +50,7 @@ public final class Safetensors implements AutoCloseable {
    *
    * @param type the format's name of the element type, such as {@code F32} or {@code F8_E4M3}
    * @param shape the dimensions
-   * @param begin first byte, counted from the end of the header
+   * @param begin first byte, counted from the end of the header of its file
    * @param end byte after the last one
    */
   public record Entry(String type, Shape shape, long begin, long end) {
@@ -62,61 +61,27 @@ public final class Safetensors implements AutoCloseable {
   }
 
   /**
-   * Opens a file for reading.
+   * Opens a file, or all files of an index, whose name ends with {@code .json}, for reading.
    *
-   * @throws FormatException if the file does not hold what the format demands
-   * @throws UncheckedIOException if the file cannot be read
+   * @throws FormatException if a file does not hold what the format demands, or the files are not
+   *     those of the index
+   * @throws UncheckedIOException if a file cannot be read
    */
   @SuppressWarnings("MustBeClosedChecker") // owned by the result
   public static Safetensors open(Path path) {
     requireLittleEndian();
     Arena arena = Arena.ofShared();
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-      long size = channel.size();
-      if (size < Long.BYTES) {
-        throw new FormatException(
-            path,
-            "has " + size + " bytes, a safetensors file begins with 8 bytes of header length",
-            "the file is truncated or not a safetensors file");
-      }
-      MemorySegment all = channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
-      long length = headerLength(path, all);
-      byte[] json = all.asSlice(Long.BYTES, length).toArray(ValueLayout.JAVA_BYTE);
-      MemorySegment data = all.asSlice(Long.BYTES + length);
-      SafetensorsHeader header = SafetensorsHeader.parse(path, json, data.byteSize());
-      return new Safetensors(path, arena, data, header);
-    } catch (IOException e) {
-      arena.close();
-      throw new UncheckedIOException(
-          path + ": cannot be read (" + e + "); check the path and its permissions", e);
-    } catch (InternalError e) {
-      arena.close();
-      throw shrunk(path, e);
+    try {
+      return new Safetensors(
+          path,
+          arena,
+          SafetensorsIndex.isOne(path)
+              ? SafetensorsIndex.open(path, arena)
+              : List.of(SafetensorsShard.open(path, arena)));
     } catch (RuntimeException e) {
       arena.close();
       throw e;
     }
-  }
-
-  private static long headerLength(Path path, MemorySegment all) {
-    long length = all.get(ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0);
-    if (length < 0 || length > SafetensorsHeader.MOST_BYTES) {
-      throw new FormatException(
-          path,
-          "claims a header of "
-              + Long.toUnsignedString(length)
-              + " bytes, at most "
-              + SafetensorsHeader.MOST_BYTES
-              + " are allowed",
-          "the file is corrupt or not a safetensors file");
-    }
-    if (length > all.byteSize() - Long.BYTES) {
-      throw new FormatException(
-          path,
-          "claims a header of " + length + " bytes, but has only " + all.byteSize() + " bytes",
-          "the file is truncated or not a safetensors file");
-    }
-    return length;
   }
 
   private static void requireLittleEndian() {
@@ -126,19 +91,17 @@ public final class Safetensors implements AutoCloseable {
     }
   }
 
-  private static FormatException shrunk(Path path, InternalError cause) {
-    return new FormatException(
-        path, "became shorter while it was read", "do not write over files in use", cause);
-  }
-
-  /** The strings that the writer attached to the file, in the order of the file. */
+  /**
+   * The strings that the writer attached to the file, in the order of the file; of several files,
+   * the first one with a name counts.
+   */
   public Map<String, String> metadata() {
-    return Collections.unmodifiableMap(header.metadata());
+    return Collections.unmodifiableMap(metadata);
   }
 
-  /** All tensors by name, in the order of their data. */
+  /** All tensors by name, in the order of their data, file by file. */
   public Map<String, Entry> entries() {
-    return Collections.unmodifiableMap(header.entries());
+    return Collections.unmodifiableMap(entries);
   }
 
   /**
@@ -148,38 +111,39 @@ public final class Safetensors implements AutoCloseable {
    * @throws FormatException if its element type has no {@link DType}, or a BOOL is not 0 or 1
    */
   public Tensor tensor(String name) {
-    Entry entry = header.entries().get(name);
+    Entry entry = entries.get(name);
     if (entry == null) {
-      List<String> some = header.entries().keySet().stream().limit(20).toList();
+      List<String> some = entries.keySet().stream().limit(20).toList();
       throw new IllegalArgumentException(
           "safetensors: "
               + path
               + " has no tensor '"
               + name
               + "', it has "
-              + header.entries().size()
+              + entries.size()
               + " such as "
               + some);
     }
+    SafetensorsShard home = homes.get(name);
     DType dtype = entry.dtype().orElse(null);
     if (dtype == null) {
       throw new FormatException(
-          path,
+          home.path(),
           "tensor '" + name + "' has elements of type " + entry.type() + ", which is not supported",
           "convert it to one of " + List.of(DType.values()));
     }
-    MemorySegment bytes = data.asSlice(entry.begin(), entry.end() - entry.begin());
+    MemorySegment bytes = home.data().asSlice(entry.begin(), entry.end() - entry.begin());
     try {
       if (dtype == DType.BOOL) {
-        checkBooleans(name, bytes);
+        checkBooleans(home.path(), name, bytes);
       }
       return Tensor.fromSegment(bytes, dtype, entry.shape());
     } catch (InternalError e) {
-      throw shrunk(path, e);
+      throw SafetensorsShard.shrunk(home.path(), e);
     }
   }
 
-  private void checkBooleans(String name, MemorySegment bytes) {
+  private static void checkBooleans(Path path, String name, MemorySegment bytes) {
     for (long i = 0; i < bytes.byteSize(); i++) {
       byte value = bytes.get(ValueLayout.JAVA_BYTE, i);
       if (value != 0 && value != 1) {
@@ -241,33 +205,10 @@ public final class Safetensors implements AutoCloseable {
     AtomicFile.write(
         path,
         channel -> {
-          writeFully(channel, ByteBuffer.wrap(head));
+          Elements.writeFully(channel, ByteBuffer.wrap(head));
           for (String name : entries.keySet()) {
-            writeElements(channel, tensors.get(name));
+            Elements.write(channel, tensors.get(name));
           }
         });
-  }
-
-  private static void writeElements(WritableByteChannel channel, Tensor tensor) throws IOException {
-    try (Arena arena = Arena.ofConfined();
-        TensorScope _ = TensorScope.open("writing a file")) {
-      Tensor flat =
-          Tape.withoutRecording(() -> tensor.contiguous().reshape(Shape.of(tensor.size())));
-      MemorySegment chunk = arena.allocate(Math.min(CHUNK, flat.spec().byteSize()));
-      int step = CHUNK / tensor.dtype().bytes();
-      for (long from = 0; from < flat.size(); from += step) {
-        long first = from;
-        long to = Math.min(from + step, flat.size());
-        MemorySegment part = chunk.asSlice(0, flat.dtype().byteSize(to - from));
-        Tape.withoutRecording(() -> flat.slice(0, first, to)).copyTo(part);
-        writeFully(channel, part.asByteBuffer());
-      }
-    }
-  }
-
-  private static void writeFully(WritableByteChannel channel, ByteBuffer bytes) throws IOException {
-    while (bytes.hasRemaining()) {
-      channel.write(bytes);
-    }
   }
 }
