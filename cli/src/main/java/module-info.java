@@ -7,6 +7,7 @@ module io.quern.cli {
   requires io.quern.serve;
   requires io.quern.text;
   requires java.logging;
+  requires jdk.management;
   requires me.tongfei.progressbar;
   requires static org.jspecify;
 

@@ -23,7 +23,8 @@ import picocli.CommandLine.Spec;
       QuickstartCommand.class,
       InfoCommand.class,
       OnnxCommand.class,
-      EmbedCommand.class
+      EmbedCommand.class,
+      BenchCommand.class
     },
     footer = {
       "",

@@ -1,15 +1,12 @@
 package io.quern.cli;
 
-import io.quern.DType;
-import io.quern.Shape;
+import io.quern.Tensor;
 import io.quern.onnx.OnnxModel;
-import io.quern.op.TensorSpec;
 import io.quern.plan.Plan;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
@@ -26,6 +23,8 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class)
 final class OnnxDumpCommand implements Callable<Integer> {
+  private static final int RUNS = 25;
+
   @Spec private CommandSpec spec;
 
   @Parameters(paramLabel = "MODEL", description = "The model's file.")
@@ -37,45 +36,37 @@ final class OnnxDumpCommand implements Callable<Integer> {
       description = "The shape of an input, where the model leaves it open; once for each.")
   private Map<String, String> shapes = new HashMap<>();
 
+  @Option(
+      names = "--profile",
+      description = "Run it on random numbers, and show the median time of each step.")
+  private boolean profile;
+
   private OnnxDumpCommand() {}
 
   @Override
   public Integer call() {
     OnnxModel model = OnnxModel.load(path);
-    List<TensorSpec> specs = new ArrayList<>();
-    for (OnnxModel.Parameter input : model.inputs()) {
-      specs.add(spec(input));
-    }
-    Plan plan = model.compile(specs).plan();
+    Plan plan = model.compile(ModelInputs.specs(model, shapes)).plan();
     PrintWriter out = spec.commandLine().getOut();
-    out.print(plan.describe());
+    out.print(profile ? plan.describe(medians(plan)) : plan.describe());
     plan.fallbacks().forEach(each -> out.println("on a reference kernel: " + each));
     out.flush();
     return CommandLine.ExitCode.OK;
   }
 
-  private TensorSpec spec(OnnxModel.Parameter input) {
-    DType dtype = input.type() == null ? null : input.type().dtype();
-    if (dtype == null) {
-      throw new UserException("input " + input + " is not a tensor of numbers");
+  private static long[] medians(Plan plan) {
+    Tensor[] arguments = ModelInputs.random(plan.inputs());
+    Tensor[] results = ModelInputs.random(plan.outputs());
+    plan.warmUp();
+    long[][] runs = new long[RUNS][];
+    for (int i = 0; i < 2 * RUNS; i++) {
+      runs[i % RUNS] = plan.profile(arguments, results);
     }
-    String given = shapes.get(input.name());
-    List<String> dims = input.dims() == null ? List.of("?") : input.dims();
-    if (given != null) {
-      dims = List.of(given.split("x", -1));
+    long[] medians = new long[plan.steps()];
+    for (int step = 0; step < medians.length; step++) {
+      int at = step;
+      medians[step] = Arrays.stream(runs).mapToLong(run -> run[at]).sorted().toArray()[RUNS / 2];
     }
-    try {
-      return new TensorSpec(dtype, Shape.of(dims.stream().mapToLong(Long::parseLong).toArray()));
-    } catch (IllegalArgumentException e) {
-      throw new UserException(
-          "input '"
-              + input.name()
-              + "' has the shape "
-              + dims
-              + "; give one with --shape, such as --shape "
-              + input.name()
-              + "=1x128",
-          e);
-    }
+    return medians;
   }
 }

@@ -6,6 +6,7 @@ import io.quern.Tensor;
 import io.quern.cli.Cli;
 import io.quern.cli.readme.Import;
 import io.quern.io.Npy;
+import io.quern.runtime.Workers;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -69,6 +70,28 @@ class OnnxFileTest {
     assertThat(run.out()).contains("F32[5, 2]").contains("1 steps");
     assertThat(quern("onnx", "dump", file).err())
         .contains("input 'x' has the shape [n, 2]; give one with --shape");
+    assertThat(quern("onnx", "dump", file, "--shape", "y=5x2").err())
+        .contains("there is no input 'y', the inputs are [x]");
+  }
+
+  @Test
+  void showsTheTimesOfSteps() {
+    Cli run = quern("onnx", "dump", file, "--shape", "x=5x2", "--profile");
+    assertThat(run.code()).isZero();
+    assertThat(run.out()).containsPattern("F32\\[5, 2\\].* ms .* GFLOP/s .* GB/s");
+    assertThat(run.out()).containsPattern("in all +\\d+\\.\\d+ ms");
+  }
+
+  @Test
+  void measuresLatencies() {
+    int threads = Workers.shared().threads();
+    Cli run = quern("bench", file, "--shape", "x=5x2", "--threads", "1", "--seconds", "0.1");
+    Workers.setThreads(threads);
+    assertThat(run.err()).isEmpty();
+    assertThat(run.out()).contains("1 threads").containsPattern("p50 +\\d").contains("max");
+    assertThat(run.out()).containsPattern("allocated [\\d,]+ bytes per run by the calling thread");
+    assertThat(quern("bench", file, "--shape", "x=5x2", "--seconds", "0").err())
+        .contains("must be positive");
   }
 
   private static Cli quern(Object... arguments) {

@@ -120,7 +120,20 @@ public final class Plan {
 
   /** Steps, kernels and memory as a table. */
   public String describe() {
-    return PlanTable.of(this);
+    return PlanTable.of(this, null);
+  }
+
+  /**
+   * The table with times.
+   *
+   * @param nanos nanoseconds of each step, as {@link #profile} measures them
+   */
+  public String describe(long[] nanos) {
+    if (nanos.length != steps.length) {
+      throw new IllegalArgumentException(
+          "plan: expected the times of " + steps.length + " steps, found " + nanos.length);
+    }
+    return PlanTable.of(this, nanos);
   }
 
   /**
@@ -132,6 +145,17 @@ public final class Plan {
    * @throws IllegalStateException if a tensor was closed
    */
   public void run(Tensor[] arguments, Tensor[] results) {
+    run(arguments, results, null);
+  }
+
+  /** Runs the plan as {@link #run} does, and gives the nanoseconds that each step took. */
+  public long[] profile(Tensor[] arguments, Tensor[] results) {
+    long[] nanos = new long[steps.length];
+    run(arguments, results, nanos);
+    return nanos;
+  }
+
+  private void run(Tensor[] arguments, Tensor[] results, long @Nullable [] nanos) {
     check("argument", arguments, inputs);
     check("result", results, outputs);
     int held = 0;
@@ -148,7 +172,11 @@ public final class Plan {
       for (Memory.Prepared input : prepared) {
         input.refresh();
       }
-      frame.run(this);
+      if (nanos == null) {
+        frame.run(this);
+      } else {
+        frame.run(nanos);
+      }
       for (Tensor tensor : written) {
         TensorAccess.written(tensor);
       }

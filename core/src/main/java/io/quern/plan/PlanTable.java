@@ -2,15 +2,18 @@ package io.quern.plan;
 
 import io.quern.op.TensorSpec;
 import io.quern.op.Work;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /** A plan as text. */
 final class PlanTable {
   private PlanTable() {}
 
-  static String of(Plan plan) {
+  /** With times in nanoseconds, or without. */
+  static String of(Plan plan, long @Nullable [] nanos) {
     StringBuilder text = new StringBuilder();
     text.append(specs(plan.inputs())).append(" -> ").append(specs(plan.outputs()));
     text.append(" on ").append(plan.device()).append('\n');
@@ -26,12 +29,17 @@ final class PlanTable {
       text.append(
           String.format(
               Locale.ROOT,
-              "%3d  %-34s %-52s %12s %10s%n",
-              number++,
+              "%3d  %-34s %-52s %12s %10s%s%n",
+              number,
               step.kernel().name(),
               specs(inputs) + " -> " + specs(outputs),
               amount(stepFlops, "FLOP"),
-              amount(Work.bytes(inputs, outputs), "B")));
+              amount(Work.bytes(inputs, outputs), "B"),
+              nanos == null ? "" : rate(nanos[number], stepFlops, Work.bytes(inputs, outputs))));
+      number++;
+    }
+    if (nanos != null) {
+      text.append("in all").append(rate(Arrays.stream(nanos).sum(), flops, moved)).append('\n');
     }
     text.append(
         String.format(
@@ -45,6 +53,16 @@ final class PlanTable {
             amount(moved, "B"),
             plan.fallbacks().size()));
     return text.toString();
+  }
+
+  private static String rate(long nanos, long flops, long bytes) {
+    double time = Math.max(1, nanos);
+    return String.format(
+        Locale.ROOT,
+        " %10.3f ms %8.1f GFLOP/s %7.1f GB/s",
+        nanos / 1e6,
+        flops / time,
+        bytes / time);
   }
 
   private static String specs(List<TensorSpec> specs) {
