@@ -7,13 +7,14 @@ import picocli.CommandLine.Spec;
 /** Commands about models of the ONNX format. */
 @Command(
     name = "onnx",
-    description = "Look at ONNX models, run them and test how they run.",
+    description = "Look at ONNX models, run them, write them and test how they run.",
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
       OnnxCheckCommand.class,
       OnnxRunCommand.class,
+      OnnxExportCommand.class,
       OnnxDumpCommand.class,
       OnnxTestCommand.class
     })

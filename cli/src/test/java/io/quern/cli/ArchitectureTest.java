@@ -93,10 +93,11 @@ class ArchitectureTest {
                   "io.quern",
                   "io.quern.op",
                   "io.quern.backend.MappedBuffer",
-                  "io.quern.graph.Recognise",
-                  "io.quern.graph.Trace",
+                  "io.quern.grad.Tape",
+                  "io.quern.graph",
                   "io.quern.plan.Compiled",
-                  "io.quern.io")),
+                  "io.quern.io",
+                  "io.quern.nn.Module")),
           Map.entry(
               "io.quern.train",
               Set.of(

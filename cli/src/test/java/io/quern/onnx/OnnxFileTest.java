@@ -2,10 +2,16 @@ package io.quern.onnx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.DType;
+import io.quern.Rng;
+import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.cli.Cli;
 import io.quern.cli.readme.Import;
 import io.quern.io.Npy;
+import io.quern.nn.Linear;
+import io.quern.nn.ModelFile;
+import io.quern.op.TensorSpec;
 import io.quern.runtime.Workers;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -92,6 +98,25 @@ class OnnxFileTest {
     assertThat(run.out()).containsPattern("allocated [\\d,]+ bytes per run by the calling thread");
     assertThat(quern("bench", file, "--shape", "x=5x2", "--seconds", "0").err())
         .contains("must be positive");
+  }
+
+  @Test
+  void writesSavedModels() {
+    Path saved = folder.resolve("model.safetensors");
+    Path written = folder.resolve("written.onnx");
+    ModelFile.save(Linear.of(2, 3, Rng.of(1)), saved);
+    assertThat(quern("onnx", "export", saved, written).err())
+        .contains("does not tell its input; give one with --shape");
+    assertThat(quern("onnx", "export", saved, written, "--shape", "2").out()).contains("wrote");
+    assertThat(quern("onnx", "check", written).out())
+        .contains("input: float[batch, 2]")
+        .contains("output: float[batch, 3]");
+    ModelFile.save(Linear.of(2, 3, Rng.of(1)), saved, new TensorSpec(DType.F32, Shape.of(2)));
+    assertThat(quern("onnx", "export", saved, written, "--batch", "4").code()).isZero();
+    assertThat(OnnxModel.load(written).inputs()).hasToString("[input: float[4, 2]]");
+    assertThat(quern("onnx", "export", saved, written, "--external-data").code()).isZero();
+    assertThat(OnnxModel.load(written).run(Map.of("input", Tensor.ones(5, 2))).get("output").dim(0))
+        .isEqualTo(5);
   }
 
   private static Cli quern(Object... arguments) {

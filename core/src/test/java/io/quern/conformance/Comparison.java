@@ -5,17 +5,18 @@ import io.quern.op.TensorSpec;
 import java.util.List;
 
 /** Compares what a device computed for a case with the exact results. */
-final class Comparison {
+public final class Comparison {
   private final OpCase opCase;
   private final String computedBy;
 
-  Comparison(OpCase opCase, String computedBy) {
+  /** A comparison of what {@code computedBy} gives for {@code opCase}. */
+  public Comparison(OpCase opCase, String computedBy) {
     this.opCase = opCase;
     this.computedBy = computedBy;
   }
 
   /** Throws an error that names the first wrong element, unless all are within the tolerance. */
-  void check(List<HostArray> bases, List<HostArray> results) {
+  public void check(List<HostArray> bases, List<HostArray> results) {
     Op op = Oracle.inDouble(opCase.op());
     List<HostArray> inputs = opCase.through(bases).stream().map(HostArray::inDouble).toList();
     List<HostArray> expected = Oracle.run(op, inputs);

@@ -37,7 +37,8 @@ public final class TensorCheck {
     }
   }
 
-  private static List<Tensor> apply(OpCase opCase, Device device, List<Tensor> inputs) {
+  /** Applies the op of a case. */
+  public static List<Tensor> apply(OpCase opCase, Device device, List<Tensor> inputs) {
     Op op = opCase.op();
     List<TensorSpec> specs = opCase.outputSpecs();
     if (specs.size() == 1) {
@@ -65,12 +66,12 @@ public final class TensorCheck {
   }
 
   /** A tensor with these values. */
-  static Tensor tensor(HostArray array, Device device) {
+  public static Tensor tensor(HostArray array, Device device) {
     return Tensor.fromSegment(array.toBytes(), array.dtype(), array.shape()).to(device);
   }
 
   /** The values of a tensor. */
-  static HostArray array(Tensor tensor) {
+  public static HostArray array(Tensor tensor) {
     return HostArray.fromBytes(
         tensor.spec(), java.lang.foreign.MemorySegment.ofArray(tensor.toByteArray()));
   }

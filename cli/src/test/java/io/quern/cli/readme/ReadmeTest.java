@@ -32,6 +32,7 @@ class ReadmeTest {
             example("Compile.java"),
             example("Import.java"),
             example("Embed.java"),
+            example("Export.java"),
             example("Tokenize.java"));
   }
 
@@ -50,6 +51,7 @@ class ReadmeTest {
     assertThat(file).exists();
     Predict.run(file, new float[784]);
     assertThat(Embed.run()).as("mending is nearer than baking").isPositive();
+    Export.run(io.quern.nn.ModelFile.load(file).module(), directory.resolve("model.onnx"));
     Compile.run(io.quern.nn.ModelFile.load(file).module(), io.quern.Tensor.zeros(1, 784));
   }
 }
