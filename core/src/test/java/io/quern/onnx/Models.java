@@ -22,6 +22,12 @@ public final class Models {
     return node.string(3, op.toLowerCase(java.util.Locale.ROOT) + "_node").string(4, op);
   }
 
+  /** A node with an attribute that is a whole number. */
+  public static ProtoWriter node(
+      String op, String inputs, String outputs, String attribute, long value) {
+    return node(op, inputs, outputs).message(5, attribute(attribute, value));
+  }
+
   /** An attribute that is a whole number. */
   public static ProtoWriter attribute(String name, long value) {
     return new ProtoWriter().string(1, name).varint(3, value).varint(20, 2);

@@ -43,7 +43,7 @@ class TextEmbedderTest {
     }
     return models
         .add(Models.node("Gather", "table " + ids, "found"))
-        .add(Models.node("Cast", mask, "kept").message(5, Models.attribute("to", 1)))
+        .add(Models.node("Cast", mask, "kept", "to", 1))
         .add(Models.node("Div", "kept kept", "finite"))
         .add(Models.node("Unsqueeze", "finite last", "wide"))
         .add(Models.node("Mul", "found wide", output));

@@ -34,7 +34,7 @@ abstract class VectorMicroKernel extends MicroKernel {
       return;
     }
     long sums = rows + ADDRESSES;
-    sums(rows, offsets, b, bRow, k, sums, 2 * BYTES);
+    sums(rows, offsets, b, bRow, k, sums, 2L * BYTES);
     for (int i = 0; i < ROWS; i++) {
       long from = Raw.inRange(sums + 2L * BYTES * i);
       long to = Raw.inRange(c + i * cRow);
