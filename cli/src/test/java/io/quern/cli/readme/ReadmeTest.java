@@ -31,8 +31,8 @@ class ReadmeTest {
             example("Predict.java"),
             example("Compile.java"),
             example("Import.java"),
-            example("Embed.java"),
             example("Export.java"),
+            example("Embed.java"),
             example("Tokenize.java"));
   }
 

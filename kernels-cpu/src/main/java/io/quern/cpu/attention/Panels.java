@@ -18,6 +18,7 @@ final class Panels {
   static final int WIDTH = MICRO.columns();
 
   private final long depth;
+  private final Rows rows = new Rows();
   private long packedSteps;
   private long steps;
   private long rowSteps;
@@ -44,25 +45,43 @@ final class Panels {
     return 12 * depth + MicroKernel.TABLE;
   }
 
-  /**
-   * Rows of A, the first at {@code address}, tiles of rows {@code tile} bytes apart, their rows
-   * {@code row} bytes; {@code steps} is the table of the elements of a row.
-   */
-  record Rows(long address, long tile, long row, long steps, long count) {}
+  /** Rows of A: the only ones of its panels, so that none are allocated. */
+  static final class Rows {
+    private long address;
+
+    /** Bytes from a tile of rows to the next. */
+    private long tile;
+
+    private long row;
+
+    /** The table of the elements of a row. */
+    private long steps;
+
+    private long count;
+
+    private Rows set(long address, long tile, long row, long steps, long count) {
+      this.address = address;
+      this.tile = tile;
+      this.row = row;
+      this.steps = steps;
+      this.count = count;
+      return this;
+    }
+  }
 
   /** Rows packed by {@link Packing#packA} with k elements each. */
   Rows packed(long address, long k, long count) {
-    return new Rows(address, 4L * ROWS * k, 4, packedSteps, count);
+    return rows.set(address, 4L * ROWS * k, 4, packedSteps, count);
   }
 
   /** Rows of a block of scores. */
   Rows scores(long address, long count) {
-    return new Rows(address, ROWS * AttentionShape.ROW, AttentionShape.ROW, steps, count);
+    return rows.set(address, ROWS * AttentionShape.ROW, AttentionShape.ROW, steps, count);
   }
 
   /** Columns of a block of scores. */
   Rows transposed(long address, long count) {
-    return new Rows(address, 4L * ROWS, 4, rowSteps, count);
+    return rows.set(address, 4L * ROWS, 4, rowSteps, count);
   }
 
   /** Bytes of panels for {@code columns} columns of k elements. */
