@@ -85,7 +85,8 @@ final class PatchProduct extends ConvProduct {
     int end = Math.min(patches.positions(), first + strip);
     long row = 4L * width;
     long panelBytes = patches.depth() * row;
-    long scratchBytes = panelBytes + ROWS * row + MicroKernel.TABLE;
+    long biasBytes = call.kept(BIAS) == 0 ? 0 : (channels + 2L * ROWS) * row;
+    long scratchBytes = panelBytes + ROWS * row + MicroKernel.TABLE + biasBytes;
     HostMemory.Block memory =
         HostMemory.shared().allocate(scratchBytes + (patches.isDense() ? patches.stripBytes() : 0));
     long panel = memory.address();
@@ -93,7 +94,11 @@ final class PatchProduct extends ConvProduct {
     long channel = 4L * patches.positions();
     long output = call.kept(OUTPUTS) + (long) index * channels * channel;
     long weights = call.kept(WEIGHTS) + group * packer.groupBytes();
-    long bias = call.kept(BIAS) == 0 ? 0 : call.kept(BIAS) + 4L * group * channels;
+    long bias = 0;
+    if (call.kept(BIAS) != 0) {
+      bias = panel + panelBytes + ROWS * row + MicroKernel.TABLE;
+      spreadBias(call.kept(BIAS) + 4L * group * channels, bias);
+    }
     if (patches.isDense()) {
       rows(image, weights, bias, output, first, end, panel, panel + scratchBytes);
     } else {
@@ -183,15 +188,25 @@ final class PatchProduct extends ConvProduct {
       boolean whole = c + ROWS <= channels && inPlace;
       long tile = whole ? output + c * channel : aside;
       long tileRow = whole ? channel : row;
-      if (whole && bias != 0) {
-        micro.fill(bias + 4L * c, tile, tileRow);
+      micro.tile(table, offsets, panel, panelRow, patches.depth(), tile, tileRow, false);
+      if (bias != 0) {
+        micro.addTile(bias + c * row, tile, tileRow);
       }
-      micro.tile(
-          table, offsets, panel, panelRow, patches.depth(), tile, tileRow, whole && bias != 0);
       for (int i = 0; !whole && i < Math.min(ROWS, channels - c); i++) {
-        float add = bias == 0 ? 0 : Raw.getFloat(bias + 4L * (c + i));
-        micro.copyRow(aside + i * row, output + (c + i) * channel, count, add);
+        micro.copyRow(aside + i * row, output + (c + i) * channel, count, 0);
       }
     }
+  }
+
+  /** Rows of a tile for each channel, and for some beyond the last. */
+  private void spreadBias(long bias, long to) {
+    long row = 4L * width;
+    HostMemory.Block values = HostMemory.shared().allocate(4L * (channels + ROWS));
+    Raw.zero(values.address(), 4L * (channels + ROWS));
+    Raw.copy(bias, values.address(), 4L * channels);
+    for (int c = 0; c < channels; c += ROWS) {
+      micro.fill(values.address() + 4L * c, to + c * row, row);
+    }
+    HostMemory.shared().free(values);
   }
 }

@@ -164,12 +164,12 @@ final class PixelProduct extends ConvProduct {
     int index = chunk / groupsOfPanels / strips;
     int count = Math.min(strip, shape.outputPixels() - first);
     long row = 4L * width;
-    long bytes = Transpose.SCRATCH + strip * (row + 8) + row + MicroKernel.TABLE;
+    long bytes = Transpose.SCRATCH + strip * (row + 8) + ROWS * row + MicroKernel.TABLE;
     HostMemory.Block scratch = HostMemory.shared().allocate(bytes);
     long products = scratch.address() + Transpose.SCRATCH;
     long addresses = products + strip * row;
-    long biasRow = addresses + 8L * strip;
-    long table = biasRow + row;
+    long biasTile = addresses + 8L * strip;
+    long table = biasTile + ROWS * row;
     addresses(image(call, index), first, addresses);
     long plane = call.kept(FIRST) + index;
     int group = (int) (plane % shape.groups());
@@ -179,10 +179,13 @@ final class PixelProduct extends ConvProduct {
       boolean biased = call.kept(BIAS) != 0;
       if (biased) {
         long bias = call.kept(BIAS) + 4L * (group * shape.oc() + oc);
-        spreadBias(bias, channels, biasRow, products, count);
+        spreadBias(bias, channels, biasTile);
       }
       long weights = call.kept(WEIGHTS) + group * packer.matrixBytes();
-      tiles(addresses, table, weights + oc * 4L * shape.depth(), products, count, biased);
+      tiles(addresses, table, weights + oc * 4L * shape.depth(), products, count);
+      for (int i = 0; biased && i < count; i += ROWS) {
+        micro.addTile(biasTile, products + i * row, row);
+      }
       long pixels = 4L * shape.outputPixels();
       long target = call.kept(OUTPUTS) + plane * shape.outputBytes() + oc * pixels + 4L * first;
       transpose.run(products, row, count, channels, target, pixels, scratch.address());
@@ -210,16 +213,16 @@ final class PixelProduct extends ConvProduct {
     }
   }
 
-  private void spreadBias(long bias, int channels, long row, long products, int count) {
-    Raw.zero(row, 4L * width);
-    Raw.copy(bias, row, 4L * channels);
-    for (int i = 0; i < count; i++) {
-      micro.copyRow(row, products + 4L * i * width, width, 0);
+  /** The same row for each pixel of a tile. */
+  private void spreadBias(long bias, int channels, long to) {
+    long row = 4L * width;
+    Raw.zero(to, ROWS * row);
+    for (int i = 0; i < ROWS; i++) {
+      Raw.copy(bias, to + i * row, 4L * channels);
     }
   }
 
-  private void tiles(
-      long addresses, long table, long panel, long products, int count, boolean biased) {
+  private void tiles(long addresses, long table, long panel, long products, int count) {
     long row = 4L * width;
     for (int t = 0; t < shape.depth(); t += block) {
       int depth = Math.min(block, shape.depth() - t);
@@ -228,8 +231,7 @@ final class PixelProduct extends ConvProduct {
         for (int r = 0; r < ROWS; r++) {
           Raw.putLong(table + 8L * r, Raw.getLong(addresses + 8L * (i + r)));
         }
-        micro.tile(
-            table, offsets, panel + t * row, row, depth, products + i * row, row, biased || t > 0);
+        micro.tile(table, offsets, panel + t * row, row, depth, products + i * row, row, t > 0);
       }
     }
   }

@@ -62,6 +62,9 @@ public abstract class MicroKernel {
   public abstract void tile(
       long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate);
 
+  /** Adds a tile, with rows of {@link #columns()} floats, to one whose rows are apart. */
+  public abstract void addTile(long from, long c, long cRow);
+
   /** Fills a table of rows that lie {@code row} bytes apart. */
   public static void evenRows(long table, long first, long row) {
     for (int i = 0; i < ROWS; i++) {

@@ -67,6 +67,16 @@ final class ScalarMicroKernel extends MicroKernel {
     }
   }
 
+  @Override
+  public void addTile(long from, long c, long cRow) {
+    for (int i = 0; i < ROWS; i++) {
+      for (long at = 0; at < 4L * columns; at += 4) {
+        float term = Raw.getFloat(from + 4L * columns * i + at);
+        Raw.putFloat(c + i * cRow + at, Raw.getFloat(c + i * cRow + at) + term);
+      }
+    }
+  }
+
   private void four(
       float[] sums, float x0, float x1, float x2, float x3, long b0, long b1, long b2, long b3) {
     for (int j = 0; j < columns; j++) {

@@ -35,14 +35,19 @@ abstract class VectorMicroKernel extends MicroKernel {
     }
     long sums = rows + ADDRESSES;
     sums(rows, offsets, b, bRow, k, sums, 2L * BYTES);
+    addTile(sums, c, cRow);
+  }
+
+  @Override
+  public final void addTile(long from, long c, long cRow) {
     for (int i = 0; i < ROWS; i++) {
-      long from = Raw.inRange(sums + 2L * BYTES * i);
+      long term = Raw.inRange(from + 2L * BYTES * i);
       long to = Raw.inRange(c + i * cRow);
       FloatVector.fromMemorySegment(F32, ALL, to, ORDER)
-          .add(FloatVector.fromMemorySegment(F32, ALL, from, ORDER))
+          .add(FloatVector.fromMemorySegment(F32, ALL, term, ORDER))
           .intoMemorySegment(ALL, to, ORDER);
       FloatVector.fromMemorySegment(F32, ALL, to + BYTES, ORDER)
-          .add(FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER))
+          .add(FloatVector.fromMemorySegment(F32, ALL, term + BYTES, ORDER))
           .intoMemorySegment(ALL, to + BYTES, ORDER);
     }
   }

@@ -62,6 +62,11 @@ final class WarmingMicroKernel extends MicroKernel {
   }
 
   @Override
+  public void addTile(long from, long c, long cRow) {
+    twins.get().addTile(from, c, cRow);
+  }
+
+  @Override
   public void fill(long values, long c, long cRow) {
     twins.get().fill(values, c, cRow);
   }
