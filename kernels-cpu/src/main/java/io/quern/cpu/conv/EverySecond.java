@@ -3,8 +3,10 @@ package io.quern.cpu.conv;
 import io.quern.cpu.VectorTier;
 import io.quern.runtime.Raw;
 
-/** Copies every second float, for windows of stride 2. This class is the scalar twin. */
-class EverySecond {
+/**
+ * Copies every second float, for windows of stride 2. This class is the scalar twin. Thread-safe.
+ */
+public class EverySecond {
   /** Apart from the class itself, whose subclass is initialised here. */
   private static final class Chosen {
     static final EverySecond INSTANCE =
@@ -12,12 +14,12 @@ class EverySecond {
   }
 
   /** The implementation of this process. */
-  static EverySecond chosen() {
+  public static EverySecond chosen() {
     return Chosen.INSTANCE;
   }
 
   /** Copies {@code count} floats that are 8 bytes apart. */
-  void copy(long from, long count, long to) {
+  public void copy(long from, long count, long to) {
     for (long i = 0; i < count; i++) {
       Raw.putFloat(to + 4 * i, Raw.getFloat(from + 8 * i));
     }

@@ -17,7 +17,7 @@ final class VectorEverySecond extends EverySecond {
   private static final FloatVector ODD = EVEN.add(1);
 
   @Override
-  void copy(long from, long count, long to) {
+  public void copy(long from, long count, long to) {
     if (count <= LANES) {
       super.copy(from, count, to);
       return;

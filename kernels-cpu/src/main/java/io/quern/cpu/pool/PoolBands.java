@@ -1,0 +1,178 @@
+package io.quern.cpu.pool;
+
+import io.quern.cpu.Twins;
+import io.quern.cpu.conv.EverySecond;
+import io.quern.cpu.elementwise.Loop;
+import io.quern.cpu.elementwise.Loops;
+import io.quern.op.Binary;
+import io.quern.op.Window;
+import io.quern.runtime.Raw;
+import java.lang.foreign.Arena;
+
+/**
+ * Windows of any kind, some output rows of a plane at a time: the rows of the windows are folded
+ * over their whole length, then the columns at every position, of which the strides keep some.
+ * Immutable and thread-safe.
+ */
+final class PoolBands {
+  /** Elements of the image rows that are folded together; they stay in the first-level cache. */
+  private static final int BAND = 4096;
+
+  private final PoolShape shape;
+  private final Window window;
+  private final float neutral;
+  private final Twins<Loop> fold;
+  private final Twins<Loop> divide = Loops.binary(Binary.Fn.DIV);
+  private final EverySecond everySecond = EverySecond.chosen();
+
+  /** Columns of a row with its padding. */
+  private final int pitch;
+
+  private final int band;
+
+  /** Whether windows lie within the image, which is then read in place. */
+  private final boolean inside;
+
+  private final Arena owner = Arena.ofAuto();
+
+  /** What sums are divided by, for each output of a plane; 0 for maxima. */
+  private final long divisors;
+
+  PoolBands(PoolShape shape, boolean max) {
+    this.shape = shape;
+    this.window = shape.pool().window();
+    this.neutral = max ? Float.NEGATIVE_INFINITY : 0;
+    this.fold = Loops.binary(max ? Binary.Fn.MAX : Binary.Fn.ADD);
+    int reach = (shape.ow() - 1) * window.strideW() + (window.kernelW() - 1) * window.dilationW();
+    this.pitch = Math.max(window.padLeft() + shape.w(), reach + 1);
+    this.inside =
+        window.padTop() == 0
+            && window.padLeft() == 0
+            && pitch == shape.w()
+            && imageRows(shape.oh()) <= shape.h();
+    this.band = Math.clamp(BAND / (long) pitch / window.strideH(), 1, Math.max(1, shape.oh()));
+    this.divisors = max ? 0 : divisors();
+  }
+
+  private long divisors() {
+    long table = owner.allocate(4L * Math.max(1, shape.oh() * shape.ow()), 64).address();
+    for (int oy = 0; oy < shape.oh(); oy++) {
+      int rows = count(shape.firstRow(oy), shape.endRow(oy), window.dilationH());
+      for (int ox = 0; ox < shape.ow(); ox++) {
+        int columns = count(shape.firstColumn(ox), shape.endColumn(ox), window.dilationW());
+        Raw.putFloat(table + 4L * (oy * shape.ow() + ox), shape.divisor(rows, columns));
+      }
+    }
+    return table;
+  }
+
+  private static int count(int first, int end, int step) {
+    return Math.max(0, (end - first + step - 1) / step);
+  }
+
+  /** Image rows under the windows of some output rows. */
+  private int imageRows(int outputRows) {
+    return (outputRows - 1) * window.strideH() + (window.kernelH() - 1) * window.dilationH() + 1;
+  }
+
+  private long paddedBytes() {
+    return inside ? 0 : 4L * pitch * (imageRows(band) + 1);
+  }
+
+  /** Bytes of scratch memory for {@link #pool}. */
+  long scratchBytes() {
+    return paddedBytes() + 8L * pitch * band;
+  }
+
+  /** Prepares scratch memory for any number of planes. */
+  void prepare(long scratch) {
+    for (long at = scratch; at < scratch + paddedBytes(); at += 4) {
+      Raw.putFloat(at, neutral);
+    }
+  }
+
+  /** Pools a plane. */
+  void pool(long from, long to, long scratch) {
+    Loop loop = fold.get();
+    long row = 4L * shape.ow();
+    long rows = scratch + paddedBytes();
+    long columns = rows + 4L * pitch * band;
+    for (int oy = 0; oy < shape.oh(); oy += band) {
+      int count = Math.min(band, shape.oh() - oy);
+      int y = oy * window.strideH() - window.padTop();
+      long image = inside ? from + 4L * y * pitch : pad(from, y, imageRows(count), scratch);
+      long folded = foldRows(loop, image, count, rows);
+      long all = (long) count * pitch - (window.kernelW() - 1L) * window.dilationW();
+      folded = fold(loop, folded, 4L * window.dilationW(), window.kernelW(), all, columns);
+      for (int i = 0; i < count; i++) {
+        keep(folded + 4L * i * pitch, to + (oy + i) * row);
+      }
+      if (divisors != 0) {
+        long sums = to + oy * row;
+        divide.get().run(sums, divisors + oy * row, 0, sums, (long) count * shape.ow());
+      }
+    }
+  }
+
+  /** Copies rows of the image to where they are surrounded by padding; one more row is padding. */
+  private long pad(long from, int first, int count, long to) {
+    long row = 4L * pitch;
+    long padding = to + imageRows(band) * row;
+    for (int i = 0; i < count; i++) {
+      int y = first + i;
+      long source = y >= 0 && y < shape.h() ? from + 4L * y * shape.w() : padding;
+      Raw.copy(source, to + i * row + 4L * window.padLeft(), 4L * shape.w());
+    }
+    return to;
+  }
+
+  private long foldRows(Loop loop, long image, int count, long to) {
+    long row = 4L * pitch;
+    int kernel = window.kernelH();
+    long step = window.dilationH() * row;
+    if (window.strideH() == 1) {
+      return fold(loop, image, step, kernel, (long) count * pitch, to);
+    }
+    for (int i = 0; i < count; i++) {
+      long source = image + (long) i * window.strideH() * row;
+      if (fold(loop, source, step, kernel, pitch, to + i * row) == source) {
+        Raw.copy(source, to + i * row, row);
+      }
+    }
+    return to;
+  }
+
+  /**
+   * Folds {@code terms} runs of {@code n} elements, {@code step} bytes apart.
+   *
+   * @return where the result is, which is {@code from} for a single term
+   */
+  private static long fold(Loop loop, long from, long step, int terms, long n, long to) {
+    long sum = from;
+    for (int i = 1; i < terms; i++) {
+      loop.run(sum, from + i * step, 0, to, n);
+      sum = to;
+    }
+    return sum;
+  }
+
+  /** Copies the columns that the stride keeps. */
+  private void keep(long from, long to) {
+    int stride = window.strideW();
+    if (stride == 1) {
+      Raw.copy(from, to, 4L * shape.ow());
+    } else if (stride == 2) {
+      everySecond.copy(from, shape.ow(), to);
+    } else {
+      for (int x = 0; x < shape.ow(); x++) {
+        Raw.putFloat(to + 4L * x, Raw.getFloat(from + 4L * x * stride));
+      }
+    }
+  }
+
+  /** Waits until the loops are compiled. */
+  boolean warmUp() {
+    boolean divides = divisors == 0 || divide.await();
+    return fold.await() && divides;
+  }
+}
