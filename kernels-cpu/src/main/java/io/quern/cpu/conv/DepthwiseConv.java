@@ -18,6 +18,9 @@ import org.jspecify.annotations.Nullable;
  * one channel after another. Contiguous floats. Immutable and thread-safe.
  */
 public final class DepthwiseConv implements Kernel {
+  /** Positions that make up a chunk of work. */
+  private static final int CHUNK = 8192;
+
   private final MicroKernel micro = MicroKernel.chosen();
   private final Twins<DepthwiseMath> math = DepthwiseMath.twins();
   private final Workers.Task<Operands> task = this::compute;
@@ -64,7 +67,16 @@ public final class DepthwiseConv implements Kernel {
 
   @Override
   public void run(Operands operands) {
-    Workers.shared().run(task, operands, shape.n() * shape.groups());
+    Workers.shared().run(task, operands, (units() + perChunk() - 1) / perChunk());
+  }
+
+  /** Groups of all images. */
+  private int units() {
+    return shape.n() * shape.groups();
+  }
+
+  private int perChunk() {
+    return Math.max(1, CHUNK / Math.max(1, plane.positions() * results * sources));
   }
 
   private void compute(Operands call, int chunk) {
@@ -73,37 +85,42 @@ public final class DepthwiseConv implements Kernel {
     long aside = offsets + roundUp(4L * sources * taps);
     HostMemory.Block memory = HostMemory.shared().allocate(aside + 4L * plane.positions());
     long base = memory.address();
-    long source = call.address(gradient ? 1 : 0) + (long) chunk * sources * sourceBytes();
+    Raw.zero(base, offsets);
     for (int i = 0; i < sources; i++) {
-      plane.fill(source + i * sourceBytes(), base + i * plane.bytes());
       plane.offsets(base + offsets + 4L * i * taps, i * plane.bytes());
     }
-    int group = chunk % shape.groups();
-    long weights = call.address(gradient ? 0 : 1) + 4L * group * shape.oc() * taps;
-    long target = call.address(call.count() - 1) + (long) chunk * results * targetBytes();
-    DepthwiseMath now = math.get();
-    for (int i = 0; i < results; i++) {
-      now.filter(
-          base,
-          base + offsets,
-          weights + 4L * i * taps,
-          sources * taps,
-          base + aside,
-          plane.positions());
-      float bias = hasBias ? Raw.getFloat(call.address(2) + 4L * (group * results + i)) : 0;
-      copyOut(base + aside, target + i * targetBytes(), bias);
+    int end = Math.min(units(), (chunk + 1) * perChunk());
+    for (int unit = chunk * perChunk(); unit < end; unit++) {
+      compute(call, unit, base, base + offsets, base + aside);
     }
     HostMemory.shared().free(memory);
+  }
+
+  /** A group of an image. */
+  private void compute(Operands call, int unit, long planes, long offsets, long aside) {
+    int taps = plane.taps();
+    long source = call.address(gradient ? 1 : 0) + (long) unit * sources * sourceBytes();
+    for (int i = 0; i < sources; i++) {
+      plane.replace(source + i * sourceBytes(), planes + i * plane.bytes());
+    }
+    int group = unit % shape.groups();
+    long weights = call.address(gradient ? 0 : 1) + 4L * group * shape.oc() * taps;
+    long target = call.address(call.count() - 1) + (long) unit * results * targetBytes();
+    DepthwiseMath now = math.get();
+    for (int i = 0; i < results; i++) {
+      long filter = weights + 4L * i * taps;
+      now.filter(planes, offsets, filter, sources * taps, aside, plane.positions());
+      float bias = hasBias ? Raw.getFloat(call.address(2) + 4L * (group * results + i)) : 0;
+      copyOut(aside, target + i * targetBytes(), bias);
+    }
   }
 
   private void copyOut(long from, long to, float bias) {
     int columns = plane.columns();
     if (columns == plane.pitch()) {
       micro.copyRow(from, to, (long) plane.rows() * columns, bias);
-      return;
-    }
-    for (int row = 0; row < plane.rows(); row++) {
-      micro.copyRow(from + 4L * row * plane.pitch(), to + 4L * row * columns, columns, bias);
+    } else {
+      micro.copyRows(from, 4L * plane.pitch(), to, 4L * columns, plane.rows(), columns, bias);
     }
   }
 

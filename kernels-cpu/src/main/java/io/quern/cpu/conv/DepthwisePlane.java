@@ -121,9 +121,21 @@ final class DepthwisePlane {
     return (phase * phaseRows + row / phasesH) * pitch + column / phasesW;
   }
 
-  /** Lays a channel out. */
+  /** Lays a channel out in memory that holds nothing. */
   void fill(long source, long to) {
     Raw.zero(to, bytes());
+    replace(source, to);
+  }
+
+  /** Lays a channel out in place of another one. */
+  void replace(long source, long to) {
+    if (!gradient && phasesH == 1 && phasesW == 1 && firstH >= 0 && firstW >= 0) {
+      int rows = Math.min(sourceH, phaseRows - firstH);
+      int count = Math.min(sourceW, pitch - firstW);
+      long first = to + 4 * at(firstH, firstW);
+      micro.copyRows(source, 4L * sourceW, first, 4L * pitch, Math.max(0, rows), count, 0);
+      return;
+    }
     for (int y = 0; y < sourceH; y++) {
       int row = y * stepH + firstH;
       if (row >= 0 && row / phasesH < phaseRows) {

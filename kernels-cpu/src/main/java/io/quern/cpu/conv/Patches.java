@@ -96,11 +96,11 @@ final class Patches {
     int first = y - window.padTop();
     int end = Math.min(shape.h(), first + stripHeight());
     for (int c = 0; c < shape.c(); c++) {
-      for (int row = Math.max(0, first); row < end; row++) {
-        long at = ((long) c * stripHeight() + row - first) * paddedWidth() + window.padLeft();
-        long from = image + 4L * ((long) c * shape.inputPixels() + (long) row * shape.w());
-        micro.copyRow(from, to + 4 * at, shape.w(), 0);
-      }
+      int row = Math.max(0, first);
+      long at = ((long) c * stripHeight() + row - first) * paddedWidth() + window.padLeft();
+      long from = image + 4L * ((long) c * shape.inputPixels() + (long) row * shape.w());
+      long pitch = 4L * paddedWidth();
+      micro.copyRows(from, 4L * shape.w(), to + 4 * at, pitch, end - row, shape.w(), 0);
     }
   }
 

@@ -148,11 +148,9 @@ final class Plane {
     Raw.zero(to + first * channel, (end - first) * channel);
     image += 4L * first * shape.inputPixels();
     for (int c = first; c < end; c++) {
-      for (int y = 0; y < shape.h(); y++) {
-        long at = ((long) c * paddedH + y + window.padTop()) * paddedW + window.padLeft();
-        micro.copyRow(image, to + 4 * at, shape.w(), 0);
-        image += 4L * shape.w();
-      }
+      long at = ((long) c * paddedH + window.padTop()) * paddedW + window.padLeft();
+      micro.copyRows(image, 4L * shape.w(), to + 4 * at, 4L * paddedW, shape.h(), shape.w(), 0);
+      image += 4L * shape.inputPixels();
     }
   }
 

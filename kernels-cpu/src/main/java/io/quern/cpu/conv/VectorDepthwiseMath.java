@@ -12,23 +12,27 @@ import jdk.incubator.vector.FloatVector;
 final class VectorDepthwiseMath extends DepthwiseMath {
   @Override
   void filter(long plane, long offsets, long weights, int taps, long out, int count) {
+    long table = Raw.inRange(offsets);
+    long factors = Raw.inRange(weights);
     for (long at = 0; at < 4L * count; at += 4L * BYTES) {
+      long base = Raw.inRange(plane + at);
+      long to = Raw.inRange(out + at);
       FloatVector s0 = FloatVector.zero(F32);
       FloatVector s1 = s0;
       FloatVector s2 = s0;
       FloatVector s3 = s0;
       for (int tap = 0; tap < taps; tap++) {
-        long from = plane + at + Raw.getInt(offsets + 4L * tap);
-        FloatVector w = FloatVector.broadcast(F32, Raw.getFloat(weights + 4L * tap));
+        long from = base + (Raw.getInt(table + 4L * tap) & Integer.MAX_VALUE);
+        FloatVector w = FloatVector.broadcast(F32, Raw.getFloat(factors + 4L * tap));
         s0 = w.fma(FloatVector.fromMemorySegment(F32, ALL, from, ORDER), s0);
         s1 = w.fma(FloatVector.fromMemorySegment(F32, ALL, from + BYTES, ORDER), s1);
         s2 = w.fma(FloatVector.fromMemorySegment(F32, ALL, from + 2L * BYTES, ORDER), s2);
         s3 = w.fma(FloatVector.fromMemorySegment(F32, ALL, from + 3L * BYTES, ORDER), s3);
       }
-      s0.intoMemorySegment(ALL, out + at, ORDER);
-      s1.intoMemorySegment(ALL, out + at + BYTES, ORDER);
-      s2.intoMemorySegment(ALL, out + at + 2L * BYTES, ORDER);
-      s3.intoMemorySegment(ALL, out + at + 3L * BYTES, ORDER);
+      s0.intoMemorySegment(ALL, to, ORDER);
+      s1.intoMemorySegment(ALL, to + BYTES, ORDER);
+      s2.intoMemorySegment(ALL, to + 2L * BYTES, ORDER);
+      s3.intoMemorySegment(ALL, to + 3L * BYTES, ORDER);
     }
   }
 

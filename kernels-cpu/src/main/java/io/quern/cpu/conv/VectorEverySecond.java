@@ -6,6 +6,7 @@ import static io.quern.cpu.Simd.LANES;
 import static io.quern.runtime.Raw.ALL;
 import static io.quern.runtime.Raw.ORDER;
 
+import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -19,20 +20,30 @@ final class VectorEverySecond extends EverySecond {
   @Override
   public void copy(long from, long count, long to) {
     if (count <= LANES) {
-      super.copy(from, count, to);
+      few(Raw.inRange(from), count, Raw.inRange(to));
       return;
     }
     long last = count - LANES;
     for (long i = 0; i < last; i += LANES) {
+      long at = Raw.inRange(from + 8 * i);
       EVEN.selectFrom(
-              FloatVector.fromMemorySegment(F32, ALL, from + 8 * i, ORDER),
-              FloatVector.fromMemorySegment(F32, ALL, from + 8 * i + BYTES, ORDER))
-          .intoMemorySegment(ALL, to + 4 * i, ORDER);
+              FloatVector.fromMemorySegment(F32, ALL, at, ORDER),
+              FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER))
+          .intoMemorySegment(ALL, Raw.inRange(to + 4 * i), ORDER);
     }
-    long end = from + 8 * last - 4;
+    long end = Raw.inRange(from + 8 * last - 4);
     ODD.selectFrom(
             FloatVector.fromMemorySegment(F32, ALL, end, ORDER),
             FloatVector.fromMemorySegment(F32, ALL, end + BYTES, ORDER))
-        .intoMemorySegment(ALL, to + 4 * last, ORDER);
+        .intoMemorySegment(ALL, Raw.inRange(to + 4 * last), ORDER);
+  }
+
+  private static void few(long from, long count, long to) {
+    long end = 2 * count - 1;
+    EVEN.selectFrom(
+            FloatVector.fromMemorySegment(F32, ALL, from, ORDER, F32.indexInRange(0, end)),
+            FloatVector.fromMemorySegment(
+                F32, ALL, from + BYTES, ORDER, F32.indexInRange(LANES, end)))
+        .intoMemorySegment(ALL, to, ORDER, F32.indexInRange(0, count));
   }
 }

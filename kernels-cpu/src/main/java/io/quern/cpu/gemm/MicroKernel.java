@@ -78,6 +78,10 @@ public abstract class MicroKernel {
   /** Copies {@code count} floats and adds {@code bias} to each. */
   public abstract void copyRow(long from, long to, long count, float bias);
 
+  /** Copies {@code rows} rows of {@code count} floats and adds {@code bias} to each. */
+  public abstract void copyRows(
+      long from, long fromRow, long to, long toRow, long rows, long count, float bias);
+
   /** Packs {@code k} rows of {@link #columns()} floats, {@code row} bytes apart, one by one. */
   public abstract void packRows(long from, long row, long k, long to);
 

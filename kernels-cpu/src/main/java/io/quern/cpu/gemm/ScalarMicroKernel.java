@@ -112,6 +112,14 @@ final class ScalarMicroKernel extends MicroKernel {
   }
 
   @Override
+  public void copyRows(
+      long from, long fromRow, long to, long toRow, long rows, long count, float bias) {
+    for (long i = 0; i < rows; i++) {
+      copyRow(from + i * fromRow, to + i * toRow, count, bias);
+    }
+  }
+
+  @Override
   public void packRows(long from, long row, long k, long to) {
     for (long t = 0; t < k; t++) {
       Raw.copy(from, to, 4L * columns);

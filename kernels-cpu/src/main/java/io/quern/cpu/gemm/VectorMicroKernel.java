@@ -93,6 +93,26 @@ abstract class VectorMicroKernel extends MicroKernel {
   }
 
   @Override
+  public void copyRows(
+      long from, long fromRow, long to, long toRow, long rows, long count, float bias) {
+    FloatVector add = FloatVector.broadcast(F32, bias);
+    long whole = count / LANES * (long) BYTES;
+    var rest = F32.indexInRange(0, count % LANES);
+    for (long i = 0; i < rows; i++) {
+      long source = Raw.inRange(from + i * fromRow);
+      long target = Raw.inRange(to + i * toRow);
+      for (int at = 0; at < whole; at += BYTES) {
+        FloatVector.fromMemorySegment(F32, ALL, source + at, ORDER)
+            .add(add)
+            .intoMemorySegment(ALL, target + at, ORDER);
+      }
+      FloatVector.fromMemorySegment(F32, ALL, source + whole, ORDER, rest)
+          .add(add)
+          .intoMemorySegment(ALL, target + whole, ORDER, rest);
+    }
+  }
+
+  @Override
   public void packRows(long from, long row, long k, long to) {
     for (long t = 0; t < k; t++) {
       long source = Raw.inRange(from + t * row);

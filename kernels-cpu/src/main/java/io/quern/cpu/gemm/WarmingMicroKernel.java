@@ -36,6 +36,7 @@ final class WarmingMicroKernel extends MicroKernel {
     Raw.zero(rows, TABLE); // addresses differ from trial to trial
     kernel.fill(a, c + ROWS * row, row);
     kernel.copyRow(a, c + 2L * ROWS * row, COLUMNS + 3, 0.5f);
+    kernel.copyRows(a, row, c + 2L * ROWS * row, 4L * COLUMNS - 12, 2, COLUMNS - 5, 0.5f);
     kernel.packRows(a, row, 4, c + 2L * (ROWS + 1) * row);
     kernel.packColumns(a, row, COLUMNS, c + 2L * (ROWS + 3) * row);
   }
@@ -74,6 +75,12 @@ final class WarmingMicroKernel extends MicroKernel {
   @Override
   public void copyRow(long from, long to, long count, float bias) {
     twins.get().copyRow(from, to, count, bias);
+  }
+
+  @Override
+  public void copyRows(
+      long from, long fromRow, long to, long toRow, long rows, long count, float bias) {
+    twins.get().copyRows(from, fromRow, to, toRow, rows, count, bias);
   }
 
   @Override
