@@ -35,8 +35,10 @@ final class PixelProduct extends ConvProduct {
   /** What the transposed store of a sum costs, in products. */
   private static final int STORE_COST = 12;
 
-  /** What gathering an element of a patch costs, in products. */
+  /** What gathering an element of a patch costs, in products, from neighbours and otherwise. */
   private static final int GATHER_COST = 16;
+
+  private static final int STRIDED_GATHER_COST = 40;
 
   /** What products cost whose panels leave the first-level cache. */
   private static final double DEEP_COST = 1.1;
@@ -85,7 +87,8 @@ final class PixelProduct extends ConvProduct {
   static boolean isBetter(ConvShape shape) {
     double own = roundUp(shape.outputPixels(), 8) * roundUp(shape.oc(), 32);
     double other = roundUp(shape.oc(), 8) * roundUp(shape.outputPixels(), 32);
-    double gather = shape.isPointwise() ? 0 : GATHER_COST * shape.depth() / (double) shape.oc();
+    double cost = shape.isDense() ? GATHER_COST : STRIDED_GATHER_COST;
+    double gather = shape.isPointwise() ? 0 : cost * shape.depth() / shape.oc();
     double deep = shape.depth() > BLOCK_K ? DEEP_COST : 1;
     return own * (shape.depth() + STORE_COST) < other * (deep * shape.depth() + gather);
   }
