@@ -24,8 +24,13 @@ public final class Twins<T> {
           "off uses vector kernels at once, slow as they are until the JVM has compiled them");
   private static final boolean WARMS = WARMUP.isOn();
 
-  /** How long the faster one may take to get compiled. */
+  /** How long the faster one may take to get compiled before it is left for a while. */
   private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+  /** After that it is tried for a moment now and then, at twice the distance each time. */
+  private static final Duration AGAIN = Duration.ofSeconds(10);
+
+  private static final Duration MOMENT = Duration.ofMillis(200);
 
   /** Leaves the first moments of a process, when everything is slow, to its own work. */
   private static final Duration DELAY = Duration.ofMillis(300);
@@ -93,10 +98,20 @@ public final class Twins<T> {
       Supplier<? extends T> ready,
       Supplier<? extends T> compiled,
       ToLongFunction<T> trial) {
+    return warming(name, ready, compiled, trial, PATIENCE, AGAIN);
+  }
+
+  static <T> Twins<T> warming(
+      String name,
+      Supplier<? extends T> ready,
+      Supplier<? extends T> compiled,
+      ToLongFunction<T> trial,
+      Duration patience,
+      Duration again) {
     Twins<T> twins = new Twins<>(ready.get(), new CompletableFuture<>());
     var _ =
         BACKGROUND.schedule(
-            () -> twins.decide(name, compiled, trial),
+            () -> twins.decide(name, compiled, trial, patience, again),
             Math.max(0, START + DELAY.toNanos() - System.nanoTime()),
             TimeUnit.NANOSECONDS);
     return twins;
@@ -107,23 +122,29 @@ public final class Twins<T> {
     return current;
   }
 
-  /** Waits for the decision; whether the faster implementation is in use. */
+  /** Waits for the first decision; whether the faster implementation is in use. */
   public boolean await() {
     return decided.join();
   }
 
-  private void decide(String name, Supplier<? extends T> compiled, ToLongFunction<T> trial) {
+  private void decide(
+      String name,
+      Supplier<? extends T> compiled,
+      ToLongFunction<T> trial,
+      Duration patience,
+      Duration again) {
     boolean faster = false;
     try {
       T ready = current;
       T candidate = compiled.get();
       if (trial.applyAsLong(ready) != trial.applyAsLong(candidate)) {
         Log.get().log(Level.WARNING, "{0}: other results once compiled; left aside", name);
-      } else if (isFaster(candidate, ready, trial)) {
+      } else if (isFaster(candidate, ready, trial, patience)) {
         current = candidate;
         faster = true;
       } else {
-        Log.get().log(Level.INFO, "{0}: does not get faster; stays as it is", name);
+        Log.get().log(Level.INFO, "{0}: is not faster yet; stays as it is for now", name);
+        tryAgain(candidate, trial, again);
       }
     } catch (RuntimeException | LinkageError e) {
       Log.get().log(Level.WARNING, name + ": cannot be made faster", e);
@@ -132,8 +153,24 @@ public final class Twins<T> {
     }
   }
 
-  private static <T> boolean isFaster(T candidate, T ready, ToLongFunction<T> trial) {
-    long deadline = System.nanoTime() + PATIENCE.toNanos();
+  /** The compiler may have been busy, or the machine. */
+  private void tryAgain(T candidate, ToLongFunction<T> trial, Duration pause) {
+    var _ =
+        BACKGROUND.schedule(
+            () -> {
+              if (isFaster(candidate, current, trial, MOMENT)) {
+                current = candidate;
+              } else {
+                tryAgain(candidate, trial, pause.multipliedBy(2));
+              }
+            },
+            pause.toMillis(),
+            TimeUnit.MILLISECONDS);
+  }
+
+  private static <T> boolean isFaster(
+      T candidate, T ready, ToLongFunction<T> trial, Duration patience) {
+    long deadline = System.nanoTime() + patience.toNanos();
     int wins = 0;
     while (wins < WINS && System.nanoTime() < deadline) {
       wins = time(candidate, trial) < time(ready, trial) ? wins + 1 : 0;

@@ -2,6 +2,8 @@ package io.quern.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 
 /** The faster one of two comes in when it is right and faster, and not otherwise. */
@@ -56,5 +58,29 @@ class TwinsTest {
             Worker::work);
     assertThat(twins.await()).isFalse();
     assertThat(twins.get()).isSameAs(ready);
+  }
+
+  /** Its code is there only after the time that the first decision waits. */
+  @Test
+  void oneThatIsLateComesInLater() throws InterruptedException {
+    Worker ready = new Worker(1, 2);
+    Worker late = new Worker(1, 4);
+    AtomicBoolean isCompiled = new AtomicBoolean();
+    Twins<Worker> twins =
+        Twins.warming(
+            "a test",
+            () -> ready,
+            () -> late,
+            worker -> worker.equals(late) && isCompiled.get() ? 1 : worker.work(),
+            Duration.ofMillis(50),
+            Duration.ofMillis(10));
+    assertThat(twins.await()).isFalse();
+    assertThat(twins.get()).isSameAs(ready);
+    isCompiled.set(true);
+    long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+    while (twins.get().equals(ready) && System.nanoTime() < deadline) {
+      Thread.sleep(10);
+    }
+    assertThat(twins.get()).isSameAs(late);
   }
 }
