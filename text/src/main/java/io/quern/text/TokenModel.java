@@ -21,6 +21,7 @@ final class TokenModel {
 
   private final OnnxModel model;
   private final Parameter output;
+  private final boolean mixing;
 
   /** Finds the inputs and the output by their names. */
   TokenModel(OnnxModel model) {
@@ -50,11 +51,13 @@ final class TokenModel {
                         "embed: the model gives "
                             + model.outputs()
                             + "; expected a vector for each token, [texts, tokens, dimensions]"));
+    this.mixing =
+        model.check().operators().stream().anyMatch(op -> op.startsWith("DynamicQuantize"));
   }
 
   /** Whether texts that run together change each other's vectors: they share a scale. */
   boolean isMixing() {
-    return model.check().operators().stream().anyMatch(op -> op.startsWith("DynamicQuantize"));
+    return mixing;
   }
 
   /** Elements of each vector; 0 if the model does not tell. */
