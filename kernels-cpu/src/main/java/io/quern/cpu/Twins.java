@@ -24,13 +24,16 @@ public final class Twins<T> {
           "off uses vector kernels at once, slow as they are until the JVM has compiled them");
   private static final boolean WARMS = WARMUP.isOn();
 
-  /** How long the faster one may take to get compiled before it is left for a while. */
+  /** How long {@link #await} waits for the faster one to get compiled. */
   private static final Duration PATIENCE = Duration.ofSeconds(20);
 
-  /** After that it is tried for a moment now and then, at twice the distance each time. */
-  private static final Duration AGAIN = Duration.ofSeconds(10);
+  /** How long one kernel keeps the thread before the next has its turn. */
+  private static final Duration TURN = Duration.ofMillis(300);
 
-  private static final Duration MOMENT = Duration.ofMillis(200);
+  /** Pauses between the turns of a kernel, each twice the one before. */
+  private static final Duration PAUSE = Duration.ofMillis(50);
+
+  private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
 
   /** Leaves the first moments of a process, when everything is slow, to its own work. */
   private static final Duration DELAY = Duration.ofMillis(300);
@@ -98,7 +101,7 @@ public final class Twins<T> {
       Supplier<? extends T> ready,
       Supplier<? extends T> compiled,
       ToLongFunction<T> trial) {
-    return warming(name, ready, compiled, trial, PATIENCE, AGAIN);
+    return warming(name, ready, compiled, trial, PATIENCE);
   }
 
   static <T> Twins<T> warming(
@@ -106,15 +109,25 @@ public final class Twins<T> {
       Supplier<? extends T> ready,
       Supplier<? extends T> compiled,
       ToLongFunction<T> trial,
-      Duration patience,
-      Duration again) {
+      Duration patience) {
     Twins<T> twins = new Twins<>(ready.get(), new CompletableFuture<>());
-    var _ =
-        BACKGROUND.schedule(
-            () -> twins.decide(name, compiled, trial, patience, again),
-            Math.max(0, START + DELAY.toNanos() - System.nanoTime()),
-            TimeUnit.NANOSECONDS);
+    long delay = Math.max(0, START + DELAY.toNanos() - System.nanoTime());
+    twins.schedule(
+        name, () -> twins.decide(name, compiled, trial, patience), Duration.ofNanos(delay));
     return twins;
+  }
+
+  private void schedule(String name, Runnable work, Duration delay) {
+    Runnable guarded =
+        () -> {
+          try {
+            work.run();
+          } catch (RuntimeException | LinkageError e) {
+            Log.get().log(Level.WARNING, name + ": cannot be made faster", e);
+            decided.complete(false);
+          }
+        };
+    var _ = BACKGROUND.schedule(guarded, delay.toNanos(), TimeUnit.NANOSECONDS);
   }
 
   /** The implementation to use now. */
@@ -128,53 +141,46 @@ public final class Twins<T> {
   }
 
   private void decide(
-      String name,
-      Supplier<? extends T> compiled,
-      ToLongFunction<T> trial,
-      Duration patience,
-      Duration again) {
-    boolean faster = false;
-    try {
-      T ready = current;
-      T candidate = compiled.get();
-      if (trial.applyAsLong(ready) != trial.applyAsLong(candidate)) {
-        Log.get().log(Level.WARNING, "{0}: other results once compiled; left aside", name);
-      } else if (isFaster(candidate, ready, trial, patience)) {
-        current = candidate;
-        faster = true;
-      } else {
-        Log.get().log(Level.INFO, "{0}: is not faster yet; stays as it is for now", name);
-        tryAgain(candidate, trial, again);
-      }
-    } catch (RuntimeException | LinkageError e) {
-      Log.get().log(Level.WARNING, name + ": cannot be made faster", e);
-    } finally {
-      decided.complete(faster);
+      String name, Supplier<? extends T> compiled, ToLongFunction<T> trial, Duration patience) {
+    T candidate = compiled.get();
+    if (trial.applyAsLong(current) != trial.applyAsLong(candidate)) {
+      Log.get().log(Level.WARNING, "{0}: other results once compiled; left aside", name);
+      decided.complete(false);
+    } else {
+      takeTurn(name, candidate, trial, System.nanoTime() + patience.toNanos(), PAUSE);
     }
   }
 
-  /** The compiler may have been busy, or the machine. */
-  private void tryAgain(T candidate, ToLongFunction<T> trial, Duration pause) {
-    var _ =
-        BACKGROUND.schedule(
-            () -> {
-              if (isFaster(candidate, current, trial, MOMENT)) {
-                current = candidate;
-              } else {
-                tryAgain(candidate, trial, pause.multipliedBy(2));
-              }
-            },
-            pause.toMillis(),
-            TimeUnit.MILLISECONDS);
+  /** One kernel after the other, since the compiler may be busy with any of them. */
+  private void takeTurn(
+      String name, T candidate, ToLongFunction<T> trial, long deadline, Duration pause) {
+    if (isFaster(candidate, current, trial)) {
+      current = candidate;
+      decided.complete(true);
+      return;
+    }
+    if (System.nanoTime() > deadline && decided.complete(false)) {
+      Log.get().log(Level.INFO, "{0}: is not faster yet; stays as it is for now", name);
+    }
+    Duration next = pause.multipliedBy(2);
+    schedule(
+        name,
+        () ->
+            takeTurn(
+                name,
+                candidate,
+                trial,
+                deadline,
+                next.compareTo(LONGEST_PAUSE) < 0 ? next : LONGEST_PAUSE),
+        pause);
   }
 
-  private static <T> boolean isFaster(
-      T candidate, T ready, ToLongFunction<T> trial, Duration patience) {
-    long deadline = System.nanoTime() + patience.toNanos();
+  private static <T> boolean isFaster(T candidate, T ready, ToLongFunction<T> trial) {
+    long deadline = System.nanoTime() + TURN.toNanos();
     int wins = 0;
-    while (wins < WINS && System.nanoTime() < deadline) {
+    do {
       wins = time(candidate, trial) < time(ready, trial) ? wins + 1 : 0;
-    }
+    } while (wins < WINS && System.nanoTime() < deadline);
     return wins == WINS;
   }
 

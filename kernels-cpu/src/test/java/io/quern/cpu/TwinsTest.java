@@ -72,8 +72,7 @@ class TwinsTest {
             () -> ready,
             () -> late,
             worker -> worker.equals(late) && isCompiled.get() ? 1 : worker.work(),
-            Duration.ofMillis(50),
-            Duration.ofMillis(10));
+            Duration.ofMillis(50));
     assertThat(twins.await()).isFalse();
     assertThat(twins.get()).isSameAs(ready);
     isCompiled.set(true);
