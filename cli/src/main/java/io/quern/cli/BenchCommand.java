@@ -10,14 +10,13 @@ import java.io.PrintWriter;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -37,11 +36,7 @@ final class BenchCommand implements Callable<Integer> {
   @Parameters(paramLabel = "MODEL", description = "The model's file.")
   private Path path;
 
-  @Option(
-      names = "--shape",
-      paramLabel = "NAME=1x128",
-      description = "The shape of an input, where the model leaves it open; once for each.")
-  private Map<String, String> shapes = new HashMap<>();
+  @Mixin private ModelInputs inputs;
 
   @Option(
       names = "--threads",
@@ -69,15 +64,15 @@ final class BenchCommand implements Callable<Integer> {
     long start = System.nanoTime();
     OnnxModel model = OnnxModel.load(path);
     long loaded = System.nanoTime();
-    List<TensorSpec> inputs = ModelInputs.specs(model, shapes);
-    Compiled compiled = model.compile(inputs);
+    List<TensorSpec> specs = inputs.specs(model);
+    Compiled compiled = model.compile(specs);
     long planned = System.nanoTime();
-    Tensor[] arguments = ModelInputs.random(inputs);
+    Tensor[] arguments = ModelInputs.random(specs);
     Tensor[] results = ModelInputs.random(compiled.plan().outputs());
     compiled.runInto(arguments, results);
     long first = System.nanoTime();
     out.printf(
-        "%s -> %s, %d threads%n", inputs, compiled.plan().outputs(), Workers.shared().threads());
+        "%s -> %s, %d threads%n", specs, compiled.plan().outputs(), Workers.shared().threads());
     out.printf(
         Locale.ROOT,
         "loaded in %.1f ms, planned in %.1f ms, first run %.1f ms%n",

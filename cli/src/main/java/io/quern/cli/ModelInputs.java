@@ -8,20 +8,24 @@ import io.quern.Tensor;
 import io.quern.onnx.OnnxModel;
 import io.quern.op.TensorSpec;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
 
-/** Inputs for a model that is to be looked at rather than used. */
+/** The option that gives inputs to a model that is to be looked at rather than used. */
 final class ModelInputs {
+  @Option(
+      names = "--shape",
+      paramLabel = "NAME=1x128",
+      description = "The shape of an input, where the model leaves it open; once for each.")
+  private Map<String, String> shapes = new HashMap<>();
+
   private ModelInputs() {}
 
-  /**
-   * Element types and shapes of a model's inputs.
-   *
-   * @param shapes shapes by name, such as 1x128, for those that the model leaves open
-   */
-  static List<TensorSpec> specs(OnnxModel model, Map<String, String> shapes) {
+  /** Element types and shapes of a model's inputs. */
+  List<TensorSpec> specs(OnnxModel model) {
     List<String> names = model.inputs().stream().map(OnnxModel.Parameter::name).toList();
     for (String name : shapes.keySet()) {
       if (!names.contains(name)) {

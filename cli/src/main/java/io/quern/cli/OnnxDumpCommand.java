@@ -6,11 +6,10 @@ import io.quern.plan.Plan;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.HashMap;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -30,11 +29,7 @@ final class OnnxDumpCommand implements Callable<Integer> {
   @Parameters(paramLabel = "MODEL", description = "The model's file.")
   private Path path;
 
-  @Option(
-      names = "--shape",
-      paramLabel = "NAME=1x128",
-      description = "The shape of an input, where the model leaves it open; once for each.")
-  private Map<String, String> shapes = new HashMap<>();
+  @Mixin private ModelInputs inputs;
 
   @Option(
       names = "--profile",
@@ -46,7 +41,7 @@ final class OnnxDumpCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     OnnxModel model = OnnxModel.load(path);
-    Plan plan = model.compile(ModelInputs.specs(model, shapes)).plan();
+    Plan plan = model.compile(inputs.specs(model)).plan();
     PrintWriter out = spec.commandLine().getOut();
     out.print(profile ? plan.describe(medians(plan)) : plan.describe());
     plan.fallbacks().forEach(each -> out.println("on a reference kernel: " + each));
