@@ -192,8 +192,9 @@ final class PatchProduct extends ConvProduct {
       if (bias != 0) {
         micro.addTile(bias + c * row, tile, tileRow);
       }
-      for (int i = 0; !whole && i < Math.min(ROWS, channels - c); i++) {
-        micro.copyRow(aside + i * row, output + (c + i) * channel, count, 0);
+      if (!whole) {
+        int rows = Math.min(ROWS, channels - c);
+        micro.copyRows(aside, row, output + c * channel, channel, rows, count, 0);
       }
     }
   }

@@ -40,9 +40,7 @@ public final class ScalarMath {
 
   /** {@link #exp} of {@code x <= 0}, with the same bits for less work. */
   public static float expNegative(float x) {
-    float t = fma(x, LOG2_E, ROUND_BIAS_64);
-    float n = t - ROUND_BIAS_64;
-    float y = scaleDown(expPolynomial(fma(n, -LN2_LO, fma(n, -LN2_HI, x))), t);
+    float y = decay(-x);
     return x < EXP_MIN ? 0 : y;
   }
 
