@@ -75,8 +75,8 @@ class EmbeddingModelsTest {
   /**
    * Values next to a boundary of the dynamic quantisation fall on either side of it, from where on
    * two engines differ; by less than what quantising has changed. Tokens that a text is filled up
-   * with take part in the scale, so that all values round anew: an error of the same size, whose
-   * largest square among some texts is within twice that of the other rounding.
+   * with take part in the scale, so that all values round anew. That this is no more than twice as
+   * much was seen, not derived.
    */
   @Test
   void quantisedModel() throws Exception {
