@@ -13,16 +13,44 @@ import jdk.incubator.vector.FloatVector;
 final class VectorMicroKernel6 extends VectorMicroKernel {
   @Override
   void sums(long rows, long offsets, long b, long bRow, long k, long c, long cRow) {
+    sums(
+        Raw.getLong(rows),
+        Raw.getLong(rows + 8),
+        Raw.getLong(rows + 16),
+        Raw.getLong(rows + 24),
+        Raw.getLong(rows + 32),
+        Raw.getLong(rows + 40),
+        offsets,
+        b,
+        bRow,
+        k,
+        c,
+        cRow);
+  }
+
+  private static void sums(
+      long a0,
+      long a1,
+      long a2,
+      long a3,
+      long a4,
+      long a5,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long c,
+      long cRow) {
     long panel = Raw.inRange(b);
     long panelRow = bRow & POSITIVE;
     long table = Raw.inRange(offsets);
     int depth = (int) k;
-    long a0 = Raw.inRange(Raw.getLong(rows));
-    long a1 = Raw.inRange(Raw.getLong(rows + 8));
-    long a2 = Raw.inRange(Raw.getLong(rows + 16));
-    long a3 = Raw.inRange(Raw.getLong(rows + 24));
-    long a4 = Raw.inRange(Raw.getLong(rows + 32));
-    long a5 = Raw.inRange(Raw.getLong(rows + 40));
+    a0 = Raw.inRange(a0);
+    a1 = Raw.inRange(a1);
+    a2 = Raw.inRange(a2);
+    a3 = Raw.inRange(a3);
+    a4 = Raw.inRange(a4);
+    a5 = Raw.inRange(a5);
     FloatVector s00 = FloatVector.zero(F32);
     FloatVector s01 = s00;
     FloatVector s10 = s00;

@@ -184,9 +184,14 @@ final class VectorRowMath extends RowMath {
           .add(FloatVector.fromMemorySegment(F32, ALL, lane, ORDER))
           .intoMemorySegment(ALL, lane, ORDER);
     }
-    for (; at < 4 * n; at += 4) {
+    if (at < 4 * n) {
       long lane = scratch + (at & (SCRATCH - 1));
-      Raw.putFloat(lane, Raw.getFloat(lane) + ScalarMath.exp(Raw.getFloat(x + at) - y));
+      var rest = F32.indexInRange(at / 4, n);
+      FloatVector.fromMemorySegment(F32, ALL, lane, ORDER)
+          .add(
+              VectorMath.exp(FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER, rest).sub(y)),
+              rest)
+          .intoMemorySegment(ALL, lane, ORDER);
     }
     return fold(scratch);
   }
@@ -226,17 +231,19 @@ final class VectorRowMath extends RowMath {
       e.add(sum).intoMemorySegment(ALL, lane, ORDER);
     }
     long at = (long) vectors * BYTES;
-    scalarExp(x, y, at, end, to, scratch);
-    return scalarMax(largest.reduceLanes(VectorOperators.MAX), next + at, next + end);
-  }
-
-  private static void scalarExp(long x, float y, long at, long end, long to, long scratch) {
-    for (; at < end; at += 4) {
-      long lane = scratch + (at & (SCRATCH - 1));
-      float e = ScalarMath.expNegative(Raw.getFloat(x + at) - y);
-      Raw.putFloat(to + at, e);
-      Raw.putFloat(lane, Raw.getFloat(lane) + e);
+    float max = scalarMax(largest.reduceLanes(VectorOperators.MAX), next + at, next + end);
+    if (at < end) {
+      long lane = lanes + (at & (SCRATCH - 1));
+      var rest = F32.indexInRange(at / 4, n);
+      FloatVector e =
+          VectorMath.expNegative(
+              FloatVector.fromMemorySegment(F32, ALL, source + at, ORDER, rest).sub(y));
+      e.intoMemorySegment(ALL, target + at, ORDER, rest);
+      FloatVector.fromMemorySegment(F32, ALL, lane, ORDER)
+          .add(e, rest)
+          .intoMemorySegment(ALL, lane, ORDER);
     }
+    return max;
   }
 
   @Override
