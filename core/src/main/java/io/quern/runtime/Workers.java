@@ -1,7 +1,7 @@
 package io.quern.runtime;
 
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -10,9 +10,11 @@ import org.jspecify.annotations.Nullable;
  * The process-wide pool of daemon platform threads that kernels share with their callers.
  *
  * <p>A task is split into chunks by its shape alone, so results never depend on the number of
- * threads. The caller works too. When the pool is busy with another caller's task, or the task
- * consists of one chunk, the caller runs everything itself. Helpers spin briefly for the next task,
- * then park. Thread-safe; running a task allocates nothing.
+ * threads. Each thread begins with its own run of neighbouring chunks, the same for each task of
+ * that size, so that what one task leaves in its cache the next finds there; whoever is done early
+ * takes over chunks of others. The caller works too. When the pool is busy with another caller's
+ * task, or the task consists of one chunk, the caller runs everything itself. Helpers spin briefly
+ * for the next task, then park. Thread-safe; running a task allocates nothing.
  */
 public final class Workers {
   private static final Knob THREADS =
@@ -23,6 +25,9 @@ public final class Workers {
 
   /** Chunk number that stands for a task whose chunks cannot be claimed. */
   private static final int CLOSED = Integer.MAX_VALUE;
+
+  /** Claims of two threads lie this many longs apart, in different lines of the cache. */
+  private static final int APART = 16;
 
   /** How often a caller looks for the end of a task before it offers its core to others. */
   private static final int SPINS = 10_000;
@@ -39,8 +44,11 @@ public final class Workers {
   private volatile @Nullable Object argument;
   private volatile int chunks;
 
-  /** Ticket of the task in the upper half, its next unclaimed chunk in the lower one. */
-  private final AtomicLong claims = new AtomicLong(CLOSED);
+  /**
+   * For each thread the ticket of the task in the upper half, and in the lower one the next
+   * unclaimed chunk of those it begins with. The caller's, the first, is opened last.
+   */
+  private final AtomicLongArray claims;
 
   private final AtomicInteger done = new AtomicInteger();
   private volatile @Nullable Throwable failure;
@@ -53,6 +61,10 @@ public final class Workers {
   }
 
   private Workers(int threads) {
+    claims = new AtomicLongArray(threads * APART);
+    for (int i = 0; i < threads; i++) {
+      claims.set(i * APART, CLOSED);
+    }
     helpers = new Helper[threads - 1];
     for (int i = 0; i < helpers.length; i++) {
       helpers[i] = new Helper(i);
@@ -106,19 +118,23 @@ public final class Workers {
   @SuppressWarnings("ThreadPriorityCheck") // only how long it takes depends on the scheduler
   private <A> void share(Task<A> work, A with, int count) {
     // Late helpers of the previous task must not claim a chunk while the fields change.
-    int ticket = ticketOf(claims.get()) + 1;
-    claims.set((long) (ticket - 1) << 32 | CLOSED);
+    int ticket = ticket() + 1;
+    for (int thread = 0; thread < threads(); thread++) {
+      claims.set(thread * APART, (long) (ticket - 1) << 32 | CLOSED);
+    }
     task = work;
     argument = with;
     chunks = count;
     failure = null;
     done.set(0);
-    claims.set((long) ticket << 32);
+    for (int thread = threads() - 1; thread >= 0; thread--) {
+      claims.set(thread * APART, (long) ticket << 32 | firstChunk(thread, count));
+    }
     int wanted = Math.min(helpers.length, count - 1);
     for (int i = 0; i < wanted; i++) {
       helpers[i].wake();
     }
-    takePart(ticket);
+    takePart(ticket, 0);
     for (int spins = 0; done.get() < count; spins++) {
       if (spins < SPINS) {
         Thread.onSpinWait();
@@ -144,30 +160,47 @@ public final class Workers {
   }
 
   /** Claims and runs chunks of the task with this ticket until none is left. */
+  private void takePart(int ticket, int thread) {
+    int ran = 0;
+    for (int i = 0; i < threads(); i++) {
+      ran += runChunksOf((thread + i) % threads(), ticket);
+    }
+    if (ran > 0) {
+      done.getAndAdd(ran);
+    }
+  }
+
+  /** Claims and runs what is left of the chunks that a thread begins with; returns how many. */
   @SuppressWarnings("unchecked")
-  private void takePart(int ticket) {
+  private int runChunksOf(int thread, int ticket) {
+    int ran = 0;
     while (true) {
-      long claim = claims.get();
-      if (ticketOf(claim) != ticket) {
-        return;
-      }
+      long claim = claims.get(thread * APART);
       Task<Object> work = (Task<Object>) task;
       Object with = argument;
       int chunk = (int) claim;
-      if (work == null || chunk >= chunks) {
-        return;
+      if (ticketOf(claim) != ticket || work == null || chunk >= firstChunk(thread + 1, chunks)) {
+        return ran;
       }
       // Success proves that the fields read belong to this ticket: they change in between two.
-      if (claims.compareAndSet(claim, claim + 1)) {
+      if (claims.compareAndSet(thread * APART, claim, claim + 1)) {
         try {
           work.run(with, chunk);
         } catch (Throwable thrown) {
           failure = thrown;
-        } finally {
-          done.getAndIncrement();
         }
+        ran++;
       }
     }
+  }
+
+  private int firstChunk(int thread, int count) {
+    int sharers = Math.min(threads(), count);
+    return (int) ((long) count * Math.min(thread, sharers) / sharers);
+  }
+
+  private int ticket() {
+    return ticketOf(claims.get(0));
   }
 
   private static int ticketOf(long claims) {
@@ -187,10 +220,12 @@ public final class Workers {
   }
 
   private final class Helper implements Runnable {
+    private final int number;
     private final Thread thread;
     private volatile boolean parked;
 
     Helper(int index) {
+      number = index + 1;
       thread = Thread.ofPlatform().daemon().name("quern-worker-" + index).unstarted(this);
     }
 
@@ -205,24 +240,24 @@ public final class Workers {
       int seen = 0;
       while (!closed) {
         seen = await(seen);
-        takePart(seen);
+        takePart(seen, number);
       }
     }
 
     private int await(int seen) {
       long deadline = System.nanoTime() + SPIN_NANOS;
-      while (ticketOf(claims.get()) == seen && !closed) {
+      while (ticket() == seen && !closed) {
         if (System.nanoTime() < deadline) {
           Thread.onSpinWait();
           continue;
         }
         parked = true;
-        if (ticketOf(claims.get()) == seen && !closed) {
+        if (ticket() == seen && !closed) {
           LockSupport.park(Workers.this);
         }
         parked = false;
       }
-      return ticketOf(claims.get());
+      return ticket();
     }
   }
 }
