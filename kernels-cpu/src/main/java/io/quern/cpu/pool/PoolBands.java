@@ -2,9 +2,6 @@ package io.quern.cpu.pool;
 
 import io.quern.cpu.Twins;
 import io.quern.cpu.conv.EverySecond;
-import io.quern.cpu.elementwise.Loop;
-import io.quern.cpu.elementwise.Loops;
-import io.quern.op.Binary;
 import io.quern.op.Window;
 import io.quern.runtime.Raw;
 import java.lang.foreign.Arena;
@@ -21,8 +18,8 @@ final class PoolBands {
   private final PoolShape shape;
   private final Window window;
   private final float neutral;
-  private final Twins<Loop> fold;
-  private final Twins<Loop> divide = Loops.binary(Binary.Fn.DIV);
+  private final boolean max;
+  private final Twins<PoolMath> math = PoolMath.twins();
   private final EverySecond everySecond = EverySecond.chosen();
 
   /** Columns of a row with its padding. */
@@ -42,7 +39,7 @@ final class PoolBands {
     this.shape = shape;
     this.window = shape.pool().window();
     this.neutral = max ? Float.NEGATIVE_INFINITY : 0;
-    this.fold = Loops.binary(max ? Binary.Fn.MAX : Binary.Fn.ADD);
+    this.max = max;
     int reach = (shape.ow() - 1) * window.strideW() + (window.kernelW() - 1) * window.dilationW();
     this.pitch = Math.max(window.padLeft() + shape.w(), reach + 1);
     this.inside =
@@ -93,23 +90,16 @@ final class PoolBands {
 
   /** Pools a plane. */
   void pool(long from, long to, long scratch) {
-    Loop loop = fold.get();
+    PoolMath now = math.get();
     long row = 4L * shape.ow();
     long rows = scratch + paddedBytes();
-    long columns = rows + 4L * pitch * band;
     for (int oy = 0; oy < shape.oh(); oy += band) {
       int count = Math.min(band, shape.oh() - oy);
       int y = oy * window.strideH() - window.padTop();
       long image = inside ? from + 4L * y * pitch : pad(from, y, imageRows(count), scratch);
-      long folded = foldRows(loop, image, count, rows);
-      long all = (long) count * pitch - (window.kernelW() - 1L) * window.dilationW();
-      folded = fold(loop, folded, 4L * window.dilationW(), window.kernelW(), all, columns);
-      for (int i = 0; i < count; i++) {
-        keep(folded + 4L * i * pitch, to + (oy + i) * row);
-      }
+      foldColumns(now, foldRows(now, image, count, rows), count, to + oy * row, scratch);
       if (divisors != 0) {
-        long sums = to + oy * row;
-        divide.get().run(sums, divisors + oy * row, 0, sums, (long) count * shape.ow());
+        now.divide(to + oy * row, divisors + oy * row, (long) count * shape.ow());
       }
     }
   }
@@ -126,42 +116,53 @@ final class PoolBands {
     return to;
   }
 
-  private long foldRows(Loop loop, long image, int count, long to) {
+  /** Folds the rows of the windows; returns where the result is. */
+  private long foldRows(PoolMath now, long image, int count, long to) {
     long row = 4L * pitch;
     int kernel = window.kernelH();
     long step = window.dilationH() * row;
     if (window.strideH() == 1) {
-      return fold(loop, image, step, kernel, (long) count * pitch, to);
-    }
-    for (int i = 0; i < count; i++) {
-      long source = image + (long) i * window.strideH() * row;
-      if (fold(loop, source, step, kernel, pitch, to + i * row) == source) {
-        Raw.copy(source, to + i * row, row);
+      if (kernel == 1) {
+        return image;
+      }
+      fold(now, image, step, kernel, (long) count * pitch, to);
+    } else {
+      for (int i = 0; i < count; i++) {
+        fold(now, image + (long) i * window.strideH() * row, step, kernel, pitch, to + i * row);
       }
     }
     return to;
   }
 
-  /**
-   * Folds {@code terms} runs of {@code n} elements, {@code step} bytes apart.
-   *
-   * @return where the result is, which is {@code from} for a single term
-   */
-  private static long fold(Loop loop, long from, long step, int terms, long n, long to) {
-    long sum = from;
-    for (int i = 1; i < terms; i++) {
-      loop.run(sum, from + i * step, 0, to, n);
-      sum = to;
+  private void foldColumns(PoolMath now, long rows, int count, long to, long scratch) {
+    long step = 4L * window.dilationW();
+    int kernel = window.kernelW();
+    if (window.strideW() == 1) {
+      for (int i = 0; i < count; i++) {
+        fold(now, rows + 4L * i * pitch, step, kernel, shape.ow(), to + 4L * i * shape.ow());
+      }
+      return;
     }
-    return sum;
+    long columns = scratch + paddedBytes() + 4L * pitch * band;
+    fold(
+        now, rows, step, kernel, (long) count * pitch - (kernel - 1) * window.dilationW(), columns);
+    for (int i = 0; i < count; i++) {
+      keep(columns + 4L * i * pitch, to + 4L * i * shape.ow());
+    }
+  }
+
+  private void fold(PoolMath now, long from, long step, int terms, long n, long to) {
+    if (max) {
+      now.max(from, step, terms, n, to);
+    } else {
+      now.sum(from, step, terms, n, to);
+    }
   }
 
   /** Copies the columns that the stride keeps. */
   private void keep(long from, long to) {
     int stride = window.strideW();
-    if (stride == 1) {
-      Raw.copy(from, to, 4L * shape.ow());
-    } else if (stride == 2) {
+    if (stride == 2) {
       everySecond.copy(from, shape.ow(), to);
     } else {
       for (int x = 0; x < shape.ow(); x++) {
@@ -172,7 +173,6 @@ final class PoolBands {
 
   /** Waits until the loops are compiled. */
   boolean warmUp() {
-    boolean divides = divisors == 0 || divide.await();
-    return fold.await() && divides;
+    return math.await();
   }
 }
