@@ -74,6 +74,7 @@ class BoxingTest {
     Tensor wide = rng.normal(4, 32, 14, 14);
     Tensor wideWeight = rng.normal(32, 32, 3, 3);
     Tensor rows = rng.normal(1024, 1000);
+    Tensor classes = rng.normal(8192, 10);
     Tensor heads = rng.normal(2, 200, 24);
     Tensor gamma = rng.normal(1000);
     Tensor factors = Tensor.of(new float[] {1e-3f, 0.1f, 0.1f});
@@ -101,6 +102,8 @@ class BoxingTest {
         new Work(new Reduce(Reduce.Fn.SUM, List.of(0, 2, 3), false), List.of(images)),
         new Work(new Softmax(1), List.of(rows)),
         new Work(new LogSoftmax(1), List.of(rows)),
+        new Work(new Softmax(1), List.of(classes)),
+        new Work(new LogSoftmax(1), List.of(classes)),
         new Work(new SoftmaxGrad(1, true), List.of(rows, rows)),
         new Work(new SoftmaxGrad(1, false), List.of(rows, rows)),
         new Work(new LayerNorm(1, 1e-5), List.of(rows, gamma, gamma)),

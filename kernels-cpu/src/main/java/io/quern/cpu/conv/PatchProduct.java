@@ -188,9 +188,11 @@ final class PatchProduct extends ConvProduct {
       boolean whole = c + ROWS <= channels && inPlace;
       long tile = whole ? output + c * channel : aside;
       long tileRow = whole ? channel : row;
-      micro.tile(table, offsets, panel, panelRow, patches.depth(), tile, tileRow, false);
-      if (bias != 0) {
-        micro.addTile(bias + c * row, tile, tileRow);
+      if (bias == 0) {
+        micro.tile(table, offsets, panel, panelRow, patches.depth(), tile, tileRow, false);
+      } else {
+        long first = bias + c * row;
+        micro.tile(table, offsets, panel, panelRow, patches.depth(), first, row, tile, tileRow);
       }
       if (!whole) {
         int rows = Math.min(ROWS, channels - c);

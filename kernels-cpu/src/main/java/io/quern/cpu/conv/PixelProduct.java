@@ -167,28 +167,24 @@ final class PixelProduct extends ConvProduct {
     int index = chunk / groupsOfPanels / strips;
     int count = Math.min(strip, shape.outputPixels() - first);
     long row = 4L * width;
-    long bytes = Transpose.SCRATCH + strip * (row + 8) + ROWS * row + MicroKernel.TABLE;
+    long bytes = Transpose.SCRATCH + strip * (row + 8) + row + MicroKernel.TABLE;
     HostMemory.Block scratch = HostMemory.shared().allocate(bytes);
     long products = scratch.address() + Transpose.SCRATCH;
     long addresses = products + strip * row;
-    long biasTile = addresses + 8L * strip;
-    long table = biasTile + ROWS * row;
+    long biasRow = addresses + 8L * strip;
+    long table = biasRow + row;
     addresses(image(call, index), first, addresses);
     long plane = call.kept(FIRST) + index;
     int group = (int) (plane % shape.groups());
     for (int p = panel; p < Math.min(panels, panel + perTask); p++) {
       int oc = p * width;
       int channels = Math.min(width, shape.oc() - oc);
-      boolean biased = call.kept(BIAS) != 0;
-      if (biased) {
-        long bias = call.kept(BIAS) + 4L * (group * shape.oc() + oc);
-        spreadBias(bias, channels, biasTile);
+      Raw.zero(biasRow, row);
+      if (call.kept(BIAS) != 0) {
+        Raw.copy(call.kept(BIAS) + 4L * (group * shape.oc() + oc), biasRow, 4L * channels);
       }
       long weights = call.kept(WEIGHTS) + group * packer.matrixBytes();
-      tiles(addresses, table, weights + oc * 4L * shape.depth(), products, count);
-      for (int i = 0; biased && i < count; i += ROWS) {
-        micro.addTile(biasTile, products + i * row, row);
-      }
+      tiles(addresses, table, weights + oc * 4L * shape.depth(), biasRow, products, count);
       long pixels = 4L * shape.outputPixels();
       long target = call.kept(OUTPUTS) + plane * shape.outputBytes() + oc * pixels + 4L * first;
       transpose.run(products, row, count, channels, target, pixels, scratch.address());
@@ -216,16 +212,8 @@ final class PixelProduct extends ConvProduct {
     }
   }
 
-  /** The same row for each pixel of a tile. */
-  private void spreadBias(long bias, int channels, long to) {
-    long row = 4L * width;
-    Raw.zero(to, ROWS * row);
-    for (int i = 0; i < ROWS; i++) {
-      Raw.copy(bias, to + i * row, 4L * channels);
-    }
-  }
-
-  private void tiles(long addresses, long table, long panel, long products, int count) {
+  /** Products of the pixels with a panel of weights, on top of a row for each pixel. */
+  private void tiles(long addresses, long table, long panel, long first, long products, int count) {
     long row = 4L * width;
     for (int t = 0; t < shape.depth(); t += block) {
       int depth = Math.min(block, shape.depth() - t);
@@ -234,7 +222,13 @@ final class PixelProduct extends ConvProduct {
         for (int r = 0; r < ROWS; r++) {
           Raw.putLong(table + 8L * r, Raw.getLong(addresses + 8L * (i + r)));
         }
-        micro.tile(table, offsets, panel + t * row, row, depth, products + i * row, row, t > 0);
+        long tile = products + i * row;
+        long weights = panel + t * row;
+        if (t == 0) {
+          micro.tile(table, offsets, weights, row, depth, first, 0, tile, row);
+        } else {
+          micro.tile(table, offsets, weights, row, depth, tile, row, tile, row);
+        }
       }
     }
   }

@@ -3,6 +3,7 @@ package io.quern.cpu.gemm;
 import io.quern.cpu.Twins;
 import io.quern.cpu.VectorTier;
 import io.quern.runtime.Raw;
+import java.lang.foreign.Arena;
 
 /**
  * The innermost loop of matrix products and convolutions: a tile of {@link #ROWS} rows by {@link
@@ -13,11 +14,8 @@ public abstract class MicroKernel {
   /** Rows of a tile: its sums, two vectors a row, fill most of the 32 or 16 vector registers. */
   public static final int ROWS = VectorTier.chosen().bits() == 512 ? 8 : 6;
 
-  /** Bytes of the addresses of a tile's rows, up to a multiple of a vector. */
-  static final long ADDRESSES = 64;
-
-  /** Bytes of a table of row addresses, behind which a kernel keeps a tile of its own. */
-  public static final long TABLE = ADDRESSES + 2L * ROWS * VectorTier.chosen().bits() / 8;
+  /** Bytes of a table of row addresses. */
+  public static final long TABLE = 8L * ROWS;
 
   private static final int SCALAR_COLUMNS = 64;
 
@@ -50,20 +48,48 @@ public abstract class MicroKernel {
   public abstract String name();
 
   /**
-   * Computes one tile. Element {@code t} of row {@code i} of A is read at {@code rows[i] +
-   * offsets[t]}, row {@code t} of B, {@link #columns()} floats, at {@code b + t * bRow}.
+   * Computes one tile, the sum of another and of a product. Element {@code t} of row {@code i} of A
+   * is read at {@code rows[i] + offsets[t]}, row {@code t} of B, {@link #columns()} floats, at
+   * {@code b + t * bRow}.
    *
-   * @param rows address of a table of {@link #ROWS} addresses, {@link #TABLE} bytes in all
+   * @param rows address of a table of {@link #ROWS} addresses
    * @param offsets address of a table of k ints, offsets in bytes, not negative
    * @param bRow not negative and less than 2^31
-   * @param c address of the tile, {@code cRow} bytes from row to row
-   * @param accumulate whether the sums are added to the tile's present content
+   * @param start address of the tile to add to, {@code startRow} bytes from row to row, which may
+   *     be the result's own, or 0
+   * @param c address of the result, {@code cRow} bytes from row to row
    */
   public abstract void tile(
-      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate);
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow);
 
-  /** Adds a tile, with rows of {@link #columns()} floats, to one whose rows are apart. */
-  public abstract void addTile(long from, long c, long cRow);
+  /** The same, added to what is there or to nothing. */
+  public final void tile(
+      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate) {
+    tile(rows, offsets, b, bRow, k, accumulate ? c : Nothing.ROW, accumulate ? cRow : 0, c, cRow);
+  }
+
+  /** What changes no sum: a row of negative zeros. */
+  private static final class Nothing {
+    private static final Arena OWNER = Arena.ofAuto();
+    static final long ROW = row();
+
+    private static long row() {
+      int floats = chosen().columns();
+      long row = OWNER.allocate(4L * floats, 64).address();
+      for (int i = 0; i < floats; i++) {
+        Raw.putFloat(row + 4L * i, -0f);
+      }
+      return row;
+    }
+  }
 
   /** Fills a table of rows that lie {@code row} bytes apart. */
   public static void evenRows(long table, long first, long row) {

@@ -26,7 +26,15 @@ final class ScalarMicroKernel extends MicroKernel {
 
   @Override
   public void tile(
-      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate) {
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow) {
     float[] sums = new float[columns];
     long first = Raw.getLong(rows);
     for (int i = 0; i < ROWS; i++) {
@@ -34,12 +42,12 @@ final class ScalarMicroKernel extends MicroKernel {
       if (i > 0 && row == first) {
         return; // the only row; the others repeat it and are not used
       }
-      row(row, offsets, b, bRow, k, c + i * cRow, accumulate, sums);
+      row(row, offsets, b, bRow, k, start + i * startRow, c + i * cRow, sums);
     }
   }
 
   private void row(
-      long a, long offsets, long b, long bRow, long k, long c, boolean accumulate, float[] sums) {
+      long a, long offsets, long b, long bRow, long k, long start, long c, float[] sums) {
     for (int j = 0; j < columns; j++) {
       sums[j] = 0;
     }
@@ -63,17 +71,7 @@ final class ScalarMicroKernel extends MicroKernel {
       b += bRow;
     }
     for (int j = 0; j < columns; j++) {
-      Raw.putFloat(c + 4L * j, accumulate ? Raw.getFloat(c + 4L * j) + sums[j] : sums[j]);
-    }
-  }
-
-  @Override
-  public void addTile(long from, long c, long cRow) {
-    for (int i = 0; i < ROWS; i++) {
-      for (long at = 0; at < 4L * columns; at += 4) {
-        float term = Raw.getFloat(from + 4L * columns * i + at);
-        Raw.putFloat(c + i * cRow + at, Raw.getFloat(c + i * cRow + at) + term);
-      }
+      Raw.putFloat(c + 4L * j, Raw.getFloat(start + 4L * j) + sums[j]);
     }
   }
 

@@ -10,7 +10,13 @@ import static io.quern.runtime.Raw.ORDER;
 import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
 
-/** Tiles of two vectors a row: what does not depend on the number of rows. */
+/**
+ * Tiles of two vectors a row: what does not depend on the number of rows.
+ *
+ * <p>The loop over k is a method of its own without anything that can be left out of it: beyond
+ * 18,000 nodes C2 calls the next load of a scalar instead of inlining it, with all sums spilled
+ * around the call, and a method with many ends or early vectors is more than C1 can compile.
+ */
 abstract class VectorMicroKernel extends MicroKernel {
   /** What strides and offsets have no more bits than; the compiler then knows their range. */
   static final long POSITIVE = Integer.MAX_VALUE;
@@ -18,37 +24,6 @@ abstract class VectorMicroKernel extends MicroKernel {
   /** The kernel for the number of registers. */
   static MicroKernel create() {
     return ROWS == 8 ? new VectorMicroKernel8() : new VectorMicroKernel6();
-  }
-
-  /**
-   * The tile without what is there. The loop is a method of its own without anything that can be
-   * left out of it: beyond 18,000 nodes C2 calls the next load instead of inlining it, with all
-   * sums spilled around the call, and beyond its registers C1 compiles nothing.
-   */
-  abstract void sums(long rows, long offsets, long b, long bRow, long k, long c, long cRow);
-
-  @Override
-  public final void tile(
-      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate) {
-    long to = accumulate ? rows + ADDRESSES : c;
-    sums(rows, offsets, b, bRow, k, to, accumulate ? 2L * BYTES : cRow);
-    if (accumulate) {
-      addTile(to, c, cRow);
-    }
-  }
-
-  @Override
-  public final void addTile(long from, long c, long cRow) {
-    for (int i = 0; i < ROWS; i++) {
-      long term = Raw.inRange(from + 2L * BYTES * i);
-      long to = Raw.inRange(c + i * cRow);
-      FloatVector.fromMemorySegment(F32, ALL, to, ORDER)
-          .add(FloatVector.fromMemorySegment(F32, ALL, term, ORDER))
-          .intoMemorySegment(ALL, to, ORDER);
-      FloatVector.fromMemorySegment(F32, ALL, to + BYTES, ORDER)
-          .add(FloatVector.fromMemorySegment(F32, ALL, term + BYTES, ORDER))
-          .intoMemorySegment(ALL, to + BYTES, ORDER);
-    }
   }
 
   @Override

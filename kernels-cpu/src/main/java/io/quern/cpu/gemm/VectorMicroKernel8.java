@@ -12,8 +12,17 @@ import jdk.incubator.vector.FloatVector;
 /** Eight rows: 16 sums hide the latency of the multiply-adds. */
 final class VectorMicroKernel8 extends VectorMicroKernel {
   @Override
-  void sums(long rows, long offsets, long b, long bRow, long k, long c, long cRow) {
-    sums(
+  public void tile(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow) {
+    tile(
         Raw.getLong(rows),
         Raw.getLong(rows + 8),
         Raw.getLong(rows + 16),
@@ -26,11 +35,13 @@ final class VectorMicroKernel8 extends VectorMicroKernel {
         b,
         bRow,
         k,
+        start,
+        startRow,
         c,
         cRow);
   }
 
-  private static void sums(
+  private static void tile(
       long a0,
       long a1,
       long a2,
@@ -43,6 +54,8 @@ final class VectorMicroKernel8 extends VectorMicroKernel {
       long b,
       long bRow,
       long k,
+      long start,
+      long startRow,
       long c,
       long cRow) {
     long panel = Raw.inRange(b);
@@ -103,28 +116,51 @@ final class VectorMicroKernel8 extends VectorMicroKernel {
       s70 = a.fma(b0, s70);
       s71 = a.fma(b1, s71);
     }
-    s00.intoMemorySegment(ALL, c, ORDER);
-    s01.intoMemorySegment(ALL, c + BYTES, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start, ORDER).add(s00).intoMemorySegment(ALL, c, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start + BYTES, ORDER)
+        .add(s01)
+        .intoMemorySegment(ALL, c + BYTES, ORDER);
+    start += startRow;
     c += cRow;
-    s10.intoMemorySegment(ALL, c, ORDER);
-    s11.intoMemorySegment(ALL, c + BYTES, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start, ORDER).add(s10).intoMemorySegment(ALL, c, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start + BYTES, ORDER)
+        .add(s11)
+        .intoMemorySegment(ALL, c + BYTES, ORDER);
+    start += startRow;
     c += cRow;
-    s20.intoMemorySegment(ALL, c, ORDER);
-    s21.intoMemorySegment(ALL, c + BYTES, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start, ORDER).add(s20).intoMemorySegment(ALL, c, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start + BYTES, ORDER)
+        .add(s21)
+        .intoMemorySegment(ALL, c + BYTES, ORDER);
+    start += startRow;
     c += cRow;
-    s30.intoMemorySegment(ALL, c, ORDER);
-    s31.intoMemorySegment(ALL, c + BYTES, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start, ORDER).add(s30).intoMemorySegment(ALL, c, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start + BYTES, ORDER)
+        .add(s31)
+        .intoMemorySegment(ALL, c + BYTES, ORDER);
+    start += startRow;
     c += cRow;
-    s40.intoMemorySegment(ALL, c, ORDER);
-    s41.intoMemorySegment(ALL, c + BYTES, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start, ORDER).add(s40).intoMemorySegment(ALL, c, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start + BYTES, ORDER)
+        .add(s41)
+        .intoMemorySegment(ALL, c + BYTES, ORDER);
+    start += startRow;
     c += cRow;
-    s50.intoMemorySegment(ALL, c, ORDER);
-    s51.intoMemorySegment(ALL, c + BYTES, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start, ORDER).add(s50).intoMemorySegment(ALL, c, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start + BYTES, ORDER)
+        .add(s51)
+        .intoMemorySegment(ALL, c + BYTES, ORDER);
+    start += startRow;
     c += cRow;
-    s60.intoMemorySegment(ALL, c, ORDER);
-    s61.intoMemorySegment(ALL, c + BYTES, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start, ORDER).add(s60).intoMemorySegment(ALL, c, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start + BYTES, ORDER)
+        .add(s61)
+        .intoMemorySegment(ALL, c + BYTES, ORDER);
+    start += startRow;
     c += cRow;
-    s70.intoMemorySegment(ALL, c, ORDER);
-    s71.intoMemorySegment(ALL, c + BYTES, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start, ORDER).add(s70).intoMemorySegment(ALL, c, ORDER);
+    FloatVector.fromMemorySegment(F32, ALL, start + BYTES, ORDER)
+        .add(s71)
+        .intoMemorySegment(ALL, c + BYTES, ORDER);
   }
 }

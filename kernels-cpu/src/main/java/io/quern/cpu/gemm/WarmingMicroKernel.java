@@ -58,13 +58,16 @@ final class WarmingMicroKernel extends MicroKernel {
 
   @Override
   public void tile(
-      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate) {
-    twins.get().tile(rows, offsets, b, bRow, k, c, cRow, accumulate);
-  }
-
-  @Override
-  public void addTile(long from, long c, long cRow) {
-    twins.get().addTile(from, c, cRow);
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow) {
+    twins.get().tile(rows, offsets, b, bRow, k, start, startRow, c, cRow);
   }
 
   @Override

@@ -184,14 +184,9 @@ final class VectorRowMath extends RowMath {
           .add(FloatVector.fromMemorySegment(F32, ALL, lane, ORDER))
           .intoMemorySegment(ALL, lane, ORDER);
     }
-    if (at < 4 * n) {
+    for (; at < 4 * n; at += 4) {
       long lane = scratch + (at & (SCRATCH - 1));
-      var rest = F32.indexInRange(at / 4, n);
-      FloatVector.fromMemorySegment(F32, ALL, lane, ORDER)
-          .add(
-              VectorMath.exp(FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER, rest).sub(y)),
-              rest)
-          .intoMemorySegment(ALL, lane, ORDER);
+      Raw.putFloat(lane, Raw.getFloat(lane) + ScalarMath.exp(Raw.getFloat(x + at) - y));
     }
     return fold(scratch);
   }
@@ -231,19 +226,17 @@ final class VectorRowMath extends RowMath {
       e.add(sum).intoMemorySegment(ALL, lane, ORDER);
     }
     long at = (long) vectors * BYTES;
-    float max = scalarMax(largest.reduceLanes(VectorOperators.MAX), next + at, next + end);
-    if (at < end) {
-      long lane = lanes + (at & (SCRATCH - 1));
-      var rest = F32.indexInRange(at / 4, n);
-      FloatVector e =
-          VectorMath.expNegative(
-              FloatVector.fromMemorySegment(F32, ALL, source + at, ORDER, rest).sub(y));
-      e.intoMemorySegment(ALL, target + at, ORDER, rest);
-      FloatVector.fromMemorySegment(F32, ALL, lane, ORDER)
-          .add(e, rest)
-          .intoMemorySegment(ALL, lane, ORDER);
+    scalarExp(x, y, at, end, to, scratch);
+    return scalarMax(largest.reduceLanes(VectorOperators.MAX), next + at, next + end);
+  }
+
+  private static void scalarExp(long x, float y, long at, long end, long to, long scratch) {
+    for (; at < end; at += 4) {
+      long lane = scratch + (at & (SCRATCH - 1));
+      float e = ScalarMath.expNegative(Raw.getFloat(x + at) - y);
+      Raw.putFloat(to + at, e);
+      Raw.putFloat(lane, Raw.getFloat(lane) + e);
     }
-    return max;
   }
 
   @Override
