@@ -12,7 +12,9 @@ import io.quern.backend.Operands;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.math.ScalarMath;
+import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.AttentionGrad;
+import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
@@ -26,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class AttentionGradKernel implements Kernel {
   private static final AttentionMath MATH = AttentionMath.chosen();
+  private static final RunReduce SUM = RunReduce.of(Reduce.Fn.SUM);
   private static final long SUMS = 4L * AttentionMath.LANES;
   private static final long PANEL = 4L * Panels.WIDTH;
 
@@ -179,7 +182,7 @@ public final class AttentionGradKernel implements Kernel {
         observe(key);
       }
       for (int i = 0; i < count; i++) {
-        float sum = MATH.sum(sums + i * SUMS);
+        float sum = SUM.foldLanes(sums + i * SUMS);
         Raw.putFloat(statistic(1, i), sum == 0 ? 0 : 1 / sum);
       }
       for (long key = 0; key < visible; key += KEYS) {
@@ -240,9 +243,9 @@ public final class AttentionGradKernel implements Kernel {
           scores,
           ROW,
           false);
-      long mask = operands.address(shape.maskOperand());
+      long mask = shape.maskOf(operands.address(shape.maskOperand()), member);
       for (int i = 0; i < count; i++) {
-        shape.finish(MATH, mask, member, first + i, key, keys, scores + i * ROW);
+        shape.finish(MATH, mask, first + i, key, keys, scores + i * ROW);
       }
     }
 

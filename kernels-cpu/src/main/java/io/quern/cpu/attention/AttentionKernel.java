@@ -13,7 +13,9 @@ import io.quern.cpu.Spare;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.math.ScalarMath;
+import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.Attention;
+import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
@@ -32,6 +34,7 @@ public final class AttentionKernel implements Kernel {
   private static final double CHUNK = 1 << 18;
 
   private static final AttentionMath MATH = AttentionMath.chosen();
+  private static final RunReduce SUM = RunReduce.of(Reduce.Fn.SUM);
   private static final long SUMS = 4L * AttentionMath.LANES;
 
   private final AttentionShape shape;
@@ -207,9 +210,8 @@ public final class AttentionKernel implements Kernel {
       long row = 4 * kernel.columns;
       long to = call.output() + 4 * (head * shape.queries + first) * shape.valueSize;
       for (int i = 0; i < count; i++) {
-        float sum = MATH.sum(sums + i * SUMS);
-        MATH.scale(result + i * row, sum == 0 ? 0 : 1 / sum, kernel.columns);
-        Raw.copy(result + i * row, to, 4L * shape.valueSize);
+        float sum = SUM.foldLanes(sums + i * SUMS);
+        MATH.scale(result + i * row, sum == 0 ? 0 : 1 / sum, shape.valueSize, to);
         to += 4L * shape.valueSize;
       }
     }
@@ -237,10 +239,10 @@ public final class AttentionKernel implements Kernel {
           scores,
           ROW,
           false);
-      long mask = call.address(shape.maskOperand());
+      long mask = shape.maskOf(call.address(shape.maskOperand()), head);
       for (int i = 0; i < count; i++) {
         long row = scores + i * ROW;
-        long length = shape.finish(MATH, mask, head, first + i, key, keys, row);
+        long length = shape.finish(MATH, mask, first + i, key, keys, row);
         float before = Raw.getFloat(maxima + 4L * i);
         float max = Math.max(before, MATH.max(row, length));
         float shift = max == Float.NEGATIVE_INFINITY ? 0 : max;

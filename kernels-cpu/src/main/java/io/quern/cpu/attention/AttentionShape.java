@@ -94,20 +94,24 @@ final class AttentionShape {
     return causal ? Math.min(keys, end) : keys;
   }
 
+  /** Address of the mask of one head in the mask at {@code base}, if any. */
+  long maskOf(long base, long head) {
+    return mask == null ? base : base + head(mask, head);
+  }
+
   /**
    * Finishes a row of scores: adds the mask, and hides keys that the query must not see and those
    * that fill up the row.
    *
-   * @param maskBase address of the mask
+   * @param maskOfHead see {@link #maskOf}
    * @param row address of the scores of the keys from {@code key} on
    * @param count keys in the row
    * @return elements of the row that count, a multiple of 64
    */
-  long finish(
-      AttentionMath math, long maskBase, long head, long query, long key, long count, long row) {
+  long finish(AttentionMath math, long maskOfHead, long query, long key, long count, long row) {
     if (mask != null) {
       long step = 4 * mask.stride(-1);
-      long from = maskBase + head(mask, head) + 4 * query * mask.stride(-2) + key * step;
+      long from = maskOfHead + 4 * query * mask.stride(-2) + key * step;
       if (step == 4) {
         math.add(from, count, row);
       } else {

@@ -13,6 +13,13 @@ final class ScalarAttentionMath extends AttentionMath {
   }
 
   @Override
+  void scale(long x, float factor, long n, long to) {
+    for (long at = 0; at < 4 * n; at += 4) {
+      Raw.putFloat(to + at, Raw.getFloat(x + at) * factor);
+    }
+  }
+
+  @Override
   float max(long x, long n) {
     float max = Float.NEGATIVE_INFINITY;
     for (long at = x; at < x + 4 * n; at += 4) {
@@ -33,7 +40,7 @@ final class ScalarAttentionMath extends AttentionMath {
   void expSum(long x, float max, long n, long lanes, float factor) {
     scale(lanes, factor, LANES);
     for (long at = 0; at < 4 * n; at += 4) {
-      float y = ScalarMath.exp(Raw.getFloat(x + at) - max);
+      float y = ScalarMath.expNegative(Raw.getFloat(x + at) - max);
       long lane = lanes + at % (4 * LANES);
       Raw.putFloat(x + at, y);
       Raw.putFloat(lane, Raw.getFloat(lane) + y);
@@ -52,10 +59,5 @@ final class ScalarAttentionMath extends AttentionMath {
     for (long at = 0; at < 4 * n; at += 4) {
       Raw.putFloat(to + at, Raw.getFloat(weights + at) * (Raw.getFloat(to + at) - mean));
     }
-  }
-
-  @Override
-  float sum(long lanes) {
-    return fold(lanes, LANES);
   }
 }

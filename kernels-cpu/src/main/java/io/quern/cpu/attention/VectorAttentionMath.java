@@ -5,7 +5,6 @@ import static io.quern.cpu.Simd.F32;
 import static io.quern.runtime.Raw.ALL;
 import static io.quern.runtime.Raw.ORDER;
 
-import io.quern.cpu.Simd;
 import io.quern.cpu.math.VectorMath;
 import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
@@ -22,18 +21,29 @@ final class VectorAttentionMath extends AttentionMath {
     }
   }
 
+  @Override
+  void scale(long x, float factor, long n, long to) {
+    long at = 0;
+    for (; at + BYTES <= 4 * n; at += BYTES) {
+      FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER)
+          .mul(factor)
+          .intoMemorySegment(ALL, to + at, ORDER);
+    }
+    for (; at < 4 * n; at += 4) {
+      Raw.putFloat(to + at, Raw.getFloat(x + at) * factor);
+    }
+  }
+
   /** The largest element does not depend on the order, so the lanes may be folded in any. */
   @Override
   float max(long x, long n) {
-    FloatVector least = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
-    float max = Float.NEGATIVE_INFINITY;
-    for (long at = x; at < x + 4 * n; at += BYTES) {
-      FloatVector y = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-      float largest =
-          least.blend(y, y.compare(VectorOperators.GT, least)).reduceLanes(VectorOperators.MAX);
-      max = largest > max ? largest : max;
+    FloatVector largest = FloatVector.broadcast(F32, Float.NEGATIVE_INFINITY);
+    int vectors = (int) ((n + F32.length() - 1) / F32.length());
+    for (int i = 0; i < vectors; i++) {
+      FloatVector y = FloatVector.fromMemorySegment(F32, ALL, x + (long) i * BYTES, ORDER);
+      largest = largest.blend(y, y.compare(VectorOperators.GT, largest));
     }
-    return max;
+    return largest.reduceLanes(VectorOperators.MAX);
   }
 
   @Override
@@ -54,7 +64,7 @@ final class VectorAttentionMath extends AttentionMath {
     scale(lanes, factor, LANES);
     for (long at = 0; at < 4 * n; at += BYTES) {
       FloatVector y =
-          VectorMath.exp(FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER).sub(max));
+          VectorMath.expNegative(FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER).sub(max));
       long lane = lanes + (at & (4 * LANES - 1));
       y.intoMemorySegment(ALL, x + at, ORDER);
       FloatVector.fromMemorySegment(F32, ALL, lane, ORDER)
@@ -80,18 +90,5 @@ final class VectorAttentionMath extends AttentionMath {
           .mul(FloatVector.fromMemorySegment(F32, ALL, weights + at, ORDER))
           .intoMemorySegment(ALL, to + at, ORDER);
     }
-  }
-
-  @Override
-  float sum(long lanes) {
-    int half = LANES / 2;
-    for (; half >= Simd.LANES; half /= 2) {
-      for (long at = lanes; at < lanes + 4L * half; at += BYTES) {
-        FloatVector.fromMemorySegment(F32, ALL, at, ORDER)
-            .add(FloatVector.fromMemorySegment(F32, ALL, at + 4L * half, ORDER))
-            .intoMemorySegment(ALL, at, ORDER);
-      }
-    }
-    return fold(lanes, 2 * half);
   }
 }

@@ -48,27 +48,35 @@ public final class Gatherer {
   /** Copies elements {@code first} to {@code first + count - 1} to {@code to}. */
   public void copy(long base, long first, long count, long to) {
     int inner = dims.length - 1;
+    long rows = inner == 0 ? 1 : dims[inner - 1];
+    long nextRow = inner == 0 ? 0 : strides[inner - 1];
     while (count > 0) {
-      // Runs are long enough that finding their start by division does not matter.
+      // Divisions find the first of some rows; short rows take less time than a division.
       long rest = first / dims[inner];
       long column = first - rest * dims[inner];
-      long from = base + column * strides[inner];
-      for (int d = inner - 1; d >= 0; d--) {
+      long row = rest % rows;
+      long from = base + row * nextRow;
+      rest /= rows;
+      for (int d = inner - 2; d >= 0; d--) {
         long next = rest / dims[d];
         from += (rest - next * dims[d]) * strides[d];
         rest = next;
       }
-      long run = Math.min(count, dims[inner] - column);
-      copyRun(from, strides[inner], run, to);
-      first += run;
-      count -= run;
-      to += run * bytes;
+      for (; row < rows && count > 0; row++) {
+        long run = Math.min(count, dims[inner] - column);
+        copyRun(from + column * strides[inner], strides[inner], run, to);
+        first += run;
+        count -= run;
+        to += run * bytes;
+        column = 0;
+        from += nextRow;
+      }
     }
   }
 
   private void copyRun(long from, long stride, long run, long to) {
-    if (stride == bytes && run * bytes >= 256) {
-      Raw.copy(from, to, run * bytes);
+    if (stride == bytes) {
+      copyNeighbours(from, run * bytes, to);
       return;
     }
     switch (bytes) {
@@ -82,6 +90,21 @@ public final class Gatherer {
         }
       }
       default -> copyLongs(from, stride, run, to);
+    }
+  }
+
+  /** A call that moves memory costs as much as some dozen moves of longs. */
+  private static void copyNeighbours(long from, long count, long to) {
+    if (count >= 256) {
+      Raw.copy(from, to, count);
+      return;
+    }
+    long at = 0;
+    for (; at + 8 <= count; at += 8) {
+      Raw.putLong(to + at, Raw.getLong(from + at));
+    }
+    for (; at < count; at++) {
+      Raw.putByte(to + at, Raw.getByte(from + at));
     }
   }
 
