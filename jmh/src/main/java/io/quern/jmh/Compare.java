@@ -158,6 +158,21 @@ public final class Compare {
       addModel("minilm", shape, "tokens/s", dims[0] * dims[1]);
     }
     NETWORKS.forEach(network -> addModel(network, "1x3x224x224", "images/s", 1));
+    addLoading("minilm", "1x32");
+    addLoading("resnet50", "1x3x224x224");
+  }
+
+  /** From the file to the first result. */
+  private void addLoading(String model, String shape) {
+    lines.add(
+        new Line(
+            "load " + model,
+            "loads/s",
+            "OnnxModelBenchmark.load",
+            "OnnxRuntimeBenchmark.load",
+            Map.of("model", model, "shape", shape),
+            score -> 1e6 / score,
+            1));
   }
 
   private void addModel(String model, String shape, String unit, long perRun) {

@@ -9,6 +9,7 @@ import io.quern.onnx.OnnxModel;
 import io.quern.plan.Compiled;
 import io.quern.runtime.Workers;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -24,7 +25,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** One run of an ONNX model through its plan. */
+/** An ONNX model through its plan. */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -44,6 +45,7 @@ public class OnnxModelBenchmark {
   @Param({"1", "2"})
   public int workers;
 
+  private Path file;
   private Compiled compiled;
   private Tensor[] arguments;
   private Tensor[] results;
@@ -52,14 +54,19 @@ public class OnnxModelBenchmark {
   @Setup(Level.Trial)
   public void setUp() throws IOException {
     Workers.setThreads(workers);
-    OnnxModel onnx = OnnxModel.load(OnnxModels.file(model));
+    file = OnnxModels.file(model);
+    OnnxModel onnx = OnnxModel.load(file);
     Shape dims = Shape.of(OnnxModels.dims(shape));
     arguments = onnx.inputs().stream().map(input -> argument(input, dims)).toArray(Tensor[]::new);
-    compiled = onnx.compile(List.of(arguments).stream().map(Tensor::spec).toList()).warmUp();
+    compiled = compile(onnx).warmUp();
     results =
         compiled.plan().outputs().stream()
             .map(spec -> Tensor.full(0, spec.dtype(), Device.cpu(), spec.shape().toArray()))
             .toArray(Tensor[]::new);
+  }
+
+  private Compiled compile(OnnxModel onnx) {
+    return onnx.compile(List.of(arguments).stream().map(Tensor::spec).toList());
   }
 
   private static Tensor argument(OnnxModel.Parameter input, Shape dims) {
@@ -68,9 +75,15 @@ public class OnnxModelBenchmark {
         : Tensor.full(1, input.type().dtype(), Device.cpu(), dims.toArray());
   }
 
-  /** The model. */
+  /** One run. */
   @Benchmark
   public void quern() {
     compiled.runInto(arguments, results);
+  }
+
+  /** From the file to the first result. */
+  @Benchmark
+  public void load() throws IOException {
+    compile(OnnxModel.load(file)).runInto(arguments, results);
   }
 }
