@@ -126,8 +126,8 @@ class InliningTest {
         kernels.add(kernel);
       }
       found = PARSE.matcher(line);
-      if (nodes > NODES && found.find() && scalarLoads.contains(found.group(1))
-          || line.contains("NodeCountInliningCutoff")) {
+      boolean isLate = nodes > NODES && found.find() && scalarLoads.contains(found.group(1));
+      if (isLate || line.contains("NodeCountInliningCutoff")) {
         late.add(kernel + ", " + nodes + " nodes: " + line);
       }
     }

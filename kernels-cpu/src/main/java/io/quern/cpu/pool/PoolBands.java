@@ -145,7 +145,12 @@ final class PoolBands {
     }
     long columns = scratch + paddedBytes() + 4L * pitch * band;
     fold(
-        now, rows, step, kernel, (long) count * pitch - (kernel - 1) * window.dilationW(), columns);
+        now,
+        rows,
+        step,
+        kernel,
+        (long) count * pitch - (kernel - 1L) * window.dilationW(),
+        columns);
     for (int i = 0; i < count; i++) {
       keep(columns + 4L * i * pitch, to + 4L * i * shape.ow());
     }
