@@ -1,11 +1,22 @@
 package io.quern.onnx;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ai.onnxruntime.OnnxMap;
+import ai.onnxruntime.OnnxSequence;
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtSession;
 import io.quern.Rng;
 import io.quern.Tensor;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /** Operators of ai.onnx.ml, each as a model of one node, give what ONNX Runtime gives. */
@@ -19,6 +30,7 @@ class MlOpsTest {
     List<NodeCase> cases = new ArrayList<>();
     features(cases);
     linear(cases);
+    vectors(cases);
     trees(cases);
     return cases.stream().map(NodeCase::test);
   }
@@ -73,6 +85,74 @@ class MlOpsTest {
               .text("post_transform", transform)
               .outputs(2));
     }
+  }
+
+  private static void vectors(List<NodeCase> cases) {
+    for (String kernel : List.of("LINEAR", "POLY", "RBF", "SIGMOID")) {
+      cases.add(
+          one("SVMRegressor", kernel)
+              .in(6, 3)
+              .text("kernel_type", kernel)
+              .numbers("kernel_params", 0.4, 0.3, 2)
+              .integer("n_supports", 2)
+              .numbers("support_vectors", 0.5, -1, 2, 0.25, 1, -0.5)
+              .numbers("coefficients", 0.7, -0.4)
+              .numbers("rho", 0.15));
+    }
+    cases.add(
+        one("SVMRegressor", "of one vector")
+            .in(6, 3)
+            .text("kernel_type", "LINEAR")
+            .numbers("kernel_params", 0, 0, 3)
+            .numbers("coefficients", 0.5, -1, 2)
+            .numbers("rho", 0.15));
+    cases.add(
+        one("SVMRegressor", "of one class")
+            .in(6, 3)
+            .text("kernel_type", "LINEAR")
+            .numbers("kernel_params", 0, 0, 3)
+            .integer("one_class", 1)
+            .numbers("coefficients", 0.5, -1, 2)
+            .numbers("rho", 0.15));
+  }
+
+  @Test
+  void zipMapGivesScoresByLabelAsOnnxRuntimeDoes() throws OrtException {
+    Models models = new Models();
+    models.input(Models.value("x", ElementType.FLOAT.code(), 2, 3));
+    models.output(new ProtoWriter().string(1, "out"));
+    ProtoWriter labels = new ProtoWriter().string(1, "classlabels_int64s").varint(20, 7);
+    ProtoWriter node =
+        new ProtoWriter()
+            .string(1, "x")
+            .string(2, "out")
+            .string(4, "ZipMap")
+            .string(7, "ai.onnx.ml");
+    node.message(5, labels.varint(8, 10).varint(8, 20).varint(8, 30));
+    byte[] bytes = models.add(node).bytes();
+    float[][] scores = {{0.5f, 0.25f, 0.125f}, {1, 2, 3}};
+    List<Map<?, ?>> expected = new ArrayList<>();
+    OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    try (OrtSession session = environment.createSession(bytes);
+        OnnxTensor x = OnnxTensor.createTensor(environment, scores);
+        OrtSession.Result result = session.run(Map.of("x", x))) {
+      for (ai.onnxruntime.OnnxValue row : ((OnnxSequence) result.get(0)).getValue()) {
+        expected.add(((OnnxMap) row).getValue());
+      }
+    }
+    Tensor x = Tensor.of(new float[] {0.5f, 0.25f, 0.125f, 1, 2, 3}, 2, 3);
+    OnnxValue found = Models.parse(bytes).runValues(Map.of("x", OnnxValue.of(x))).get("out");
+    List<Map<?, ?>> rows = new ArrayList<>();
+    for (OnnxValue row : ((OnnxValue.Sequence) found).elements()) {
+      Map<Object, Object> values = new HashMap<>();
+      ((OnnxValue.Dictionary) row)
+          .entries()
+          .forEach(
+              (label, score) ->
+                  values.put(label, (float) ((OnnxValue.Dense) score).tensor().item()));
+      rows.add(values);
+    }
+    assertThat(rows).isEqualTo(expected);
   }
 
   /** Two trees of depth 2 and 1 over two features. */

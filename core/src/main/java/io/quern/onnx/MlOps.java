@@ -1,12 +1,16 @@
 package io.quern.onnx;
 
 import io.quern.DType;
+import io.quern.Device;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.op.Compare;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /** Operators of the domain ai.onnx.ml that prepare features, and linear models. */
 final class MlOps {
@@ -42,6 +46,8 @@ final class MlOps {
         });
     table.op("LinearRegressor", 1, MlOps::regress);
     table.values("LinearClassifier", 1, MlOps::classify);
+    table.op("SVMRegressor", 1, MlOps::regressByVectors);
+    table.eager("ZipMap", 1, call -> new OnnxValue[] {zip(call)});
     Encoders.addTo(table);
     TreeEnsemble.addTo(table);
     table.domain("");
@@ -92,15 +98,77 @@ final class MlOps {
 
   // ---- linear models -----------------------------------------------------------------------
 
-  private static Tensor linear(Call call, long outputs) {
+  private static Tensor rows(Call call) {
     Tensor x = call.in(0).rank() == 1 ? call.in(0).unsqueeze(0) : call.in(0);
+    return x.to(DType.F32);
+  }
+
+  private static Tensor linear(Call call, long outputs) {
     Tensor weights = floats(call, "coefficients").reshape(outputs, -1);
-    Tensor scores = x.to(DType.F32).matmul(weights.transpose(0, 1));
+    Tensor scores = rows(call).matmul(weights.transpose(0, 1));
     return call.hasAttribute("intercepts") ? scores.add(floats(call, "intercepts")) : scores;
   }
 
   private static Tensor regress(Call call) {
     return transformed(call, linear(call, call.integer("targets", 1)));
+  }
+
+  /** Support vectors weighted by coefficients, or coefficients that are the only vector. */
+  private static Tensor regressByVectors(Call call) {
+    Tensor coefficients = floats(call, "coefficients");
+    long supports = call.integer("n_supports", 0);
+    Tensor scores =
+        supports > 0
+            ? kernel(call, floats(call, "support_vectors").reshape(supports, -1))
+                .matmul(coefficients.reshape(supports, 1))
+            : kernel(call, coefficients.reshape(1, -1));
+    scores = scores.add(floats(call, "rho"));
+    return call.integer("one_class", 0) == 0
+        ? transformed(call, scores)
+        : scores.compare(Compare.Fn.GT, 0).to(DType.F32).mul(2).sub(1);
+  }
+
+  /** The kernel function of each row and each vector. */
+  private static Tensor kernel(Call call, Tensor vectors) {
+    Tensor x = rows(call);
+    float[] given = call.numbers("kernel_params");
+    float[] parameters = given == null || given.length != 3 ? new float[] {0, 0, 3} : given;
+    String type = call.text("kernel_type", "LINEAR");
+    if (type.equals("RBF")) {
+      Tensor distance = ReduceOps.sum(x.unsqueeze(1).sub(vectors).square(), List.of(2), false);
+      return distance.mul(-parameters[0]).exp();
+    }
+    Tensor product = x.matmul(vectors.transpose(0, 1));
+    return switch (type) {
+      case "LINEAR" -> product;
+      case "POLY" -> product.mul(parameters[0]).add(parameters[1]).pow(parameters[2]);
+      case "SIGMOID" -> product.mul(parameters[0]).add(parameters[1]).tanh();
+      default -> throw call.error("kernel_type '%s' is not known", type);
+    };
+  }
+
+  /** For each row the scores by their labels. */
+  private static OnnxValue zip(Call call) {
+    Tensor scores = call.known(0);
+    long[] integers = call.integers("classlabels_int64s", new long[0]);
+    List<? extends Object> labels =
+        integers.length > 0
+            ? Arrays.stream(integers).boxed().toList()
+            : call.texts("classlabels_strings");
+    if (scores.rank() < 1 || scores.rank() > 2 || scores.dim(-1) != labels.size()) {
+      throw call.error("%d labels for scores of shape %s", labels.size(), scores.shape());
+    }
+    double[] values = scores.toDoubleArray();
+    List<OnnxValue> all = new ArrayList<>();
+    for (int row = 0; row < values.length; row += labels.size()) {
+      Map<Object, OnnxValue> byLabel = new LinkedHashMap<>();
+      for (int i = 0; i < labels.size(); i++) {
+        Tensor score = Tensor.full(values[row + i], DType.F32, Device.cpu());
+        byLabel.put(labels.get(i), new OnnxValue.Dense(score));
+      }
+      all.add(new OnnxValue.Dictionary(byLabel));
+    }
+    return new OnnxValue.Sequence(all);
   }
 
   /** What post_transform makes of scores, in the last dimension. */
