@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
-/** Operators of the domain ai.onnx.ml that prepare features, and linear models. */
+/** Operators of the domain ai.onnx.ml that prepare features, and models of one layer. */
 final class MlOps {
   private MlOps() {}
 
@@ -30,7 +30,7 @@ final class MlOps {
         "ArrayFeatureExtractor",
         1,
         call -> {
-          Tensor x = call.in(0).rank() == 1 ? call.in(0).unsqueeze(0) : call.in(0);
+          Tensor x = rows(call.in(0));
           return x.gather(x.rank() - 1, call.in(1).reshape(call.in(1).size()));
         });
     table.op(
@@ -39,8 +39,7 @@ final class MlOps {
         call -> {
           Tensor[] parts = call.tensors();
           for (int i = 0; i < parts.length; i++) {
-            Tensor rows = parts[i].rank() == 1 ? parts[i].unsqueeze(0) : parts[i];
-            parts[i] = rows.to(DType.F32);
+            parts[i] = rows(parts[i]).to(DType.F32);
           }
           return Tensor.concat(1, parts);
         });
@@ -96,16 +95,16 @@ final class MlOps {
     return Tensor.where(missing, values.size() == 1 ? values.reshape(Shape.scalar()) : values, x);
   }
 
-  // ---- linear models -----------------------------------------------------------------------
-
-  private static Tensor rows(Call call) {
-    Tensor x = call.in(0).rank() == 1 ? call.in(0).unsqueeze(0) : call.in(0);
-    return x.to(DType.F32);
+  /** A vector of features is a matrix of one row. */
+  private static Tensor rows(Tensor x) {
+    return x.rank() == 1 ? x.unsqueeze(0) : x;
   }
+
+  // ---- linear models and kernels -----------------------------------------------------------
 
   private static Tensor linear(Call call, long outputs) {
     Tensor weights = floats(call, "coefficients").reshape(outputs, -1);
-    Tensor scores = rows(call).matmul(weights.transpose(0, 1));
+    Tensor scores = rows(call.in(0)).to(DType.F32).matmul(weights.transpose(0, 1));
     return call.hasAttribute("intercepts") ? scores.add(floats(call, "intercepts")) : scores;
   }
 
@@ -130,7 +129,7 @@ final class MlOps {
 
   /** The kernel function of each row and each vector. */
   private static Tensor kernel(Call call, Tensor vectors) {
-    Tensor x = rows(call);
+    Tensor x = rows(call.in(0)).to(DType.F32);
     float[] given = call.numbers("kernel_params");
     float[] parameters = given == null || given.length != 3 ? new float[] {0, 0, 3} : given;
     String type = call.text("kernel_type", "LINEAR");

@@ -67,7 +67,7 @@ public final class Workers {
     }
     helpers = new Helper[threads - 1];
     for (int i = 0; i < helpers.length; i++) {
-      helpers[i] = new Helper(i);
+      helpers[i] = new Helper(i + 1);
       helpers[i].thread.start();
     }
   }
@@ -224,9 +224,9 @@ public final class Workers {
     private final Thread thread;
     private volatile boolean parked;
 
-    Helper(int index) {
-      number = index + 1;
-      thread = Thread.ofPlatform().daemon().name("quern-worker-" + index).unstarted(this);
+    Helper(int number) {
+      this.number = number;
+      thread = Thread.ofPlatform().daemon().name("quern-worker-" + number).unstarted(this);
     }
 
     void wake() {

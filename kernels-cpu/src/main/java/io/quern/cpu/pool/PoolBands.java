@@ -18,8 +18,7 @@ final class PoolBands {
   private final PoolShape shape;
   private final Window window;
   private final float neutral;
-  private final boolean max;
-  private final Twins<PoolMath> math = PoolMath.twins();
+  private final Twins<PoolMath> math;
   private final EverySecond everySecond = EverySecond.chosen();
 
   /** Columns of a row with its padding. */
@@ -39,7 +38,7 @@ final class PoolBands {
     this.shape = shape;
     this.window = shape.pool().window();
     this.neutral = max ? Float.NEGATIVE_INFINITY : 0;
-    this.max = max;
+    this.math = PoolMath.twins(shape.pool().fn());
     int reach = (shape.ow() - 1) * window.strideW() + (window.kernelW() - 1) * window.dilationW();
     this.pitch = Math.max(window.padLeft() + shape.w(), reach + 1);
     this.inside =
@@ -125,10 +124,10 @@ final class PoolBands {
       if (kernel == 1) {
         return image;
       }
-      fold(now, image, step, kernel, (long) count * pitch, to);
+      now.fold(image, step, kernel, (long) count * pitch, to);
     } else {
       for (int i = 0; i < count; i++) {
-        fold(now, image + (long) i * window.strideH() * row, step, kernel, pitch, to + i * row);
+        now.fold(image + (long) i * window.strideH() * row, step, kernel, pitch, to + i * row);
       }
     }
     return to;
@@ -139,28 +138,15 @@ final class PoolBands {
     int kernel = window.kernelW();
     if (window.strideW() == 1) {
       for (int i = 0; i < count; i++) {
-        fold(now, rows + 4L * i * pitch, step, kernel, shape.ow(), to + 4L * i * shape.ow());
+        now.fold(rows + 4L * i * pitch, step, kernel, shape.ow(), to + 4L * i * shape.ow());
       }
       return;
     }
     long columns = scratch + paddedBytes() + 4L * pitch * band;
-    fold(
-        now,
-        rows,
-        step,
-        kernel,
-        (long) count * pitch - (kernel - 1L) * window.dilationW(),
-        columns);
+    now.fold(
+        rows, step, kernel, (long) count * pitch - (kernel - 1L) * window.dilationW(), columns);
     for (int i = 0; i < count; i++) {
       keep(columns + 4L * i * pitch, to + 4L * i * shape.ow());
-    }
-  }
-
-  private void fold(PoolMath now, long from, long step, int terms, long n, long to) {
-    if (max) {
-      now.max(from, step, terms, n, to);
-    } else {
-      now.sum(from, step, terms, n, to);
     }
   }
 

@@ -2,59 +2,57 @@ package io.quern.cpu.pool;
 
 import io.quern.cpu.Trial;
 import io.quern.cpu.Twins;
+import io.quern.op.Pool2d;
 import io.quern.runtime.Raw;
 
-/** The inner loops of pooling. This class is the scalar twin. Thread-safe. */
+/** The inner loops of pooling, of maxima or of sums. This class is the scalar twin. Thread-safe. */
 class PoolMath {
   private static final int TRIAL = 256;
 
   /** Apart from the class itself, whose subclass is initialised here. */
   private static final class Chosen {
-    static final Twins<PoolMath> TWINS =
-        Twins.ofKernel(
-            "pooling",
-            PoolMath::new,
-            VectorPoolMath::new,
-            math ->
-                Trial.run(
-                    4,
-                    TRIAL,
-                    o -> {
-                      math.max(o.address(0), 4, 6, TRIAL - 7, o.address(1));
-                      math.sum(o.address(0), 4, 6, TRIAL - 7, o.address(2));
-                      math.divide(o.address(2), o.address(3), TRIAL - 7);
-                    }));
-  }
+    static final Twins<PoolMath> MAXIMA = choose("maxima of windows", Pool2d.Fn.MAX);
+    static final Twins<PoolMath> SUMS = choose("sums of windows", Pool2d.Fn.AVG);
 
-  PoolMath() {}
-
-  /** The implementations of this process. */
-  static Twins<PoolMath> twins() {
-    return Chosen.TWINS;
-  }
-
-  /**
-   * The maxima of {@code terms} runs of {@code n} floats, of which each begins {@code step} bytes
-   * behind the one before. The result overlaps none of them.
-   */
-  void max(long from, long step, int terms, long n, long to) {
-    for (long i = 0; i < n; i++) {
-      float max = Raw.getFloat(from + 4 * i);
-      for (int term = 1; term < terms; term++) {
-        max = Math.max(max, Raw.getFloat(from + term * step + 4 * i));
-      }
-      Raw.putFloat(to + 4 * i, max);
+    private static Twins<PoolMath> choose(String name, Pool2d.Fn fn) {
+      return Twins.ofKernel(
+          name,
+          () -> new PoolMath(fn),
+          () -> VectorPoolMath.specialised(fn),
+          math ->
+              Trial.run(
+                  3,
+                  TRIAL,
+                  o -> {
+                    math.fold(o.address(0), 4, 6, TRIAL - 7, o.address(1));
+                    math.divide(o.address(1), o.address(2), TRIAL - 7);
+                  }));
     }
   }
 
-  /** The sums of such runs, the first two first. */
-  void sum(long from, long step, int terms, long n, long to) {
+  private final boolean max;
+
+  PoolMath(Pool2d.Fn fn) {
+    this.max = fn == Pool2d.Fn.MAX;
+  }
+
+  /** The implementations of this process. */
+  static Twins<PoolMath> twins(Pool2d.Fn fn) {
+    return fn == Pool2d.Fn.MAX ? Chosen.MAXIMA : Chosen.SUMS;
+  }
+
+  /**
+   * The maxima or sums of {@code terms} runs of {@code n} floats, of which each begins {@code step}
+   * bytes behind the one before; the first two are added first. The result overlaps none of them.
+   */
+  void fold(long from, long step, int terms, long n, long to) {
     for (long i = 0; i < n; i++) {
-      float sum = Raw.getFloat(from + 4 * i);
+      float folded = Raw.getFloat(from + 4 * i);
       for (int term = 1; term < terms; term++) {
-        sum += Raw.getFloat(from + term * step + 4 * i);
+        float next = Raw.getFloat(from + term * step + 4 * i);
+        folded = max ? Math.max(folded, next) : folded + next;
       }
-      Raw.putFloat(to + 4 * i, sum);
+      Raw.putFloat(to + 4 * i, folded);
     }
   }
 
