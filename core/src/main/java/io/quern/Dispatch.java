@@ -13,7 +13,7 @@ import io.quern.op.Op;
 import io.quern.op.OpBuilder;
 import io.quern.op.TensorSpec;
 import io.quern.op.View;
-import io.quern.reference.ReferenceKernels;
+import io.quern.reference.HostedKernel;
 import io.quern.runtime.Log;
 import java.lang.System.Logger.Level;
 import java.lang.ref.Reference;
@@ -213,12 +213,8 @@ final class Dispatch {
       note(key, "its decomposition");
       return new Resolution.Decomposed(composite);
     }
-    if (device.context().isHostMemory()) {
-      note(key, "the reference kernel");
-      return new Resolution.Direct(ReferenceKernels.find(key).orElseThrow());
-    }
-    throw new UnsupportedOperationException(
-        key + ": no kernel on " + device + "; move the inputs to the CPU with to(Device.cpu())");
+    note(key, "the reference kernel");
+    return new Resolution.Direct(HostedKernel.find(key, device.context()).orElseThrow());
   }
 
   private void note(KernelKey key, String instead) {

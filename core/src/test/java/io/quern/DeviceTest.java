@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.quern.op.LayerNorm;
+import io.quern.plan.Compiled;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
@@ -108,12 +110,17 @@ class DeviceTest {
   }
 
   @Test
-  void opsWithoutKernelSayWhatToDo() {
-    Tensor a = Tensor.ones(2, 2).to(REMOTE);
-    assertThatThrownBy(() -> a.matmul(a))
-        .isInstanceOf(UnsupportedOperationException.class)
-        .hasMessage(
-            "matmul(F32[2, 2], F32[2, 2]) -> F32[2, 2]: no kernel on remote; move the inputs to"
-                + " the CPU with to(Device.cpu())");
+  void opsWithoutKernelRunOnTheHost() {
+    Tensor a = Tensor.of(new float[] {1, 2, 3, 4}, 2, 2).to(REMOTE);
+    Tensor product = a.transpose(0, 1).flip(1).matmul(a);
+    assertThat(product.device()).isSameAs(REMOTE);
+    assertThat(product.toFloatArray()).containsExactly(6, 10, 10, 16);
+    assertThat(REMOTE.fallbacks()).containsValue("the reference kernel");
+    Compiled compiled =
+        Quern.compile(
+            REMOTE, in -> List.of(in.getFirst().flip(1).matmul(in.getFirst())), List.of(a.spec()));
+    assertThat(compiled.run(a).toFloatArray()).containsExactly(5, 8, 13, 20);
+    assertThat(compiled.plan().fallbacks()).hasSize(1).first().asString().startsWith("matmul");
+    assertThat(compiled.plan().kernels()).contains("reference_on_host");
   }
 }

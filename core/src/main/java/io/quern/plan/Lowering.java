@@ -16,7 +16,7 @@ import io.quern.op.Op;
 import io.quern.op.OpBuilder;
 import io.quern.op.TensorSpec;
 import io.quern.op.View;
-import io.quern.reference.ReferenceKernels;
+import io.quern.reference.HostedKernel;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -118,12 +118,8 @@ final class Lowering implements OpBuilder<Place> {
       return List.of(composite.decompose(this, inputs));
     }
     KernelKey key = key(op, inputs, outputs);
-    if (!device.context().isHostMemory()) {
-      throw new UnsupportedOperationException(
-          key + ": no kernel on " + device + "; run that part on the CPU");
-    }
     fallbacks.add(key.toString());
-    return add(op, ReferenceKernels.find(key).orElseThrow(), inputs, outputs);
+    return add(op, HostedKernel.find(key, device.context()).orElseThrow(), inputs, outputs);
   }
 
   private List<Place> add(Op op, Kernel kernel, List<Place> inputs, List<TensorSpec> specs) {

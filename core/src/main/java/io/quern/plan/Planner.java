@@ -20,11 +20,7 @@ final class Planner {
     this.steps = lowering.steps();
   }
 
-  /**
-   * The plan of a graph.
-   *
-   * @throws UnsupportedOperationException if the device has no kernel for an op
-   */
+  /** The plan of a graph. */
   static Plan plan(Graph graph, PreparedInputs prepared) {
     return new Planner(graph, prepared).plan();
   }

@@ -1,59 +1,23 @@
 package io.quern.runtime;
 
-import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Locale;
-import java.util.Objects;
+import java.lang.management.ManagementFactory;
 import org.jspecify.annotations.Nullable;
 
-/**
- * The process' pool of 64-byte aligned native memory. Freed blocks are kept by size class and used
- * again; when the budget is reached, unused slabs are given back to the system, then the garbage
- * collector is asked for forgotten tensors, and only then an allocation fails. Thread-safe.
- *
- * <p>Blocks up to {@value #LARGE} bytes are cut from slabs, which can be given back when none of
- * their blocks is in use. Larger ones have a mapping of their own.
- */
-public final class HostMemory {
+/** A pool of the process' native memory. */
+public final class HostMemory extends MemoryPool {
   private static final Knob LIMIT =
       Knob.of(
           "quern.memory.limit",
           "",
           "native memory for tensors, such as 2g (default: the JVM's direct memory limit)");
 
-  /** Alignment of every block in bytes. */
-  public static final int ALIGNMENT = 64;
-
-  private static final int SLAB = 1 << 20;
-  private static final int LARGE = SLAB / 4;
-
-  /** Size classes up to the largest long. */
-  private static final int CLASSES = 4 * (63 - 7);
-
-  private static final HostMemory SHARED = new HostMemory(defaultLimit());
-
-  private final long limit;
-
-  /** Free blocks by {@link #classIndex}. */
-  private final List<ArrayDeque<Block>> unused = new ArrayList<>();
-
-  private final List<Slab> slabs = new ArrayList<>();
-  private @Nullable Slab current;
-  private long mappedBytes;
-  private long liveBytes;
-  private long liveBytesAfterGc;
-  private long peakLiveBytes;
+  private static final HostMemory SHARED =
+      new HostMemory(LIMIT.value().isEmpty() ? directMemoryLimit() : LIMIT.longValue());
 
   /** A pool of its own, for tests. */
   HostMemory(long limit) {
-    this.limit = limit;
-    for (int i = 0; i < CLASSES; i++) {
-      unused.add(new ArrayDeque<>());
-    }
+    super(limit, "raise -Dquern.memory.limit and -XX:MaxDirectMemorySize");
   }
 
   /** The pool that all tensors of the process share. */
@@ -61,254 +25,27 @@ public final class HostMemory {
     return SHARED;
   }
 
-  /** A piece of native memory. */
-  public static final class Block {
-    private final long address;
-    private final long bytes;
-    private final @Nullable Arena mapping;
-    private final @Nullable Slab slab;
-    private boolean free;
-
-    private Block(long address, long bytes, @Nullable Arena mapping, @Nullable Slab slab) {
-      this.address = address;
-      this.bytes = bytes;
-      this.mapping = mapping;
-      this.slab = slab;
-    }
-
-    public long address() {
-      return address;
-    }
-
-    /** Usable bytes: what was asked for, rounded up to the size class. */
-    public long bytes() {
-      return bytes;
+  private record Native(Arena arena, long address) implements Mapping {
+    @Override
+    public void unmap() {
+      arena.close();
     }
   }
 
-  /** A mapping that small blocks are cut from. */
-  private static final class Slab {
-    private final Arena mapping;
-    private long next;
-    private long left = SLAB;
-    private int live;
-
-    Slab(Arena mapping, long address) {
-      this.mapping = mapping;
-      this.next = address;
-    }
-  }
-
-  /** Counters of a pool, in bytes. */
-  public record Usage(long live, long peakLive, long mapped, long limit) {}
-
-  /**
-   * At least {@code bytes} bytes of memory with undefined content.
-   *
-   * @throws OutOfMemoryError if the budget does not allow it; the message has the figures
-   */
-  public Block allocate(long bytes) {
-    long rounded = sizeClass(bytes);
-    Block block = tryAllocate(rounded);
-    for (int attempt = 0; block == null && rounded <= limit && attempt < 5; attempt++) {
-      collectForgotten(attempt);
-      block = tryAllocate(rounded);
-    }
-    if (block == null) {
-      Usage usage = usage();
-      throw new OutOfMemoryError(
-          String.format(
-              Locale.ROOT,
-              "tensor memory: %,d bytes do not fit, %,d of %,d bytes are in use; close tensors,"
-                  + " use a TensorScope, or raise -Dquern.memory.limit and"
-                  + " -XX:MaxDirectMemorySize",
-              bytes,
-              usage.live(),
-              usage.limit()));
-    }
-    return block;
-  }
-
-  /** Gives a block back; a second call for the same block is an error. */
-  public synchronized void free(Block block) {
-    if (block.free) {
-      throw new IllegalStateException("tensor memory: block freed twice");
-    }
-    block.free = true;
-    liveBytes -= block.bytes;
-    if (block.slab != null) {
-      block.slab.live--;
-    }
-    unused.get(classIndex(block.bytes)).push(block);
-  }
-
-  public synchronized Usage usage() {
-    return new Usage(liveBytes, peakLiveBytes, mappedBytes, limit);
-  }
-
-  private @Nullable Block tryAllocate(long rounded) {
-    boolean suggestGc;
-    Block block;
-    synchronized (this) {
-      // Many live bytes may be forgotten tensors, whose small Java objects never trigger a
-      // collection by themselves.
-      suggestGc = liveBytes + rounded - liveBytesAfterGc > limit / 2 && liveBytes > limit / 2;
-      block = suggestGc ? null : take(rounded);
-    }
-    if (suggestGc) {
-      collectForgotten(0);
-      synchronized (this) {
-        block = take(rounded);
-      }
-    }
-    return block;
-  }
-
-  private @Nullable Block take(long rounded) {
-    Block block = unused.get(classIndex(rounded)).poll();
-    if (block == null) {
-      block = rounded <= LARGE ? cut(rounded) : map(rounded);
-    }
-    if (block == null) {
-      block = takeLarger(rounded);
-    }
-    if (block != null) {
-      block.free = false;
-      liveBytes += block.bytes;
-      if (block.slab != null) {
-        block.slab.live++;
-      }
-      peakLiveBytes = Math.max(peakLiveBytes, liveBytes);
-    }
-    return block;
-  }
-
-  /** The smallest unused block that is large enough, for when nothing can be mapped any more. */
-  private @Nullable Block takeLarger(long bytes) {
-    for (int i = classIndex(bytes); i < CLASSES; i++) {
-      Block block = unused.get(i).poll();
-      if (block != null) {
-        return block;
-      }
-    }
-    return null;
-  }
-
-  private @Nullable Block cut(long bytes) {
-    Slab slab = current;
-    if (slab == null || slab.left < bytes) {
-      Block fresh = map(SLAB);
-      if (fresh == null) {
-        return null;
-      }
-      slab = new Slab(Objects.requireNonNull(fresh.mapping), fresh.address);
-      slabs.add(slab);
-      current = slab;
-    }
-    Block block = new Block(slab.next, bytes, null, slab);
-    slab.next += bytes;
-    slab.left -= bytes;
-    return block;
-  }
-
-  @SuppressWarnings("MustBeClosedChecker") // the block owns the arena
-  private @Nullable Block map(long bytes) {
-    if (bytes > limit - mappedBytes) {
-      unmapUnused(bytes - (limit - mappedBytes));
-    }
-    if (bytes > limit - mappedBytes) {
-      return null;
-    }
+  @Override
+  @SuppressWarnings("MustBeClosedChecker") // the mapping owns the arena
+  protected @Nullable Mapping map(long bytes) {
     Arena arena = Arena.ofShared();
     try {
-      MemorySegment segment = arena.allocate(bytes, ALIGNMENT);
-      mappedBytes += bytes;
-      return new Block(segment.address(), bytes, arena, null);
+      return new Native(arena, arena.allocate(bytes, ALIGNMENT).address());
     } catch (OutOfMemoryError e) {
       arena.close();
-      unmapUnused(Long.MAX_VALUE);
       return null;
     }
-  }
-
-  /**
-   * Unmaps unused large blocks, largest first, until {@code wanted} bytes are gained, then slabs
-   * without blocks in use when that is not enough.
-   */
-  private void unmapUnused(long wanted) {
-    long gained = 0;
-    for (int i = CLASSES - 1; gained < wanted && i > classIndex(LARGE); i--) {
-      ArrayDeque<Block> blocks = unused.get(i);
-      while (gained < wanted && !blocks.isEmpty()) {
-        Block block = blocks.pop();
-        if (block.mapping != null) {
-          block.mapping.close();
-          gained += block.bytes;
-          mappedBytes -= block.bytes;
-        }
-      }
-    }
-    if (gained < wanted) {
-      unmapSlabs();
-    }
-  }
-
-  private void unmapSlabs() {
-    for (int i = 0; i <= classIndex(LARGE); i++) {
-      unused.get(i).removeIf(block -> block.slab != null && block.slab.live == 0);
-    }
-    for (Slab slab : slabs) {
-      if (slab.live == 0) {
-        slab.mapping.close();
-        mappedBytes -= SLAB;
-        current = slab == current ? null : current;
-      }
-    }
-    slabs.removeIf(slab -> slab.live == 0);
-  }
-
-  private void collectForgotten(int attempt) {
-    Log.get().log(Level.DEBUG, "tensor memory: budget reached, asking the garbage collector");
-    System.gc();
-    try {
-      Thread.sleep(2L << attempt); // the Cleaner's thread needs a moment
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-    synchronized (this) {
-      liveBytesAfterGc = liveBytes;
-    }
-  }
-
-  /** Rounds up to 64 bytes times a power of two, in quarter steps, so that at most 1/4 is lost. */
-  static long sizeClass(long bytes) {
-    if (bytes <= 4 * ALIGNMENT) {
-      return Math.max(1, (bytes + ALIGNMENT - 1) / ALIGNMENT) * ALIGNMENT;
-    }
-    if (bytes > Long.MAX_VALUE / 2) {
-      return bytes; // more than any machine has; rounding it up would overflow
-    }
-    long step = Long.highestOneBit(bytes - 1) / 4;
-    return (bytes + step - 1) / step * step;
-  }
-
-  /** Number of a size class; larger ones have larger numbers. */
-  static int classIndex(long rounded) {
-    if (rounded <= 4 * ALIGNMENT) {
-      return (int) (rounded / ALIGNMENT) - 1;
-    }
-    int power = 63 - Long.numberOfLeadingZeros(rounded - 1);
-    int quarter = (int) ((rounded - 1 - (1L << power)) >> (power - 2));
-    return 4 * (power - 7) + quarter;
-  }
-
-  private static long defaultLimit() {
-    return LIMIT.value().isEmpty() ? directMemoryLimit() : LIMIT.longValue();
   }
 
   private static long directMemoryLimit() {
-    for (String argument :
-        java.lang.management.ManagementFactory.getRuntimeMXBean().getInputArguments()) {
+    for (String argument : ManagementFactory.getRuntimeMXBean().getInputArguments()) {
       if (argument.startsWith("-XX:MaxDirectMemorySize=")) {
         int equals = argument.indexOf('=');
         return Knob.parse(argument.substring(0, equals), argument.substring(equals + 1));

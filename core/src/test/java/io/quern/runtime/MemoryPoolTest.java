@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
-import io.quern.runtime.HostMemory.Block;
+import io.quern.runtime.MemoryPool.Block;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -14,35 +14,35 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 
-class HostMemoryTest {
+class MemoryPoolTest {
   private static final long MEGABYTE = 1 << 20;
 
   @Test
   void sizeClassesWasteAtMostOneFifth() {
     for (long bytes = 1; bytes < 100_000; bytes++) {
-      long rounded = HostMemory.sizeClass(bytes);
+      long rounded = MemoryPool.sizeClass(bytes);
       assertThat(rounded).isGreaterThanOrEqualTo(bytes);
       assertThat(rounded % HostMemory.ALIGNMENT).isZero();
       assertThat(rounded - bytes).isLessThan(Math.max(HostMemory.ALIGNMENT, rounded / 5 + 1));
-      assertThat(HostMemory.sizeClass(rounded)).isEqualTo(rounded);
+      assertThat(MemoryPool.sizeClass(rounded)).isEqualTo(rounded);
     }
-    assertThat(HostMemory.sizeClass(0)).isEqualTo(64);
-    assertThat(HostMemory.sizeClass((1L << 40) + 1)).isEqualTo((1L << 40) + (1L << 38));
+    assertThat(MemoryPool.sizeClass(0)).isEqualTo(64);
+    assertThat(MemoryPool.sizeClass((1L << 40) + 1)).isEqualTo((1L << 40) + (1L << 38));
   }
 
   @Test
   void sizeClassesAreNumberedInOrder() {
     int expected = 0;
-    for (long bytes = 1; bytes <= 1L << 60; bytes = HostMemory.sizeClass(bytes) + 1) {
-      assertThat(HostMemory.classIndex(HostMemory.sizeClass(bytes))).isEqualTo(expected++);
+    for (long bytes = 1; bytes <= 1L << 60; bytes = MemoryPool.sizeClass(bytes) + 1) {
+      assertThat(MemoryPool.classIndex(MemoryPool.sizeClass(bytes))).isEqualTo(expected++);
     }
-    assertThat(HostMemory.classIndex(Long.MAX_VALUE)).isGreaterThan(expected);
+    assertThat(MemoryPool.classIndex(Long.MAX_VALUE)).isGreaterThan(expected);
   }
 
   @Test
   void sizeClassesAreFew() {
     long classes = 0;
-    for (long bytes = 1; bytes <= MEGABYTE; bytes = HostMemory.sizeClass(bytes) + 1) {
+    for (long bytes = 1; bytes <= MEGABYTE; bytes = MemoryPool.sizeClass(bytes) + 1) {
       classes++;
     }
     assertThat(classes).isEqualTo(4 + 4 * 12);
