@@ -27,6 +27,9 @@ public interface DeviceContext {
   /** Copies from a buffer to host memory. */
   void download(Buffer from, long byteOffset, MemorySegment to);
 
+  /** Waits until everything that was handed to the device is done. */
+  default void finish() {}
+
   /** Whether buffers are host memory, so that the reference kernels can run on them. */
   boolean isHostMemory();
 

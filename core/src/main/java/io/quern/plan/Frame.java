@@ -136,6 +136,7 @@ final class Frame {
     for (int i = 0; i < kernels.length; i++) {
       long start = System.nanoTime();
       kernels[i].run(operands[i]);
+      device.context().finish();
       nanos[i] = System.nanoTime() - start;
     }
   }

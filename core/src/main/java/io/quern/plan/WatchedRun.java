@@ -48,11 +48,12 @@ final class WatchedRun {
     }
   }
 
-  private static void timed(int number, Step step, Kernel kernel, Operands operands) {
+  private void timed(int number, Step step, Kernel kernel, Operands operands) {
     StepEvent event = new StepEvent();
     event.begin();
     long start = System.nanoTime();
     kernel.run(operands);
+    device.context().finish();
     long nanos = System.nanoTime() - start;
     event.end();
     if (event.shouldCommit()) {

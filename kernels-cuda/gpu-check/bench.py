@@ -1,0 +1,46 @@
+"""The lines of GpuBench in PyTorch."""
+import time
+import torch
+
+print(torch.__version__, torch.cuda.get_device_name())
+torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def measure(name, function, figure, unit):
+    for _ in range(3):
+        function()
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    function()
+    torch.cuda.synchronize()
+    times = max(1, min(2000, int(0.1 / (time.perf_counter() - start))))
+    best = 1e9
+    for _ in range(3):
+        start = time.perf_counter()
+        for _ in range(times):
+            function()
+        torch.cuda.synchronize()
+        best = min(best, (time.perf_counter() - start) / times)
+    print(f"{name:<60} {best * 1e6:12.1f} us {figure / best:10.1f} {unit}")
+
+
+small = torch.randn(1024, device="cuda")
+measure("launch, done", lambda: torch.neg(small), 1e-6, "us")
+x = torch.rand(64 << 20, device="cuda")
+y = torch.empty_like(x)
+gb = x.numel() * 4e-9
+measure("copy", lambda: torch.neg(x, out=y), 2 * gb, "GB/s")
+measure("chain of 5", lambda: torch.relu(torch.tanh(x * 2 + 1) * x), 2 * gb, "GB/s")
+measure("gelu", lambda: torch.nn.functional.gelu(x), 2 * gb, "GB/s")
+rows = x.reshape(-1, 1024)
+measure("sum", lambda: x.sum(), gb, "GB/s")
+measure("sum of rows", lambda: rows.sum(1), gb, "GB/s")
+measure("sum of columns", lambda: rows.sum(0), gb, "GB/s")
+measure("add a row", lambda: torch.add(rows, x[:1024], out=y.reshape(-1, 1024)), 2 * gb, "GB/s")
+measure("softmax", lambda: torch.softmax(rows, 1), 2 * gb, "GB/s")
+for n in (256, 512, 1024, 2048, 4096, 8192):
+    a = torch.randn(n, n, device="cuda")
+    measure(f"matmul {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")
+for n in (4096, 8192):
+    a = torch.randn(n, n, device="cuda").bfloat16()
+    measure(f"matmul bf16 {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")

@@ -1,0 +1,87 @@
+// Folds of some dimensions. Every order of summation follows from shapes and layouts alone.
+#include "quern.cuh"
+
+enum Fold { SUM, PROD, MAX, MIN };
+
+__device__ inline float identity(i64 fold) {
+  switch (fold) {
+    case SUM: return 0;
+    case PROD: return 1;
+    case MAX: return __int_as_float((int)0xff800000);
+    default: return __int_as_float(0x7f800000);
+  }
+}
+
+__device__ inline float combine(i64 fold, float x, float y) {
+  switch (fold) {
+    case SUM: return x + y;
+    case PROD: return x * y;
+    case MAX: return larger(x, y);
+    default: return smaller(x, y);
+  }
+}
+
+// A block folds one part of what belongs to one result: threads take elements in turn, and a tree
+// folds the threads. Parts of a result lie side by side.
+//
+// walks: kept dimensions of the input, folded dimensions of the input
+KERNEL reduce_rows_f32(
+    float* to, const float* from, i64 fold, i64 parts, i64 part_length, Walk kept, Walk folded) {
+  __shared__ float sums[256];
+  u32 result = blockIdx.x / (u32)parts;
+  i64 first = blockIdx.x % (u32)parts * part_length;
+  i64 end = first + part_length < folded.count ? first + part_length : folded.count;
+  const float* row = from + locate(kept, result);
+  float sum = identity(fold);
+  if (folded.rank == 1) {
+    i64 stride = folded.strides[0][0];
+    for (i64 i = first + threadIdx.x; i < end; i += blockDim.x) {
+      sum = combine(fold, sum, row[i * stride]);
+    }
+  } else {
+    for (i64 i = first + threadIdx.x; i < end; i += blockDim.x) {
+      sum = combine(fold, sum, row[locate(folded, (u32)i)]);
+    }
+  }
+  sums[threadIdx.x] = sum;
+  __syncthreads();
+  for (u32 half = blockDim.x / 2; half > 0; half /= 2) {
+    if (threadIdx.x < half) {
+      sums[threadIdx.x] = combine(fold, sums[threadIdx.x], sums[threadIdx.x + half]);
+    }
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) {
+    to[blockIdx.x] = sums[0];
+  }
+}
+
+// Neighbouring results have neighbouring elements: 32 results side by side, 8 threads for each.
+// Parts of the fold lie behind each other: [parts, results].
+KERNEL reduce_columns_f32(
+    float* to, const float* from, i64 fold, i64 part_length, Walk kept, Walk folded) {
+  __shared__ float sums[8][32];
+  u32 lane = threadIdx.x % 32;
+  u32 row = threadIdx.x / 32;
+  i64 result = (i64)blockIdx.x * 32 + lane;
+  i64 first = blockIdx.y * part_length;
+  i64 end = first + part_length < folded.count ? first + part_length : folded.count;
+  float sum = identity(fold);
+  if (result < kept.count) {
+    const float* column = from + locate(kept, (u32)result);
+    for (i64 i = first + row; i < end; i += 8) {
+      sum = combine(fold, sum, column[locate(folded, (u32)i)]);
+    }
+  }
+  sums[row][lane] = sum;
+  __syncthreads();
+  for (u32 half = 4; half > 0; half /= 2) {
+    if (row < half) {
+      sums[row][lane] = combine(fold, sums[row][lane], sums[row + half][lane]);
+    }
+    __syncthreads();
+  }
+  if (row == 0 && result < kept.count) {
+    to[blockIdx.y * kept.count + result] = sums[0][lane];
+  }
+}

@@ -1,0 +1,212 @@
+package io.quern.cuda;
+
+import io.quern.backend.Buffer;
+import io.quern.backend.DeviceContext;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.KernelTable;
+import io.quern.backend.Operands;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
+import io.quern.runtime.Raw;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * One GPU. Kernels are queued and run in the order in which they were; downloads wait for them.
+ * Errors of queued work are told by a later call, and then the device is lost to the process.
+ */
+final class CudaContext implements DeviceContext {
+  /** Bytes of pinned memory that data of the Java heap goes through. */
+  private static final int STAGE = 4 << 20;
+
+  private final Gpu gpu;
+  private final DeviceMemory memory;
+  private final Modules modules;
+  private final KernelTable table;
+
+  /** Guards the frame of launches and the pinned memory. */
+  private final ReentrantLock turn = new ReentrantLock();
+
+  private final long frame = HostMemory.shared().allocate(2 * Launch.FRAME).address();
+  private long stage;
+  private volatile CudaException lost;
+
+  CudaContext(Gpu gpu) {
+    this.gpu = gpu;
+    this.memory = new DeviceMemory(gpu);
+    this.modules = new Modules(gpu);
+    this.table = CudaKernels.table(this);
+  }
+
+  @Override
+  public String describe() {
+    return String.format(
+        Locale.ROOT,
+        "%s, compute capability %d.%d, %d multiprocessors, %.0f GiB, driver for CUDA %s",
+        gpu.name(),
+        gpu.capability() / 10,
+        gpu.capability() % 10,
+        gpu.multiprocessors(),
+        gpu.memory() / (double) (1 << 30),
+        CudaBackend.version(gpu.driver()));
+  }
+
+  Modules modules() {
+    return modules;
+  }
+
+  int multiprocessors() {
+    return gpu.multiprocessors();
+  }
+
+  @Override
+  public Buffer allocate(long bytes) {
+    return new DeviceBuffer(memory, memory.allocate(bytes));
+  }
+
+  private static final class DeviceBuffer extends Buffer {
+    private final DeviceMemory memory;
+    private final MemoryPool.Block block;
+
+    DeviceBuffer(DeviceMemory memory, MemoryPool.Block block) {
+      this.memory = memory;
+      this.block = block;
+    }
+
+    @Override
+    public long byteSize() {
+      return block.bytes();
+    }
+
+    @Override
+    public long address() {
+      return block.address();
+    }
+
+    @Override
+    public void release() {
+      memory.free(block);
+    }
+  }
+
+  @Override
+  public Optional<Kernel> kernel(KernelKey key) {
+    return table.find(key);
+  }
+
+  /** Queues launches, which see {@code scratchBytes} of memory as one operand more. */
+  void queue(List<Launch> launches, Operands operands, long scratchBytes) {
+    MemoryPool.Block scratch = scratchBytes == 0 ? null : memory.allocate(scratchBytes);
+    turn.lock();
+    try {
+      requireAlive();
+      for (int i = 0; i < launches.size(); i++) {
+        launches.get(i).queue(gpu, operands, scratch == null ? 0 : scratch.address(), frame);
+      }
+    } catch (CudaException e) {
+      throw failed(e);
+    } finally {
+      turn.unlock();
+      if (scratch != null) {
+        memory.free(scratch);
+      }
+    }
+  }
+
+  @Override
+  public void upload(MemorySegment from, Buffer to, long byteOffset) {
+    long address = to.address() + byteOffset;
+    turn.lock();
+    try {
+      requireAlive();
+      if (from.isNative()) {
+        gpu.copyToDevice(address, from.address(), from.byteSize());
+        gpu.finish();
+        return;
+      }
+      for (long at = 0; at < from.byteSize(); at += STAGE) {
+        long bytes = Math.min(STAGE, from.byteSize() - at);
+        Raw.copy(from, at, Raw.ALL, stage(), bytes);
+        gpu.copyToDevice(address + at, stage(), bytes);
+        gpu.finish();
+      }
+    } catch (CudaException e) {
+      throw failed(e);
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  @Override
+  public void download(Buffer from, long byteOffset, MemorySegment to) {
+    long address = from.address() + byteOffset;
+    turn.lock();
+    try {
+      requireAlive();
+      if (to.isNative()) {
+        gpu.copyToHost(to.address(), address, to.byteSize());
+        gpu.finish();
+        return;
+      }
+      for (long at = 0; at < to.byteSize(); at += STAGE) {
+        long bytes = Math.min(STAGE, to.byteSize() - at);
+        gpu.copyToHost(stage(), address + at, bytes);
+        gpu.finish();
+        Raw.copy(Raw.ALL, stage(), to, at, bytes);
+      }
+    } catch (CudaException e) {
+      throw failed(e);
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  @Override
+  public void finish() {
+    try {
+      requireAlive();
+      gpu.finish();
+    } catch (CudaException e) {
+      throw failed(e);
+    }
+  }
+
+  private long stage() {
+    if (stage == 0) {
+      stage = gpu.allocatePinned(STAGE);
+    }
+    return stage;
+  }
+
+  private CudaException failed(CudaException e) {
+    if (e.isSticky()) {
+      lost = e;
+    }
+    return e;
+  }
+
+  private void requireAlive() {
+    CudaException cause = lost;
+    if (cause != null) {
+      throw new IllegalStateException(
+          "cuda: the device is lost to this process since an earlier failure; use another device"
+              + " or start anew",
+          cause);
+    }
+  }
+
+  @Override
+  public boolean isHostMemory() {
+    return false;
+  }
+
+  @Override
+  public Map<String, List<String>> kernels() {
+    return table.listing();
+  }
+}

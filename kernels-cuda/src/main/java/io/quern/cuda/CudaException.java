@@ -1,0 +1,26 @@
+package io.quern.cuda;
+
+/** The CUDA driver refused a call, or work that was queued before has failed. */
+public final class CudaException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  private final int code;
+
+  CudaException(String call, int code, String description) {
+    super("cuda: " + call + ": " + description + " (error " + code + ")");
+    this.code = code;
+  }
+
+  /** The driver's number of the error. */
+  public int code() {
+    return code;
+  }
+
+  /**
+   * Whether the process cannot use the device any more: illegal addresses and instructions, failed
+   * assertions, time-outs and errors of the memory.
+   */
+  public boolean isSticky() {
+    return code == 214 || code == 220 || code >= 700 && code <= 720 && code != 705 && code != 704;
+  }
+}

@@ -1,0 +1,61 @@
+package io.quern.cuda;
+
+/**
+ * One GPU as the driver shows it: memory by address, and one queue of work that is done in order.
+ * Calls may come from any thread, one at a time. Work that is queued has its errors told by a later
+ * call.
+ */
+interface Gpu {
+  String name();
+
+  /** Compute capability, such as 90 for 9.0. */
+  int capability();
+
+  /** Number of multiprocessors. */
+  int multiprocessors();
+
+  /** Bytes of memory. */
+  long memory();
+
+  /** Version of the driver, such as 12080 for 12.8. */
+  int driver();
+
+  /** Address of new device memory, 0 when there is not enough. */
+  long allocate(long bytes);
+
+  /** Waits for queued work and gives device memory back. */
+  void free(long address);
+
+  /** Address of new host memory that copies need not be staged for. */
+  long allocatePinned(long bytes);
+
+  /** Queues a copy; host memory must stay until {@link #finish}. */
+  void copyToDevice(long to, long from, long bytes);
+
+  /** Queues a copy; host memory has the bytes after {@link #finish}. */
+  void copyToHost(long to, long from, long bytes);
+
+  /** Waits until all queued work is done. */
+  void finish();
+
+  /**
+   * Loads a module.
+   *
+   * @param ptx its text
+   * @return its handle
+   */
+  long load(String ptx);
+
+  /** Handle of a function of a module. */
+  long function(long module, String name);
+
+  /** Allows a function to have this much shared memory that is sized by the launch. */
+  void reserveShared(long function, int bytes);
+
+  /**
+   * Queues a launch.
+   *
+   * @param parameters address of an array of the addresses of the values
+   */
+  void launch(long function, Grid grid, long parameters);
+}

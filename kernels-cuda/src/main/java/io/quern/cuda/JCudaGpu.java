@@ -1,0 +1,230 @@
+package io.quern.cuda;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import jcuda.Pointer;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
+import jcuda.driver.CUdevice_attribute;
+import jcuda.driver.CUdeviceptr;
+import jcuda.driver.CUfunction;
+import jcuda.driver.CUfunction_attribute;
+import jcuda.driver.CUmodule;
+import jcuda.driver.CUresult;
+import jcuda.driver.CUstream;
+import jcuda.driver.CUstream_flags;
+import jcuda.driver.JCudaDriver;
+
+/** A GPU through JCuda, but for launches and contexts, where that is slow. */
+final class JCudaGpu implements Gpu {
+  private final Driver driver;
+  private final CUdevice device = new CUdevice();
+  private final Context context = new Context();
+  private final Stream stream = new Stream();
+  private final List<CUmodule> modules = new ArrayList<>();
+  private final Map<Long, CUfunction> functions = new HashMap<>();
+  private final String name;
+  private final long memory;
+
+  JCudaGpu(Driver driver, int index) {
+    this.driver = driver;
+    check("cuInit", JCudaDriver.cuInit(0));
+    check("cuDeviceGet", JCudaDriver.cuDeviceGet(device, index));
+    byte[] text = new byte[256];
+    check("cuDeviceGetName", JCudaDriver.cuDeviceGetName(text, text.length, device));
+    this.name = new String(text, StandardCharsets.UTF_8).trim().replace("\0", "");
+    long[] bytes = new long[1];
+    check("cuDeviceTotalMem", JCudaDriver.cuDeviceTotalMem(bytes, device));
+    this.memory = bytes[0];
+    check("cuDevicePrimaryCtxRetain", JCudaDriver.cuDevicePrimaryCtxRetain(context, device));
+    enter();
+    check(
+        "cuStreamCreate",
+        JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING));
+  }
+
+  // JCuda keeps its handles to itself and to classes that extend its own.
+
+  private static final class Context extends CUcontext {
+    long handle() {
+      return getNativePointer();
+    }
+  }
+
+  private static final class Stream extends CUstream {
+    long handle() {
+      return getNativePointer();
+    }
+  }
+
+  private static final class Function extends CUfunction {
+    long handle() {
+      return getNativePointer();
+    }
+  }
+
+  private static final class DeviceAddress extends CUdeviceptr {
+    DeviceAddress() {}
+
+    DeviceAddress(long address) {
+      super(new CUdeviceptr(), address);
+    }
+
+    long address() {
+      return getNativePointer() + getByteOffset();
+    }
+  }
+
+  private static final class HostAddress extends Pointer {
+    HostAddress() {}
+
+    HostAddress(long address) {
+      super(address);
+    }
+
+    long address() {
+      return getNativePointer();
+    }
+  }
+
+  /** The context belongs to threads, and calls come from any. */
+  private void enter() {
+    check("cuCtxSetCurrent", driver.setCurrent(context.handle()));
+  }
+
+  private static void check(String call, int error) {
+    if (error != CUresult.CUDA_SUCCESS) {
+      String[] text = new String[1];
+      JCudaDriver.cuGetErrorString(error, text);
+      throw new CudaException(call, error, text[0] == null ? "unknown error" : text[0]);
+    }
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+
+  private int attribute(int attribute) {
+    int[] value = new int[1];
+    check("cuDeviceGetAttribute", JCudaDriver.cuDeviceGetAttribute(value, attribute, device));
+    return value[0];
+  }
+
+  @Override
+  public int capability() {
+    return 10 * attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
+        + attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+  }
+
+  @Override
+  public int multiprocessors() {
+    return attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+  }
+
+  @Override
+  public long memory() {
+    return memory;
+  }
+
+  @Override
+  public int driver() {
+    return driver.version();
+  }
+
+  @Override
+  public long allocate(long bytes) {
+    enter();
+    DeviceAddress address = new DeviceAddress();
+    int error = JCudaDriver.cuMemAlloc(address, bytes);
+    if (error == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
+      return 0;
+    }
+    check("cuMemAlloc", error);
+    return address.address();
+  }
+
+  @Override
+  public void free(long address) {
+    enter();
+    check("cuMemFree", JCudaDriver.cuMemFree(new DeviceAddress(address)));
+  }
+
+  @Override
+  public long allocatePinned(long bytes) {
+    enter();
+    HostAddress address = new HostAddress();
+    check("cuMemHostAlloc", JCudaDriver.cuMemHostAlloc(address, bytes, 0));
+    return address.address();
+  }
+
+  @Override
+  public void copyToDevice(long to, long from, long bytes) {
+    enter();
+    check(
+        "cuMemcpyHtoDAsync",
+        JCudaDriver.cuMemcpyHtoDAsync(new DeviceAddress(to), new HostAddress(from), bytes, stream));
+  }
+
+  @Override
+  public void copyToHost(long to, long from, long bytes) {
+    enter();
+    check(
+        "cuMemcpyDtoHAsync",
+        JCudaDriver.cuMemcpyDtoHAsync(new HostAddress(to), new DeviceAddress(from), bytes, stream));
+  }
+
+  @Override
+  public void finish() {
+    enter();
+    check("cuStreamSynchronize", JCudaDriver.cuStreamSynchronize(stream));
+  }
+
+  @Override
+  public long load(String ptx) {
+    enter();
+    CUmodule module = new CUmodule();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment text = arena.allocateFrom(ptx, StandardCharsets.US_ASCII);
+      check(
+          "cuModuleLoadDataEx",
+          JCudaDriver.cuModuleLoadDataEx(
+              module, new HostAddress(text.address()), 0, new int[0], Pointer.to(new int[0])));
+    }
+    modules.add(module);
+    return modules.size() - 1;
+  }
+
+  @Override
+  public long function(long module, String function) {
+    enter();
+    Function found = new Function();
+    check(
+        "cuModuleGetFunction " + function,
+        JCudaDriver.cuModuleGetFunction(found, modules.get((int) module), function));
+    functions.put(found.handle(), found);
+    return found.handle();
+  }
+
+  @Override
+  public void reserveShared(long function, int bytes) {
+    enter();
+    check(
+        "cuFuncSetAttribute",
+        JCudaDriver.cuFuncSetAttribute(
+            functions.get(function),
+            CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+            bytes));
+  }
+
+  @Override
+  public void launch(long function, Grid grid, long parameters) {
+    enter();
+    check("cuLaunchKernel", driver.launch(function, grid, stream.handle(), parameters));
+  }
+}

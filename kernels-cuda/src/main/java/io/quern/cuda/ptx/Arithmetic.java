@@ -1,0 +1,70 @@
+package io.quern.cuda.ptx;
+
+/**
+ * Instructions on 32-bit values in straight-line code, each rounding as IEEE 754 says. What a value
+ * is depends on who carries them out: a name in a program that is being written, or a number.
+ *
+ * @param <V> a float, an int or a truth value
+ */
+interface Arithmetic<V> {
+  V literal(float value);
+
+  V literal(int value);
+
+  V add(V x, V y);
+
+  V sub(V x, V y);
+
+  V mul(V x, V y);
+
+  V div(V x, V y);
+
+  /** {@code x * y + z}, rounded once. */
+  V fma(V x, V y, V z);
+
+  V neg(V x);
+
+  V abs(V x);
+
+  V sqrt(V x);
+
+  /** The smaller one; NaN when either is NaN, and -0 is less than 0. */
+  V min(V x, V y);
+
+  /** The larger one; NaN when either is NaN, and -0 is less than 0. */
+  V max(V x, V y);
+
+  V less(V x, V y);
+
+  V equal(V x, V y);
+
+  V isNaN(V x);
+
+  /** One of two floats. */
+  V select(V condition, V then, V otherwise);
+
+  /** The bits of a float as an int. */
+  V bits(V x);
+
+  /** The float with these bits. */
+  V fromBits(V x);
+
+  /** An int as a float, rounded. */
+  V toFloat(V x);
+
+  V plus(V x, V y);
+
+  V minus(V x, V y);
+
+  V and(V x, V y);
+
+  V or(V x, V y);
+
+  V shiftLeft(V x, int by);
+
+  /** Fills with the sign. */
+  V shiftRight(V x, int by);
+
+  /** Fills with zeros. */
+  V shiftRightUnsigned(V x, int by);
+}

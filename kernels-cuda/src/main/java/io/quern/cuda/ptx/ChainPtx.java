@@ -1,0 +1,215 @@
+package io.quern.cuda.ptx;
+
+import io.quern.op.ScalarProgram;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A chain of elementwise functions as a PTX module of one function. The text depends on the chain
+ * and on how its inputs lie, not on sizes, so that modules are few.
+ */
+public final class ChainPtx {
+  /** Name of the function. */
+  public static final String NAME = "chain";
+
+  /** Elements of a thread where operands are dense. */
+  public static final int RUN = 4;
+
+  private static final String HEADER =
+      ".version 6.3\n.target sm_75\n.address_size 64\n\n.visible .entry chain(\n";
+
+  private final ScalarProgram program;
+  private final PtxWriter out = new PtxWriter();
+  private final List<String> parameters = new ArrayList<>();
+
+  private ChainPtx(ScalarProgram program) {
+    this.program = program;
+  }
+
+  /** Whether the functions of a chain can be written. */
+  public static boolean covers(ScalarProgram program) {
+    return Formulas.cover(program);
+  }
+
+  /**
+   * The chain on dense operands at multiples of 16 bytes. Parameters: addresses of the output and
+   * of the inputs, and the number of elements, 64 bits each. A thread computes {@value #RUN}
+   * elements.
+   *
+   * @param scalar which inputs are one element for all
+   */
+  public static String dense(ScalarProgram program, boolean[] scalar) {
+    return new ChainPtx(program).dense(scalar);
+  }
+
+  /**
+   * The chain on inputs that lie anyhow, into a dense output. Parameters, 64 bits each: addresses
+   * of the output and of the inputs, the number of elements, the sizes of the dimensions but for
+   * the first, and for each input the bytes between neighbours of each dimension. A thread computes
+   * one element.
+   */
+  public static String strided(ScalarProgram program, int rank) {
+    return new ChainPtx(program).strided(rank);
+  }
+
+  private String dense(boolean[] scalar) {
+    String result = pointer("out");
+    List<String> inputs = new ArrayList<>();
+    for (int i = 0; i < program.inputs(); i++) {
+      inputs.add(pointer("in" + i));
+    }
+    String count = parameter("count");
+    String first = out.newLong();
+    out.line("shl.b64 %s, %s, 2;", first, threadIndex());
+    leaveUnless(first, count);
+    String offset = out.newLong();
+    out.line("shl.b64 %s, %s, 2;", offset, first);
+    List<String> scalars = new ArrayList<>();
+    for (int i = 0; i < inputs.size(); i++) {
+      scalars.add(scalar[i] ? load(inputs.get(i)) : "");
+    }
+    String end = out.newLong();
+    out.line("add.s64 %s, %s, %d;", end, first, RUN);
+    String partial = out.newPredicate();
+    out.line("setp.gt.s64 %s, %s, %s;", partial, end, count);
+    out.line("@%s bra PARTIAL;", partial);
+
+    List<List<String>> runs = new ArrayList<>();
+    for (int i = 0; i < inputs.size(); i++) {
+      runs.add(scalar[i] ? List.of() : loadRun(sum(inputs.get(i), offset)));
+    }
+    List<String> results = new ArrayList<>();
+    for (int lane = 0; lane < RUN; lane++) {
+      List<String> values = new ArrayList<>();
+      for (int i = 0; i < inputs.size(); i++) {
+        values.add(scalar[i] ? scalars.get(i) : runs.get(i).get(lane));
+      }
+      results.add(new Formulas<>(out).run(program, values));
+    }
+    out.line("st.global.v4.f32 [%s], {%s};", sum(result, offset), String.join(", ", results));
+    out.line("ret;");
+
+    out.label("PARTIAL");
+    List<String> values = new ArrayList<>();
+    for (int i = 0; i < inputs.size(); i++) {
+      values.add(scalar[i] ? scalars.get(i) : load(sum(inputs.get(i), offset)));
+    }
+    out.line(
+        "st.global.f32 [%s], %s;", sum(result, offset), new Formulas<>(out).run(program, values));
+    out.line("add.s64 %s, %s, 1;", first, first);
+    out.line("add.s64 %s, %s, 4;", offset, offset);
+    String more = out.newPredicate();
+    out.line("setp.lt.s64 %s, %s, %s;", more, first, count);
+    out.line("@%s bra PARTIAL;", more);
+    out.line("ret;");
+    return text();
+  }
+
+  private String strided(int rank) {
+    String result = pointer("out");
+    List<String> addresses = new ArrayList<>();
+    for (int i = 0; i < program.inputs(); i++) {
+      addresses.add(pointer("in" + i));
+    }
+    String count = parameter("count");
+    String index = threadIndex();
+    leaveUnless(index, count);
+    String rest = out.newInt();
+    out.line("cvt.u32.u64 %s, %s;", rest, index);
+    String[] coordinates = new String[rank];
+    for (int d = rank - 1; d > 0; d--) {
+      String dim = out.newInt();
+      out.line("cvt.u32.u64 %s, %s;", dim, parameter("dim" + d));
+      String next = out.newInt();
+      out.line("div.u32 %s, %s, %s;", next, rest, dim);
+      String whole = out.newInt();
+      out.line("mul.lo.u32 %s, %s, %s;", whole, next, dim);
+      coordinates[d] = out.minus(rest, whole);
+      rest = next;
+    }
+    coordinates[0] = rest;
+    List<String> values = new ArrayList<>();
+    for (int i = 0; i < addresses.size(); i++) {
+      String address = addresses.get(i);
+      for (int d = 0; d < rank; d++) {
+        String wide = out.newLong();
+        out.line("cvt.u64.u32 %s, %s;", wide, coordinates[d]);
+        String further = out.newLong();
+        out.line(
+            "mad.lo.s64 %s, %s, %s, %s;",
+            further, wide, parameter("stride%d_%d".formatted(i, d)), address);
+        address = further;
+      }
+      values.add(load(address));
+    }
+    String at = out.newLong();
+    out.line("shl.b64 %s, %s, 2;", at, index);
+    out.line("st.global.f32 [%s], %s;", sum(result, at), new Formulas<>(out).run(program, values));
+    out.line("ret;");
+    return text();
+  }
+
+  private String text() {
+    StringBuilder text = new StringBuilder(HEADER);
+    for (int i = 0; i < parameters.size(); i++) {
+      text.append("\t.param .u64 ").append(parameters.get(i));
+      text.append(i < parameters.size() - 1 ? ",\n" : "\n");
+    }
+    return text.append(")\n{\n").append(out.body()).append("}\n").toString();
+  }
+
+  private String parameter(String name) {
+    parameters.add(name);
+    String value = out.newLong();
+    out.line("ld.param.u64 %s, [%s];", value, name);
+    return value;
+  }
+
+  private String pointer(String name) {
+    String generic = parameter(name);
+    String global = out.newLong();
+    out.line("cvta.to.global.u64 %s, %s;", global, generic);
+    return global;
+  }
+
+  private String threadIndex() {
+    String block = out.newInt();
+    String threads = out.newInt();
+    String thread = out.newInt();
+    out.line("mov.u32 %s, %%ctaid.x;", block);
+    out.line("mov.u32 %s, %%ntid.x;", threads);
+    out.line("mov.u32 %s, %%tid.x;", thread);
+    String wide = out.newLong();
+    out.line("cvt.u64.u32 %s, %s;", wide, thread);
+    String index = out.newLong();
+    out.line("mad.wide.u32 %s, %s, %s, %s;", index, block, threads, wide);
+    return index;
+  }
+
+  private void leaveUnless(String index, String count) {
+    String beyond = out.newPredicate();
+    out.line("setp.ge.s64 %s, %s, %s;", beyond, index, count);
+    out.line("@%s ret;", beyond);
+  }
+
+  private String sum(String address, String offset) {
+    String sum = out.newLong();
+    out.line("add.s64 %s, %s, %s;", sum, address, offset);
+    return sum;
+  }
+
+  private String load(String address) {
+    String value = out.newFloat();
+    out.line("ld.global.f32 %s, [%s];", value, address);
+    return value;
+  }
+
+  private List<String> loadRun(String address) {
+    List<String> run = new ArrayList<>();
+    for (int lane = 0; lane < RUN; lane++) {
+      run.add(out.newFloat());
+    }
+    out.line("ld.global.v4.f32 {%s}, [%s];", String.join(", ", run), address);
+    return run;
+  }
+}

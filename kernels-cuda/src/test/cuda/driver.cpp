@@ -1,0 +1,162 @@
+// A stand-in for the CUDA driver's library: one device whose memory is the host's, and whose work
+// is done at once. Kernels of the project run as C++, generated ones by ptx.cpp.
+#include "launch.h"
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+namespace {
+
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500 };
+
+const size_t MEMORY = (size_t)4 << 30;
+
+std::mutex turn;
+std::map<void*, size_t> memory;
+size_t used;
+
+struct Module {
+  std::string generated; // empty for the project's own
+};
+
+struct Loaded {
+  Function function;
+};
+
+}  // namespace
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+int cuInit(unsigned) {
+  return SUCCESS;
+}
+
+int cuDriverGetVersion(int* version) {
+  *version = 12080;
+  return SUCCESS;
+}
+
+int cuDeviceGetCount(int* count) {
+  *count = 1;
+  return SUCCESS;
+}
+
+int cuDeviceGet(int* device, int ordinal) {
+  *device = ordinal;
+  return ordinal == 0 ? SUCCESS : NO_DEVICE;
+}
+
+int cuDeviceGetName(char* name, int length, int) {
+  snprintf(name, (size_t)length, "stand-in");
+  return SUCCESS;
+}
+
+int cuDeviceTotalMem_v2(size_t* bytes, int) {
+  *bytes = MEMORY;
+  return SUCCESS;
+}
+
+int cuDeviceGetAttribute(int* value, int attribute, int) {
+  *value = attribute == 75 ? 7 : attribute == 76 ? 5 : attribute == 16 ? 4 : 0;
+  return SUCCESS;
+}
+
+int cuDevicePrimaryCtxRetain(void** context, int) {
+  *context = &memory;
+  return SUCCESS;
+}
+
+int cuCtxSetCurrent(void*) {
+  return SUCCESS;
+}
+
+int cuStreamCreate(void** stream, unsigned) {
+  *stream = &used;
+  return SUCCESS;
+}
+
+int cuStreamSynchronize(void*) {
+  return SUCCESS;
+}
+
+int cuMemAlloc_v2(void** address, size_t bytes) {
+  std::lock_guard<std::mutex> guard(turn);
+  if (used + bytes > MEMORY) {
+    return OUT_OF_MEMORY;
+  }
+  *address = aligned_alloc(256, (bytes + 255) / 256 * 256);
+  memory[*address] = bytes;
+  used += bytes;
+  return SUCCESS;
+}
+
+int cuMemFree_v2(void* address) {
+  std::lock_guard<std::mutex> guard(turn);
+  auto found = memory.find(address);
+  if (found == memory.end()) {
+    return INVALID_VALUE;
+  }
+  used -= found->second;
+  memory.erase(found);
+  free(address);
+  return SUCCESS;
+}
+
+int cuMemHostAlloc(void** address, size_t bytes, unsigned) {
+  *address = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+  return SUCCESS;
+}
+
+int cuMemcpyHtoDAsync_v2(void* to, const void* from, size_t bytes, void*) {
+  memcpy(to, from, bytes);
+  return SUCCESS;
+}
+
+int cuMemcpyDtoHAsync_v2(void* to, const void* from, size_t bytes, void*) {
+  memcpy(to, from, bytes);
+  return SUCCESS;
+}
+
+int cuModuleLoadDataEx(Module** module, const char* image, unsigned, int*, void**) {
+  bool own = strncmp(image, "// sources", 10) == 0;
+  *module = new Module{own ? "" : image};
+  return SUCCESS;
+}
+
+int cuModuleGetFunction(Loaded** function, Module* module, const char* name) {
+  Function found = module->generated.empty() ? find_kernel(name) : translate_ptx(module->generated);
+  if (!found) {
+    return NOT_FOUND;
+  }
+  *function = new Loaded{found};
+  return SUCCESS;
+}
+
+int cuFuncSetAttribute(Loaded*, int, int) {
+  return SUCCESS;
+}
+
+int cuLaunchKernel(
+    Loaded* function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned,
+    unsigned, void*, void** parameters, void**) {
+  std::lock_guard<std::mutex> guard(turn);
+  if (x == 0 || y == 0 || z == 0 || threads == 0 || threads > 1024 || y > 65535 || z > 65535) {
+    return INVALID_VALUE;
+  }
+  run_grid([&] { function->function(parameters); }, Dim3{x, y, z}, threads);
+  return SUCCESS;
+}
+
+int cuGetErrorString(int, const char** text) {
+  *text = "an error of the stand-in";
+  return SUCCESS;
+}
+
+int cuGetErrorName(int, const char** text) {
+  *text = "ERROR";
+  return SUCCESS;
+}
+
+}  // extern "C"

@@ -1,0 +1,115 @@
+// Runs the threads of blocks one after another, see host.h.
+#include "host.h"
+#include "launch.h"
+#include <cstdio>
+#include <cstdlib>
+#include <ucontext.h>
+#include <vector>
+
+Dim3 threadIdx, blockIdx, blockDim, gridDim;
+char dynamic_shared[256 << 10];
+
+namespace {
+
+const size_t STACK = 64 << 10;
+
+struct Fiber {
+  ucontext_t context;
+  std::vector<char> stack = std::vector<char>(STACK);
+  Dim3 thread;
+  bool waits = false;
+  bool done = false;
+};
+
+ucontext_t scheduler;
+std::vector<Fiber*> fibers;
+Fiber* running;
+const std::function<void()>* body;
+float exchanged[1024];
+
+unsigned number(Dim3 thread) {
+  return thread.x;
+}
+
+void start() {
+  for (;;) {
+    (*body)();
+    running->done = true;
+    swapcontext(&running->context, &scheduler);
+  }
+}
+
+void resume(Fiber* fiber) {
+  running = fiber;
+  threadIdx = fiber->thread;
+  fiber->waits = false;
+  swapcontext(&scheduler, &fiber->context);
+}
+
+Fiber* fresh() {
+  Fiber* fiber = new Fiber();
+  getcontext(&fiber->context);
+  fiber->context.uc_stack.ss_sp = fiber->stack.data();
+  fiber->context.uc_stack.ss_size = STACK;
+  fiber->context.uc_link = nullptr;
+  makecontext(&fiber->context, start, 0);
+  return fiber;
+}
+
+void run_block(unsigned threads) {
+  std::vector<Fiber*> waiting;
+  std::vector<Fiber*>& idle = fibers;
+  for (unsigned t = 0; t < threads; t++) {
+    Fiber* fiber = idle.empty() ? fresh() : idle.back();
+    if (!idle.empty()) {
+      idle.pop_back();
+    }
+    fiber->thread = {t, 0, 0};
+    fiber->done = false;
+    resume(fiber);
+    (fiber->done ? idle : waiting).push_back(fiber);
+  }
+  while (!waiting.empty()) {
+    if (waiting.size() != threads) {
+      fprintf(stderr, "%zu of %u threads are at a barrier, the others have left\n", waiting.size(), threads);
+      abort();
+    }
+    std::vector<Fiber*> next;
+    for (Fiber* fiber : waiting) {
+      resume(fiber);
+      (fiber->done ? idle : next).push_back(fiber);
+    }
+    waiting = next;
+  }
+}
+
+}  // namespace
+
+void __syncthreads() {
+  running->waits = true;
+  swapcontext(&running->context, &scheduler);
+}
+
+// All threads of the block exchange at once: kernels call it from whole blocks only.
+float __shfl_xor_sync(unsigned, float value, int mask) {
+  unsigned self = number(threadIdx);
+  exchanged[self] = value;
+  __syncthreads();
+  float other = exchanged[self ^ mask];
+  __syncthreads();
+  return other;
+}
+
+void run_grid(const std::function<void()>& function, Dim3 grid, unsigned threads) {
+  body = &function;
+  gridDim = grid;
+  blockDim = {threads, 1, 1};
+  for (unsigned z = 0; z < grid.z; z++) {
+    for (unsigned y = 0; y < grid.y; y++) {
+      for (unsigned x = 0; x < grid.x; x++) {
+        blockIdx = {x, y, z};
+        run_block(threads);
+      }
+    }
+  }
+}

@@ -1,0 +1,41 @@
+// CUDA C++ on the host: each thread of a block is a fiber, and barriers switch between them. The
+// threads of a block run in turn, so that races stay unseen, but indices and arithmetic are tested.
+#pragma once
+#include <cstring>
+#include <math.h>
+
+#define __global__
+#define __device__
+#define __shared__ static
+#define __launch_bounds__(...)
+
+struct Dim3 {
+  unsigned x, y, z;
+};
+
+extern Dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+// Waits for all threads of the block.
+void __syncthreads();
+
+// The value of the lane whose number differs in the bits of mask; all 32 lanes take part.
+float __shfl_xor_sync(unsigned lanes, float value, int mask);
+
+// Shared memory that the launch sizes.
+extern char dynamic_shared[];
+
+inline int __float_as_int(float x) {
+  int bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+
+inline float __int_as_float(int bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+
+inline unsigned __umulhi(unsigned x, unsigned y) {
+  return (unsigned)((unsigned long long)x * y >> 32);
+}

@@ -1,0 +1,221 @@
+// Carries out the straight-line PTX that ChainPtx writes.
+#include "launch.h"
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <vector>
+
+namespace {
+
+typedef std::vector<std::string> Words;
+
+// A register holds a float, an int of 32 or 64 bits, or a truth value.
+union Register {
+  float f;
+  int32_t i;
+  uint32_t u;
+  int64_t l;
+};
+
+struct Instruction {
+  std::string name;
+  int predicate = -1;
+  std::vector<int> registers;   // for each operand its register, -1 for others
+  std::vector<Register> values; // for each operand that is a number
+  int target = -1;              // of branches, and parameter of loads
+};
+
+struct Program {
+  std::vector<Instruction> code;
+  int registers = 0;
+};
+
+[[noreturn]] void fail(const std::string& what) {
+  fprintf(stderr, "ptx: cannot carry out: %s\n", what.c_str());
+  abort();
+}
+
+Words split(const std::string& line) {
+  Words words;
+  std::string word;
+  for (char c : line + "\n") {
+    if (isspace((unsigned char)c) || strchr(",;[]{}", c)) {
+      if (!word.empty()) {
+        words.push_back(word);
+      }
+      word.clear();
+    } else {
+      word += c;
+    }
+  }
+  return words;
+}
+
+std::shared_ptr<Program> parse(const std::string& text) {
+  auto program = std::make_shared<Program>();
+  std::map<std::string, int> registers, parameters, labels;
+  std::vector<std::pair<int, std::string>> branches;
+  std::istringstream lines(text);
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    Words words = split(line);
+    if (words.empty() || words[0] == ".reg") {
+      inside = inside || line == "{";
+      continue;
+    }
+    if (words[0] == ".param") {
+      parameters.emplace(words[2], (int)parameters.size());
+      continue;
+    }
+    if (!inside) {
+      continue;
+    }
+    if (words[0].back() == ':') {
+      labels[words[0].substr(0, words[0].size() - 1)] = (int)program->code.size();
+      continue;
+    }
+    Instruction instruction;
+    auto register_of = [&](const std::string& name) {
+      return registers.emplace(name, (int)registers.size()).first->second;
+    };
+    size_t at = 0;
+    if (words[0][0] == '@') {
+      instruction.predicate = register_of(words[at++].substr(1));
+    }
+    instruction.name = words[at++];
+    for (; at < words.size(); at++) {
+      const std::string& word = words[at];
+      Register value = {};
+      int number = -1;
+      if (word[0] == '%' && word.find('.') == std::string::npos) {
+        number = register_of(word);
+      } else if (word[0] == '%') {
+        value.i = word == "%ctaid.x" ? 0 : word == "%ntid.x" ? 1 : word == "%tid.x" ? 2 : -1;
+      } else if (word.compare(0, 2, "0f") == 0) {
+        value.u = (uint32_t)std::stoul(word.substr(2), nullptr, 16);
+      } else if (parameters.count(word)) {
+        instruction.target = parameters[word];
+      } else if (instruction.name == "bra") {
+        branches.push_back({(int)program->code.size(), word});
+      } else {
+        char* end;
+        value.l = strtoll(word.c_str(), &end, 10);
+        if (*end) {
+          fail(line);
+        }
+      }
+      instruction.registers.push_back(number);
+      instruction.values.push_back(value);
+    }
+    program->code.push_back(instruction);
+  }
+  for (auto& branch : branches) {
+    program->code[branch.first].target = labels.at(branch.second);
+  }
+  program->registers = (int)registers.size();
+  return program;
+}
+
+typedef void (*Step)(Register* to, const Register** in);
+
+const std::map<std::string, Step>& steps() {
+#define STEP(NAME, BODY) {NAME, [](Register* to, const Register** in) { BODY; }}
+  static const std::map<std::string, Step> table = {
+      STEP("mov.f32", to->u = in[0]->u),
+      STEP("mov.b32", to->u = in[0]->u),
+      STEP("add.rn.f32", to->f = in[0]->f + in[1]->f),
+      STEP("sub.rn.f32", to->f = in[0]->f - in[1]->f),
+      STEP("mul.rn.f32", to->f = in[0]->f * in[1]->f),
+      STEP("div.rn.f32", to->f = in[0]->f / in[1]->f),
+      STEP("fma.rn.f32", to->f = fmaf(in[0]->f, in[1]->f, in[2]->f)),
+      STEP("neg.f32", to->f = -in[0]->f),
+      STEP("abs.f32", to->f = fabsf(in[0]->f)),
+      STEP("sqrt.rn.f32", to->f = sqrtf(in[0]->f)),
+      STEP("min.f32", to->f = in[0]->f < in[1]->f || (in[0]->f == in[1]->f && in[0]->i < 0) || in[1]->f != in[1]->f ? in[0]->f : in[1]->f),
+      STEP("max.f32", to->f = in[0]->f > in[1]->f || (in[0]->f == in[1]->f && in[0]->i >= 0) || in[1]->f != in[1]->f ? in[0]->f : in[1]->f),
+      STEP("setp.num.f32", to->i = in[0]->f == in[0]->f && in[1]->f == in[1]->f),
+      STEP("setp.nan.f32", to->i = in[0]->f != in[0]->f || in[1]->f != in[1]->f),
+      STEP("setp.lt.f32", to->i = in[0]->f < in[1]->f),
+      STEP("setp.eq.f32", to->i = in[0]->f == in[1]->f),
+      STEP("setp.ge.s64", to->i = in[0]->l >= in[1]->l),
+      STEP("setp.gt.s64", to->i = in[0]->l > in[1]->l),
+      STEP("setp.lt.s64", to->i = in[0]->l < in[1]->l),
+      STEP("selp.f32", to->u = in[2]->i ? in[0]->u : in[1]->u),
+      STEP("cvt.rn.f32.s32", to->f = (float)in[0]->i),
+      STEP("cvt.u32.u64", to->u = (uint32_t)in[0]->l),
+      STEP("cvt.u64.u32", to->l = in[0]->u),
+      STEP("add.s32", to->u = in[0]->u + in[1]->u),
+      STEP("sub.s32", to->u = in[0]->u - in[1]->u),
+      STEP("and.b32", to->u = in[0]->u & in[1]->u),
+      STEP("or.b32", to->u = in[0]->u | in[1]->u),
+      STEP("shl.b32", to->u = in[0]->u << in[1]->u),
+      STEP("shr.s32", to->i = in[0]->i >> in[1]->u),
+      STEP("shr.u32", to->u = in[0]->u >> in[1]->u),
+      STEP("div.u32", to->u = in[0]->u / in[1]->u),
+      STEP("mul.lo.u32", to->u = in[0]->u * in[1]->u),
+      STEP("shl.b64", to->l = in[0]->l << in[1]->l),
+      STEP("add.s64", to->l = in[0]->l + in[1]->l),
+      STEP("mad.lo.s64", to->l = in[0]->l * in[1]->l + in[2]->l),
+      STEP("mad.wide.u32", to->l = (int64_t)((uint64_t)in[0]->u * in[1]->u + (uint64_t)in[2]->l)),
+      STEP("cvta.to.global.u64", to->l = in[0]->l),
+      STEP("ld.global.f32", to->f = *(const float*)in[0]->l),
+  };
+  return table;
+}
+
+// One thread.
+void execute(const Program& program, void** parameters) {
+  std::vector<Register> registers(program.registers);
+  for (size_t at = 0; at < program.code.size();) {
+    const Instruction& each = program.code[at++];
+    if (each.predicate >= 0 && !registers[each.predicate].i) {
+      continue;
+    }
+    const Register* in[8];
+    for (size_t i = 0; i < each.registers.size(); i++) {
+      in[i] = each.registers[i] >= 0 ? &registers[each.registers[i]] : &each.values[i];
+    }
+    Register* to = each.registers.empty() ? nullptr : (Register*)in[0];
+    if (each.name == "ret") {
+      return;
+    } else if (each.name == "bra") {
+      at = (size_t)each.target;
+    } else if (each.name == "ld.param.u64") {
+      to->l = *(int64_t*)parameters[each.target];
+    } else if (each.name == "mov.u32") {
+      unsigned special[] = {blockIdx.x, blockDim.x, threadIdx.x};
+      to->u = special[in[1]->i];
+    } else if (each.name == "st.global.f32") {
+      *(float*)in[0]->l = in[1]->f;
+    } else if (each.name == "st.global.v4.f32" || each.name == "ld.global.v4.f32") {
+      bool load = each.name[0] == 'l';
+      float* memory = (float*)in[load ? 4 : 0]->l;
+      if ((uintptr_t)memory % 16 != 0) {
+        fail(each.name + " at an address that is no multiple of 16");
+      }
+      for (int i = 0; i < 4; i++) {
+        if (load) {
+          ((Register*)in[i])->f = memory[i];
+        } else {
+          memory[i] = in[1 + i]->f;
+        }
+      }
+    } else {
+      auto step = steps().find(each.name);
+      if (step == steps().end()) {
+        fail(each.name);
+      }
+      step->second(to, in + 1);
+    }
+  }
+}
+
+}  // namespace
+
+Function translate_ptx(const std::string& text) {
+  std::shared_ptr<Program> program = parse(text);
+  return [program](void** parameters) { execute(*program, parameters); };
+}

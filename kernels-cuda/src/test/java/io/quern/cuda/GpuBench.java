@@ -1,0 +1,132 @@
+package io.quern.cuda;
+
+import io.quern.DType;
+import io.quern.Device;
+import io.quern.Quern;
+import io.quern.Rng;
+import io.quern.Shape;
+import io.quern.Tensor;
+import io.quern.TensorScope;
+import io.quern.op.TensorSpec;
+import io.quern.op.Unary;
+import io.quern.plan.Compiled;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Function;
+
+/** Times of plans of one op or a few on a GPU, as a table. */
+final class GpuBench {
+  private static final Device GPU = Device.of("cuda");
+  private static final int MEGA = 1 << 20;
+
+  private GpuBench() {}
+
+  public static void main(String[] args) {
+    System.out.println(GPU.describe());
+    transfers();
+    launches();
+    memory("copy", 2, x -> x.neg());
+    memory("chain of 5", 2, x -> x.mul(2).add(1).tanh().mul(x).relu());
+    memory("gelu", 2, x -> x.map(Unary.Fn.GELU));
+    memory("sum", 1, x -> x.sum());
+    memory("sum of rows", 1, x -> x.reshape(-1, 1024).sum(1));
+    memory("sum of columns", 1, x -> x.reshape(-1, 1024).sum(0));
+    memory("add a row", 2, x -> x.reshape(-1, 1024).add(x.slice(0, 0, 1024)));
+    memory("softmax", 2, x -> x.reshape(-1, 1024).softmax(1));
+    for (int n : new int[] {256, 512, 1024, 2048, 4096, 8192}) {
+      matmul(n);
+    }
+  }
+
+  private static void transfers() {
+    float[] values = new float[16 * MEGA];
+    Tensor tensor = Tensor.of(values);
+    for (int i = 0; i < 2; i++) {
+      long start = System.nanoTime();
+      Tensor there = tensor.to(GPU);
+      GPU.context().finish();
+      long up = System.nanoTime() - start;
+      start = System.nanoTime();
+      there.to(Device.reference()).close();
+      long down = System.nanoTime() - start;
+      there.close();
+      line("upload", up, 64.0 * MEGA / up, "GB/s");
+      line("download", down, 64.0 * MEGA / down, "GB/s");
+    }
+  }
+
+  private static void launches() {
+    TensorSpec spec = new TensorSpec(DType.F32, Shape.of(1024));
+    Compiled compiled = compile(x -> x.neg(), spec);
+    Tensor x = Rng.of(1).normal(1024).to(GPU);
+    Tensor y = compiled.run(x);
+    Tensor[] in = {x};
+    Tensor[] out = {y};
+    for (int round = 0; round < 3; round++) {
+      int times = 20_000;
+      long start = System.nanoTime();
+      for (int i = 0; i < times; i++) {
+        compiled.runInto(in, out);
+      }
+      long queued = System.nanoTime() - start;
+      GPU.context().finish();
+      long done = System.nanoTime() - start;
+      if (round == 2) {
+        line("launch, queued", queued / times, queued / 1e3 / times, "us");
+        line("launch, done", done / times, done / 1e3 / times, "us");
+      }
+    }
+  }
+
+  private static Compiled compile(Function<Tensor, Tensor> function, TensorSpec spec) {
+    return Quern.compile(GPU, in -> List.of(function.apply(in.getFirst())), List.of(spec));
+  }
+
+  private static void memory(String name, int passes, Function<Tensor, Tensor> function) {
+    int count = 64 * MEGA;
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor x = Rng.of(1).uniform(MEGA).to(GPU);
+      x = x.reshape(1, -1).expand(Shape.of(64, MEGA)).reshape(count);
+      Compiled compiled = compile(function, x.spec());
+      long nanos = time(compiled, x);
+      line(name + " " + compiled.plan().kernels(), nanos, 4.0 * count * passes / nanos, "GB/s");
+    }
+  }
+
+  private static void matmul(int n) {
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor a = Rng.of(1).normal(n, n).to(GPU);
+      Compiled compiled = compile(x -> x.matmul(a), a.spec());
+      long nanos = time(compiled, a);
+      line(
+          "matmul " + n + " " + compiled.plan().kernels(),
+          nanos,
+          2e-3 * n * n * n / nanos,
+          "TFLOP/s");
+    }
+  }
+
+  /** Nanoseconds of a run, the least of three batches that take a tenth of a second each. */
+  private static long time(Compiled compiled, Tensor x) {
+    Tensor[] in = {x};
+    Tensor[] out = {compiled.run(x)};
+    GPU.context().finish();
+    long best = Long.MAX_VALUE;
+    int times = 1;
+    for (int round = 0; round < 5; round++) {
+      long start = System.nanoTime();
+      for (int i = 0; i < times; i++) {
+        compiled.runInto(in, out);
+      }
+      GPU.context().finish();
+      long each = (System.nanoTime() - start) / times;
+      best = round < 2 ? Long.MAX_VALUE : Math.min(best, each);
+      times = (int) Math.clamp(100_000_000 / Math.max(1, each), 1, 2000);
+    }
+    return best;
+  }
+
+  private static void line(String name, long nanos, double figure, String unit) {
+    System.out.printf(Locale.ROOT, "%-60s %12.1f us %10.1f %s%n", name, nanos / 1e3, figure, unit);
+  }
+}

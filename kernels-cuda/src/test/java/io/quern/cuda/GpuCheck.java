@@ -1,0 +1,107 @@
+package io.quern.cuda;
+
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
+
+import io.quern.Device;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import org.junit.platform.engine.TestExecutionResult;
+import org.junit.platform.launcher.LauncherDiscoveryRequest;
+import org.junit.platform.launcher.TestExecutionListener;
+import org.junit.platform.launcher.TestIdentifier;
+import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
+import org.junit.platform.launcher.core.LauncherFactory;
+
+/** What is run on a machine with a GPU: the conformance cases, with a report. */
+final class GpuCheck {
+  /** Failures whose messages are shown. */
+  private static final int SHOWN = 200;
+
+  private GpuCheck() {}
+
+  /**
+   * Writes the report {@code conformance.txt} into the directory {@code args[0]}; exits with 1 when
+   * a case fails.
+   */
+  public static void main(String[] args) throws IOException {
+    Path directory = Files.createDirectories(Path.of(args[0]));
+    StringWriter text = new StringWriter();
+    PrintWriter report = new PrintWriter(text);
+    report.println(Device.of("cuda").describe());
+    Device.of("cuda").context().kernels().forEach((op, names) -> report.println(op + ": " + names));
+    Tally tally = new Tally();
+    LauncherDiscoveryRequest request =
+        LauncherDiscoveryRequestBuilder.request()
+            .selectors(selectClass(CudaConformanceTest.class))
+            .build();
+    long start = System.nanoTime();
+    LauncherFactory.create().execute(request, tally);
+    report.printf(
+        Locale.ROOT,
+        "%d passed, %d failed in %.1f s%n",
+        tally.passed,
+        tally.failed(),
+        (System.nanoTime() - start) / 1e9);
+    report.println("ops that ran without a kernel of the device: ");
+    Map<String, Integer> fallbacks = new TreeMap<>();
+    Device.of("cuda")
+        .fallbacks()
+        .forEach((op, instead) -> fallbacks.merge(opName(op) + " by " + instead, 1, Integer::sum));
+    fallbacks.forEach((op, count) -> report.println("  " + op + ": " + count + " cases"));
+    tally.failures.forEach(
+        (name, why) -> report.println("FAILED " + name + "\n    " + why.replace("\n", "\n    ")));
+    report.flush();
+    Files.writeString(directory.resolve("conformance.txt"), text.toString());
+    System.out.println(text);
+    System.exit(tally.failed() == 0 && tally.passed > 0 ? 0 : 1);
+  }
+
+  private static String opName(String key) {
+    return key.substring(0, key.indexOf('('));
+  }
+
+  /** Counts cases and keeps why they fail. */
+  private static final class Tally implements TestExecutionListener {
+    private final Map<String, String> failures = new TreeMap<>();
+    private int passed;
+    private int moreFailures;
+
+    int failed() {
+      return failures.size() + moreFailures;
+    }
+
+    @Override
+    public void executionFinished(TestIdentifier test, TestExecutionResult result) {
+      if (result.getStatus() == TestExecutionResult.Status.SUCCESSFUL) {
+        passed += test.isTest() ? 1 : 0;
+      } else if (failures.size() < SHOWN) {
+        String why = result.getThrowable().map(GpuCheck::message).orElse("aborted");
+        failures.put(
+            test.getUniqueId().replaceAll(".*class:[^/]*/", "") + " " + test.getDisplayName(), why);
+      } else {
+        moreFailures++;
+      }
+      if (test.isTest() && (passed + failed()) % 2000 == 0) {
+        System.out.println(passed + " passed, " + failed() + " failed so far");
+      }
+    }
+  }
+
+  private static String message(Throwable e) {
+    StringBuilder text = new StringBuilder(e.toString());
+    if (text.length() > 400) {
+      text.setLength(400);
+    }
+    StackTraceElement[] trace = e.getStackTrace();
+    for (int i = 0; i < Math.min(trace.length, 3); i++) {
+      text.append("\n  at ").append(trace[i]);
+    }
+    return text.toString();
+  }
+}

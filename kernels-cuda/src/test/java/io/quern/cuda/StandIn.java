@@ -1,0 +1,55 @@
+package io.quern.cuda;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * A device for machines without a GPU: a driver's library that the tests build, whose kernels are
+ * the project's sources compiled for the CPU and generated PTX carried out instruction by
+ * instruction. Needs g++.
+ */
+final class StandIn {
+  private static final Path SOURCES = Path.of("src/test/cuda");
+
+  private StandIn() {}
+
+  /** Whether there is a GPU, or a stand-in could be built, which is used from then on. */
+  static boolean isReady() {
+    return Holder.READY;
+  }
+
+  private static final class Holder {
+    static final boolean READY = prepare();
+  }
+
+  private static boolean prepare() {
+    if (System.getProperty("quern.cuda.driver") == null && Files.isDirectory(SOURCES)) {
+      Path built = Path.of("target/stand-in").toAbsolutePath();
+      if (Files.exists(Path.of("/usr/bin/g++"))) {
+        build(built);
+        System.setProperty("quern.cuda.driver", built.resolve("libcuda.so.1").toString());
+      }
+    }
+    return Driver.get().problem().isEmpty();
+  }
+
+  private static void build(Path directory) {
+    try {
+      Process process =
+          new ProcessBuilder(SOURCES.resolve("build").toString(), directory.toString())
+              .redirectErrorStream(true)
+              .start();
+      String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      if (process.waitFor() != 0) {
+        throw new IllegalStateException("the stand-in does not build:\n" + output);
+      }
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(e);
+    }
+  }
+}

@@ -1,0 +1,105 @@
+package io.quern.cuda.ptx;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.quern.op.Binary;
+import io.quern.op.ScalarProgram;
+import io.quern.op.Unary;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.stream.Stream;
+import jcuda.nvptxcompiler.JNvPTXCompiler;
+import jcuda.nvptxcompiler.nvPTXCompilerHandle;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** All PTX, generated and shipped, is assembled by NVIDIA's assembler, which JCuda brings. */
+class PtxTest {
+  private static final Path SOURCES = Path.of("src/main/cuda");
+  private static final Path PTX = Path.of("src/main/resources/io/quern/cuda");
+
+  static Stream<String> files() throws IOException {
+    try (Stream<Path> sources = Files.list(SOURCES)) {
+      return sources
+          .map(path -> path.getFileName().toString())
+          .filter(name -> name.endsWith(".cu"))
+          .map(name -> name.substring(0, name.length() - 3))
+          .sorted()
+          .toList()
+          .stream();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("files")
+  void shippedPtxIsOfTheseSources(String name) throws Exception {
+    MessageDigest digest = MessageDigest.getInstance("SHA-256");
+    digest.update(Files.readAllBytes(SOURCES.resolve("quern.cuh")));
+    digest.update(Files.readAllBytes(SOURCES.resolve(name + ".cu")));
+    String first = Files.readAllLines(PTX.resolve(name + ".ptx")).getFirst();
+    assertThat(first)
+        .as("run kernels-cuda/build-ptx, %s.cu has changed", name)
+        .startsWith("// sources " + HexFormat.of().formatHex(digest.digest()));
+  }
+
+  @ParameterizedTest
+  @MethodSource("files")
+  void shippedPtxAssembles(String name) throws IOException {
+    String text = Files.readString(PTX.resolve(name + ".ptx"));
+    assertThat(text).contains(".version 6.3\n").contains(".target sm_75\n");
+    assemble(text, 75);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {75, 90})
+  void generatedPtxAssembles(int capability) {
+    List<ScalarProgram> programs = new ArrayList<>();
+    for (Unary.Fn fn : Unary.Fn.values()) {
+      programs.add(new ScalarProgram(1, List.of(new ScalarProgram.Apply1(fn, 0))));
+    }
+    for (Binary.Fn fn : Binary.Fn.values()) {
+      programs.add(
+          new ScalarProgram(
+              2, List.of(new ScalarProgram.Literal(3), new ScalarProgram.Apply2(fn, 0, 1))));
+    }
+    programs.removeIf(program -> !ChainPtx.covers(program));
+    assertThat(programs).hasSize(Unary.Fn.values().length + Binary.Fn.values().length - 3);
+    for (ScalarProgram program : programs) {
+      assemble(ChainPtx.dense(program, new boolean[program.inputs()]), capability);
+      assemble(ChainPtx.strided(program, 3), capability);
+    }
+    assemble(ChainPtx.dense(programs.getLast(), new boolean[] {true, false}), capability);
+  }
+
+  private static void assemble(String text, int capability) {
+    nvPTXCompilerHandle compiler = new nvPTXCompilerHandle();
+    byte[] bytes = (text + "\0").getBytes(StandardCharsets.US_ASCII);
+    assertThat(JNvPTXCompiler.nvPTXCompilerCreate(compiler, bytes.length, bytes)).isZero();
+    String[] options = {"--gpu-name=sm_" + capability};
+    int error = JNvPTXCompiler.nvPTXCompilerCompile(compiler, options.length, options);
+    long[] size = new long[1];
+    JNvPTXCompiler.nvPTXCompilerGetErrorLogSize(compiler, size);
+    byte[] log = new byte[(int) size[0] + 1];
+    JNvPTXCompiler.nvPTXCompilerGetErrorLog(compiler, log);
+    assertThat(error)
+        .as("%s%n%s", new String(log, StandardCharsets.US_ASCII).strip(), text)
+        .isZero();
+    JNvPTXCompiler.nvPTXCompilerDestroy(compiler);
+  }
+
+  @Test
+  void generatedPtxDependsOnTheChainAlone() {
+    ScalarProgram program =
+        new ScalarProgram(1, List.of(new ScalarProgram.Apply1(Unary.Fn.NEG, 0)));
+    assertThat(ChainPtx.strided(program, 2)).isEqualTo(ChainPtx.strided(program, 2));
+    assertThat(ChainPtx.strided(program, 2)).isNotEqualTo(ChainPtx.strided(program, 3));
+  }
+}
