@@ -3,11 +3,16 @@ package io.quern.cuda;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
 import io.quern.Device;
+import io.quern.backend.DeviceContext;
+import io.quern.conformance.KernelCheck;
+import io.quern.conformance.OpCase;
+import io.quern.conformance.OpCases;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
@@ -18,7 +23,10 @@ import org.junit.platform.launcher.TestIdentifier;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 
-/** What is run on a machine with a GPU: the conformance cases, with a report. */
+/**
+ * What is run on a machine with a GPU: the conformance cases, with a report. Also runs the kernels
+ * of some ops alone, on a {@link StandIn} too.
+ */
 final class GpuCheck {
   /** Failures whose messages are shown. */
   private static final int SHOWN = 200;
@@ -26,10 +34,14 @@ final class GpuCheck {
   private GpuCheck() {}
 
   /**
-   * Writes the report {@code conformance.txt} into the directory {@code args[0]}; exits with 1 when
-   * a case fails.
+   * With the option {@code --ops}, runs the kernels of the ops that follow; without, writes the
+   * report {@code conformance.txt} into the directory {@code args[0]}. Exits with 1 when a case
+   * fails.
    */
   public static void main(String[] args) throws IOException {
+    if (args[0].equals("--ops")) {
+      System.exit(kernels(List.of(args).subList(1, args.length)) ? 0 : 1);
+    }
     Path directory = Files.createDirectories(Path.of(args[0]));
     StringWriter text = new StringWriter();
     PrintWriter report = new PrintWriter(text);
@@ -60,6 +72,29 @@ final class GpuCheck {
     Files.writeString(directory.resolve("conformance.txt"), text.toString());
     System.out.println(text);
     System.exit(tally.failed() == 0 && tally.passed > 0 ? 0 : 1);
+  }
+
+  private static boolean kernels(List<String> ops) {
+    if (!StandIn.isReady()) {
+      throw new IllegalStateException("there is no device, and g++ for a stand-in is missing");
+    }
+    DeviceContext device = Device.of("cuda").context();
+    Map<String, Integer> passed = new TreeMap<>();
+    boolean allPass = true;
+    for (OpCase opCase : OpCases.all()) {
+      if (!opCase.mayHaveKernel() || !ops.contains(opCase.op().getClass().getSimpleName())) {
+        continue;
+      }
+      try {
+        String kernel = KernelCheck.run(opCase, device).orElse("no kernel, " + opCase.op().name());
+        passed.merge(kernel, 1, Integer::sum);
+      } catch (AssertionError | RuntimeException e) {
+        allPass = false;
+        System.out.println("FAILED " + opCase.name() + "\n    " + message(e));
+      }
+    }
+    passed.forEach((kernel, count) -> System.out.println(count + " passed by " + kernel));
+    return allPass;
   }
 
   private static String opName(String key) {
