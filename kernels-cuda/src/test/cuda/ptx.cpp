@@ -158,6 +158,7 @@ const std::map<std::string, Step>& steps() {
       STEP("mul.lo.u32", to->u = in[0]->u * in[1]->u),
       STEP("shl.b64", to->l = in[0]->l << in[1]->l),
       STEP("add.s64", to->l = in[0]->l + in[1]->l),
+      STEP("mul.lo.s64", to->l = in[0]->l * in[1]->l),
       STEP("mad.lo.s64", to->l = in[0]->l * in[1]->l + in[2]->l),
       STEP("mad.wide.u32", to->l = (int64_t)((uint64_t)in[0]->u * in[1]->u + (uint64_t)in[2]->l)),
       STEP("cvta.to.global.u64", to->l = in[0]->l),

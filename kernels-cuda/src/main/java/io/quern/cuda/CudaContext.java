@@ -32,7 +32,8 @@ final class CudaContext implements DeviceContext {
   /** Guards the frame of launches and the pinned memory. */
   private final ReentrantLock turn = new ReentrantLock();
 
-  private final long frame = HostMemory.shared().allocate(2 * Launch.FRAME).address();
+  private final long frame =
+      HostMemory.shared().allocate(2 * Launch.FRAME + 128).address() + 127 & -128;
   private long stage;
   private volatile CudaException lost;
 
@@ -58,6 +59,10 @@ final class CudaContext implements DeviceContext {
 
   Modules modules() {
     return modules;
+  }
+
+  Gpu gpu() {
+    return gpu;
   }
 
   int multiprocessors() {

@@ -36,9 +36,9 @@ final class CudaKernels {
 
   static KernelTable table(CudaContext context) {
     return new CudaKernels(context)
-        .add(Unary.class, "chain_f32", ChainKernel::unary)
-        .add(Binary.class, "chain_f32", ChainKernel::binary)
-        .add(Fused.class, "chain_f32", ChainKernel::fused)
+        .add(Unary.class, "chain_f32", ChainKernels::unary)
+        .add(Binary.class, "chain_f32", ChainKernels::binary)
+        .add(Fused.class, "chain_f32", ChainKernels::fused)
         .add(Unary.class, "sin_f32, cos_f32", ElementwiseKernels::unary)
         .add(Binary.class, "pow_f32", ElementwiseKernels::binary)
         .add(Compare.class, "compare_f32", ElementwiseKernels::compare)
@@ -46,7 +46,7 @@ final class CudaKernels {
         .add(Cast.class, "cast", ElementwiseKernels::cast)
         .add(Fill.class, "fill", ElementwiseKernels::fill)
         .add(Reduce.class, "reduce_f32", ReduceKernels::create)
-        .add(MatMul.class, "matmul_f32", MatMulKernels::create)
+        .add(MatMul.class, "matmul", MatMulKernels::create)
         .table;
   }
 }

@@ -22,6 +22,12 @@ final class Driver {
   private static final List<String> NAMES =
       List.of("libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1", "nvcuda.dll");
 
+  // Numbers of the driver's header.
+  private static final int TYPE_F16 = 6;
+  private static final int TYPE_BF16 = 9;
+  private static final int SWIZZLE_128 = 3;
+  private static final int PROMOTE_256 = 3;
+
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
 
@@ -35,6 +41,7 @@ final class Driver {
   private final int version;
   private final MethodHandle setCurrent;
   private final MethodHandle launch;
+  private final MethodHandle encode;
 
   private Driver(String problem) {
     this.problem = problem;
@@ -42,6 +49,7 @@ final class Driver {
     this.version = 0;
     this.setCurrent = MISSING;
     this.launch = MISSING;
+    this.encode = MISSING;
   }
 
   private Driver(SymbolLookup library, int devices, int version) {
@@ -51,6 +59,25 @@ final class Driver {
     this.setCurrent = bind(library, "cuCtxSetCurrent", LONG);
     this.launch =
         bind(library, "cuLaunchKernel", LONG, INT, INT, INT, INT, INT, INT, INT, LONG, LONG, LONG);
+    // Drivers from CUDA 12 on have it, and only devices that need one of those use it.
+    this.encode =
+        library.find("cuTensorMapEncodeTiled").isEmpty()
+            ? MISSING
+            : bind(
+                library,
+                "cuTensorMapEncodeTiled",
+                LONG,
+                INT,
+                INT,
+                LONG,
+                LONG,
+                LONG,
+                LONG,
+                LONG,
+                INT,
+                INT,
+                INT,
+                INT);
   }
 
   private static final MethodHandle MISSING =
@@ -162,6 +189,32 @@ final class Driver {
               stream,
               parameters,
               0L);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Writes the driver's form of a map of tiles whose rows of 128 bytes are swizzled. */
+  int encode(TileMap map, long matrices, long to) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment longs =
+          arena.allocateFrom(
+              LONG, map.inner(), map.rows(), map.matrices(), map.rowBytes(), map.matrixBytes());
+      MemorySegment ints = arena.allocateFrom(INT, map.tileInner(), map.tileRows(), 1, 1, 1, 1);
+      return (int)
+          encode.invokeExact(
+              to,
+              map.bf16() ? TYPE_BF16 : TYPE_F16,
+              3,
+              matrices,
+              longs.address(),
+              longs.address() + 3 * 8,
+              ints.address(),
+              ints.address() + 3 * 4,
+              0,
+              SWIZZLE_128,
+              PROMOTE_256,
+              0);
     } catch (Throwable e) {
       throw new AssertionError(e);
     }

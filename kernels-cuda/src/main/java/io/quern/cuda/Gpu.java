@@ -52,6 +52,9 @@ interface Gpu {
   /** Allows a function to have this much shared memory that is sized by the launch. */
   void reserveShared(long function, int bytes);
 
+  /** Writes the driver's form of a map to an address that is a multiple of its size. */
+  void encode(TileMap map, long matrices, long to);
+
   /**
    * Queues a launch.
    *

@@ -223,6 +223,11 @@ final class JCudaGpu implements Gpu {
   }
 
   @Override
+  public void encode(TileMap map, long matrices, long to) {
+    check("cuTensorMapEncodeTiled", driver.encode(map, matrices, to));
+  }
+
+  @Override
   public void launch(long function, Grid grid, long parameters) {
     enter();
     check("cuLaunchKernel", driver.launch(function, grid, stream.handle(), parameters));

@@ -2,6 +2,7 @@ package io.quern.cuda;
 
 import io.quern.backend.Operands;
 import io.quern.runtime.Raw;
+import java.util.List;
 
 /** A function with its grid and parameters, but for the addresses of the operands. Immutable. */
 final class Launch {
@@ -14,6 +15,7 @@ final class Launch {
   private final int[] starts;
   private final int[] operands;
   private final int[] operandWords;
+  private final List<TileMap> maps;
 
   Launch(long function, Grid grid, Parameters parameters) {
     this.function = function;
@@ -22,6 +24,7 @@ final class Launch {
     this.starts = parameters.starts();
     this.operands = parameters.operands();
     this.operandWords = parameters.operandWords();
+    this.maps = parameters.maps();
     if (8 * words.length > FRAME) {
       throw new IllegalArgumentException("cuda: " + words.length + " words of parameters");
     }
@@ -45,6 +48,10 @@ final class Launch {
       Raw.putLong(
           frame + 8L * operandWords[i],
           operand == memory.count() ? scratch : memory.address(operand));
+    }
+    for (int i = 0; i < maps.size(); i++) {
+      TileMap map = maps.get(i);
+      gpu.encode(map, memory.address(map.operand()), frame + 8L * map.word());
     }
     for (int i = 0; i < starts.length; i++) {
       Raw.putLong(frame + FRAME + 8L * i, frame + 8L * starts[i]);

@@ -9,6 +9,7 @@ final class Parameters {
   private final List<Integer> starts = new ArrayList<>();
   private final List<Integer> operands = new ArrayList<>();
   private final List<Integer> operandWords = new ArrayList<>();
+  private final List<TileMap> maps = new ArrayList<>();
 
   private Parameters add(long... values) {
     starts.add(words.size());
@@ -38,6 +39,19 @@ final class Parameters {
   /** A struct of numbers of 64 bits. */
   Parameters struct(long... values) {
     return add(values);
+  }
+
+  /** How copies of tiles see an operand, worked out anew for each launch. */
+  Parameters tileMap(TileMap map) {
+    while (words.size() % TileMap.WORDS != 0) {
+      words.add(0L);
+    }
+    maps.add(map.at(words.size()));
+    return add(new long[TileMap.WORDS]);
+  }
+
+  List<TileMap> maps() {
+    return List.copyOf(maps);
   }
 
   /** The numbers, with gaps where addresses go, 8 bytes or a multiple for each parameter. */

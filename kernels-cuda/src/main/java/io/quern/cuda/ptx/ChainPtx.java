@@ -2,7 +2,9 @@ package io.quern.cuda.ptx;
 
 import io.quern.op.ScalarProgram;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A chain of elementwise functions as a PTX module of one function. The text depends on the chain
@@ -49,7 +51,18 @@ public final class ChainPtx {
    * one element.
    */
   public static String strided(ScalarProgram program, int rank) {
-    return new ChainPtx(program).strided(rank);
+    return new ChainPtx(program).walk(rank, null);
+  }
+
+  /**
+   * The chain on inputs whose rows, the last dimension, are dense or one element each; rows are
+   * multiples of {@value #RUN} elements, at multiples of 16 bytes. Parameters as for {@link
+   * #strided}. A thread computes {@value #RUN} elements.
+   *
+   * @param scalar which inputs have rows of one element
+   */
+  public static String rows(ScalarProgram program, int rank, boolean[] scalar) {
+    return new ChainPtx(program).walk(rank, scalar);
   }
 
   private String dense(boolean[] scalar) {
@@ -105,18 +118,55 @@ public final class ChainPtx {
     return text();
   }
 
-  private String strided(int rank) {
+  /** A thread computes a run of elements, or one where {@code scalar} is null. */
+  private String walk(int rank, boolean @Nullable [] scalar) {
+    int run = scalar == null ? 1 : RUN;
     String result = pointer("out");
     List<String> addresses = new ArrayList<>();
     for (int i = 0; i < program.inputs(); i++) {
       addresses.add(pointer("in" + i));
     }
     String count = parameter("count");
-    String index = threadIndex();
+    String index = out.newLong();
+    out.line("mul.lo.s64 %s, %s, %d;", index, threadIndex(), run);
     leaveUnless(index, count);
+    List<String> coordinates = coordinates(index, rank);
+    List<List<String>> runs = new ArrayList<>();
+    for (int i = 0; i < addresses.size(); i++) {
+      String address = addresses.get(i);
+      for (int d = 0; d < rank; d++) {
+        String wide = out.newLong();
+        out.line("cvt.u64.u32 %s, %s;", wide, coordinates.get(d));
+        String stride = parameter("stride%d_%d".formatted(i, d));
+        String further = out.newLong();
+        out.line("mad.lo.s64 %s, %s, %s, %s;", further, wide, stride, address);
+        address = further;
+      }
+      boolean isRun = scalar != null && !scalar[i];
+      runs.add(isRun ? loadRun(address) : Collections.nCopies(run, load(address)));
+    }
+    List<String> results = new ArrayList<>();
+    for (int lane = 0; lane < run; lane++) {
+      List<String> values = new ArrayList<>();
+      for (List<String> elements : runs) {
+        values.add(elements.get(lane));
+      }
+      results.add(new Formulas<>(out).run(program, values));
+    }
+    String at = out.newLong();
+    out.line("shl.b64 %s, %s, 2;", at, index);
+    out.line(
+        "st.global%s.f32 [%s], {%s};",
+        run == 1 ? "" : ".v4", sum(result, at), String.join(", ", results));
+    out.line("ret;");
+    return text();
+  }
+
+  /** Names of the coordinates of an element, outermost first. */
+  private List<String> coordinates(String index, int rank) {
+    List<String> coordinates = new ArrayList<>();
     String rest = out.newInt();
     out.line("cvt.u32.u64 %s, %s;", rest, index);
-    String[] coordinates = new String[rank];
     for (int d = rank - 1; d > 0; d--) {
       String dim = out.newInt();
       out.line("cvt.u32.u64 %s, %s;", dim, parameter("dim" + d));
@@ -124,29 +174,11 @@ public final class ChainPtx {
       out.line("div.u32 %s, %s, %s;", next, rest, dim);
       String whole = out.newInt();
       out.line("mul.lo.u32 %s, %s, %s;", whole, next, dim);
-      coordinates[d] = out.minus(rest, whole);
+      coordinates.addFirst(out.minus(rest, whole));
       rest = next;
     }
-    coordinates[0] = rest;
-    List<String> values = new ArrayList<>();
-    for (int i = 0; i < addresses.size(); i++) {
-      String address = addresses.get(i);
-      for (int d = 0; d < rank; d++) {
-        String wide = out.newLong();
-        out.line("cvt.u64.u32 %s, %s;", wide, coordinates[d]);
-        String further = out.newLong();
-        out.line(
-            "mad.lo.s64 %s, %s, %s, %s;",
-            further, wide, parameter("stride%d_%d".formatted(i, d)), address);
-        address = further;
-      }
-      values.add(load(address));
-    }
-    String at = out.newLong();
-    out.line("shl.b64 %s, %s, 2;", at, index);
-    out.line("st.global.f32 [%s], %s;", sum(result, at), new Formulas<>(out).run(program, values));
-    out.line("ret;");
-    return text();
+    coordinates.addFirst(rest);
+    return coordinates;
   }
 
   private String text() {

@@ -54,13 +54,15 @@ class PtxTest {
   @MethodSource("files")
   void shippedPtxAssembles(String name) throws IOException {
     String text = Files.readString(PTX.resolve(name + ".ptx"));
-    assertThat(text).contains(".version 6.3\n").contains(".target sm_75\n");
-    assemble(text, 75);
+    boolean hopper = name.endsWith("_hopper");
+    assertThat(text).contains(hopper ? ".version 8.0\n" : ".version 6.3\n");
+    assertThat(text).contains(hopper ? ".target sm_90a\n" : ".target sm_75\n");
+    assemble(text, hopper ? "90a" : "75");
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {75, 90})
-  void generatedPtxAssembles(int capability) {
+  @ValueSource(strings = {"75", "90"})
+  void generatedPtxAssembles(String capability) {
     List<ScalarProgram> programs = new ArrayList<>();
     for (Unary.Fn fn : Unary.Fn.values()) {
       programs.add(new ScalarProgram(1, List.of(new ScalarProgram.Apply1(fn, 0))));
@@ -75,11 +77,12 @@ class PtxTest {
     for (ScalarProgram program : programs) {
       assemble(ChainPtx.dense(program, new boolean[program.inputs()]), capability);
       assemble(ChainPtx.strided(program, 3), capability);
+      assemble(ChainPtx.rows(program, 2, new boolean[program.inputs()]), capability);
     }
     assemble(ChainPtx.dense(programs.getLast(), new boolean[] {true, false}), capability);
   }
 
-  private static void assemble(String text, int capability) {
+  private static void assemble(String text, String capability) {
     nvPTXCompilerHandle compiler = new nvPTXCompilerHandle();
     byte[] bytes = (text + "\0").getBytes(StandardCharsets.US_ASCII);
     assertThat(JNvPTXCompiler.nvPTXCompilerCreate(compiler, bytes.length, bytes)).isZero();

@@ -3,7 +3,6 @@ package io.quern.cuda;
 import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
-import io.quern.backend.Operands;
 import io.quern.cuda.ptx.ChainPtx;
 import io.quern.op.Binary;
 import io.quern.op.Fused;
@@ -16,16 +15,10 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** Elementwise functions of F32, alone or in chains, as generated functions. */
-final class ChainKernel implements Kernel {
+final class ChainKernels {
   private static final int THREADS = 256;
 
-  private final Kernel anyhow;
-  private final @Nullable Kernel dense;
-
-  private ChainKernel(Kernel anyhow, @Nullable Kernel dense) {
-    this.anyhow = anyhow;
-    this.dense = dense;
-  }
+  private ChainKernels() {}
 
   static @Nullable Kernel fused(CudaContext context, KernelKey key) {
     return create(context, key, ((Fused) key.op()).program());
@@ -58,57 +51,42 @@ final class ChainKernel implements Kernel {
   private static Kernel create(
       CudaContext context, KernelKey key, ScalarProgram program, Walk walk) {
     int output = key.inputs();
-    Parameters anyhow = new Parameters().operand(output);
     Parameters dense = new Parameters().operand(output);
-    boolean[] scalar = new boolean[program.inputs()];
-    boolean isDense = true;
-    for (int i = 0; i < scalar.length; i++) {
-      anyhow.operand(i);
+    Parameters strided = new Parameters().operand(output);
+    for (int i = 0; i < program.inputs(); i++) {
       dense.operand(i);
-      scalar[i] = walk.isScalar(i);
-      isDense &= scalar[i] || walk.isDense(i);
+      strided.operand(i);
     }
-    anyhow.number(walk.count());
     dense.number(walk.count());
+    strided.number(walk.count());
     for (int d = walk.rank() - 1; d > 0; d--) {
-      anyhow.number(walk.dims().get(d));
+      strided.number(walk.dims().get(d));
     }
+    boolean[] scalar = new boolean[program.inputs()];
+    boolean hasRuns = walk.rank() == 1 || walk.innerDim() % ChainPtx.RUN == 0;
     for (int i = 0; i < scalar.length; i++) {
+      scalar[i] = walk.innerStride(i) == 0;
+      hasRuns &= scalar[i] || walk.innerStride(i) == 1;
       for (int d = 0; d < walk.rank(); d++) {
-        anyhow.number(4 * walk.stride(i, d));
+        strided.number(4 * walk.stride(i, d));
+        hasRuns &= scalar[i] || d == walk.rank() - 1 || walk.stride(i, d) % ChainPtx.RUN == 0;
       }
     }
-    Kernel strided =
-        kernel(
-            context,
-            ChainPtx.strided(program, walk.rank()),
-            Grid.covering(walk.count(), THREADS),
-            anyhow);
-    if (!isDense) {
-      return strided;
+    Grid elements = Grid.covering(walk.count(), THREADS);
+    Kernel anyhow = kernel(context, ChainPtx.strided(program, walk.rank()), elements, strided);
+    if (!hasRuns) {
+      return anyhow;
     }
-    long threads = (walk.count() + ChainPtx.RUN - 1) / ChainPtx.RUN;
-    return new ChainKernel(
-        strided,
-        kernel(context, ChainPtx.dense(program, scalar), Grid.covering(threads, THREADS), dense));
+    Grid runs = Grid.covering((walk.count() + ChainPtx.RUN - 1) / ChainPtx.RUN, THREADS);
+    return new AlignedKernel(
+        walk.rank() == 1
+            ? kernel(context, ChainPtx.dense(program, scalar), runs, dense)
+            : kernel(context, ChainPtx.rows(program, walk.rank(), scalar), runs, strided),
+        anyhow);
   }
 
   private static Kernel kernel(CudaContext context, String ptx, Grid grid, Parameters parameters) {
     long function = context.modules().generated(ptx, ChainPtx.NAME);
     return new LaunchKernel(context, "chain_f32", new Launch(function, grid, parameters));
-  }
-
-  @Override
-  public void run(Operands operands) {
-    long addresses = 0;
-    for (int i = 0; i < operands.count(); i++) {
-      addresses |= operands.address(i);
-    }
-    (dense != null && addresses % 16 == 0 ? dense : anyhow).run(operands);
-  }
-
-  @Override
-  public String name() {
-    return "chain_f32";
   }
 }

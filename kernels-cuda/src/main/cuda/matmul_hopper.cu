@@ -1,0 +1,178 @@
+// Products of 16-bit floats on the tensor cores of compute capability 9.0, summed up in F32.
+//
+// A block stays for many tiles of 128 x 256. One warp copies panels of 64 steps of the sum into a
+// ring in shared memory, two groups of four warps each multiply 64 rows of them.
+#include "hopper.cuh"
+
+struct Tiles {
+  i64 m, n, k;
+  i64 batch;
+  i64 a_moves, b_moves; // whether each matrix of the batch has its own a and b
+};
+
+const int ROWS = 128;
+const int COLUMNS = 256;
+const int DEPTH = 64;
+const int STAGES = 4;
+const int GROUP = 8 * 1024;            // bytes of 64 rows of 64 elements
+const int A_BYTES = 2 * GROUP;
+const int B_BYTES = 4 * GROUP;
+const int SUPER_ROWS = 16;             // tiles of rows that are near in time, for the cache
+
+struct Tile {
+  int row, column, matrix;
+};
+
+__device__ inline Tile tile_at(i64 index, i64 rows, i64 columns) {
+  i64 matrix = index / (rows * columns);
+  i64 rest = index % (rows * columns);
+  i64 band = rest / (SUPER_ROWS * columns);
+  i64 height = rows - band * SUPER_ROWS < SUPER_ROWS ? rows - band * SUPER_ROWS : SUPER_ROWS;
+  i64 within = rest - band * SUPER_ROWS * columns;
+  return {
+      (int)((band * SUPER_ROWS + within % height) * ROWS),
+      (int)(within / height * COLUMNS),
+      (int)matrix};
+}
+
+// ALONG: 0 where the sum runs along the rows of the operand in memory, 1 where it runs across.
+template <int A_ALONG, int B_ALONG, bool BF16>
+__device__ inline void product(
+    unsigned short* c, const TileMap* a_map, const TileMap* b_map, const Tiles& shape) {
+  extern __shared__ char dynamic[];
+  char* ring = (char*)(((u64)dynamic + 1023) / 1024 * 1024);
+  __shared__ u64 full[STAGES];
+  __shared__ u64 empty[STAGES];
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < STAGES; i++) {
+      barrier_init(&full[i], 1);
+      barrier_init(&empty[i], 2);
+    }
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  __syncthreads();
+  i64 rows = (shape.m + ROWS - 1) / ROWS;
+  i64 columns = (shape.n + COLUMNS - 1) / COLUMNS;
+  i64 tiles = rows * columns * shape.batch;
+  int steps = (int)((shape.k + DEPTH - 1) / DEPTH);
+  int stage = 0;
+  u32 phase = 0;
+
+  if (threadIdx.x < 128) {
+    registers_release<40>();
+    if (threadIdx.x == 0) {
+      for (i64 index = blockIdx.x; index < tiles; index += gridDim.x) {
+        Tile tile = tile_at(index, rows, columns);
+        int a_matrix = shape.a_moves ? tile.matrix : 0;
+        int b_matrix = shape.b_moves ? tile.matrix : 0;
+        for (int step = 0; step < steps; step++) {
+          barrier_wait(&empty[stage], phase ^ 1);
+          barrier_expect(&full[stage], A_BYTES + B_BYTES);
+          char* a = ring + stage * (A_BYTES + B_BYTES);
+          char* b = a + A_BYTES;
+          int depth = step * DEPTH;
+          if (A_ALONG == 0) {
+            copy_tile(a, a_map, &full[stage], depth, tile.row, a_matrix);
+          } else {
+            for (int i = 0; i < 2; i++) {
+              copy_tile(a + i * GROUP, a_map, &full[stage], tile.row + 64 * i, depth, a_matrix);
+            }
+          }
+          if (B_ALONG == 0) {
+            copy_tile(b, b_map, &full[stage], depth, tile.column, b_matrix);
+          } else {
+            for (int i = 0; i < 4; i++) {
+              copy_tile(b + i * GROUP, b_map, &full[stage], tile.column + 64 * i, depth, b_matrix);
+            }
+          }
+          stage = stage + 1 == STAGES ? 0 : stage + 1;
+          phase ^= stage == 0;
+        }
+      }
+    }
+    return;
+  }
+
+  registers_acquire<232>();
+  int group = threadIdx.x / 128 - 1;
+  int thread = threadIdx.x % 128;
+  float d[128];
+  for (i64 index = blockIdx.x; index < tiles; index += gridDim.x) {
+    Tile tile = tile_at(index, rows, columns);
+    int previous = -1;
+    for (int step = 0; step < steps; step++) {
+      barrier_wait(&full[stage], phase);
+      char* a = ring + stage * (A_BYTES + B_BYTES) + group * GROUP;
+      char* b = ring + stage * (A_BYTES + B_BYTES) + A_BYTES;
+      products_begin();
+#pragma unroll
+      for (int i = 0; i < DEPTH / 16; i++) {
+        u64 a_tile = tile_descriptor(a + (A_ALONG == 0 ? 32 * i : 2048 * i), GROUP, 1024);
+        u64 b_tile = tile_descriptor(b + (B_ALONG == 0 ? 32 * i : 2048 * i), GROUP, 1024);
+        if (BF16) {
+          product_64_256_16_bf16<A_ALONG, B_ALONG>(d, a_tile, b_tile, step > 0 || i > 0);
+        } else {
+          product_64_256_16_f16<A_ALONG, B_ALONG>(d, a_tile, b_tile, step > 0 || i > 0);
+        }
+      }
+      products_commit();
+      products_wait<1>();
+      if (previous >= 0 && thread == 0) {
+        barrier_arrive(&empty[previous]);
+      }
+      previous = stage;
+      stage = stage + 1 == STAGES ? 0 : stage + 1;
+      phase ^= stage == 0;
+    }
+    products_wait<0>();
+    if (thread == 0) {
+      barrier_arrive(&empty[previous]);
+    }
+
+    i64 row = tile.row + group * 64 + thread / 32 * 16 + thread % 32 / 4;
+    i64 column = tile.column + thread % 4 * 2;
+    unsigned short* matrix = c + tile.matrix * shape.m * shape.n;
+    bool pairs = shape.n % 2 == 0;
+#pragma unroll
+    for (int j = 0; j < 32; j++) {
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        i64 at_row = row + 8 * half;
+        i64 at_column = column + 8 * j;
+        if (at_row < shape.m && at_column < shape.n) {
+          float x = d[4 * j + 2 * half];
+          float y = d[4 * j + 2 * half + 1];
+          u32 pair = BF16 ? pair_bf16(x, y) : pair_f16(x, y);
+          unsigned short* to = matrix + at_row * shape.n + at_column;
+          if (pairs) {
+            *(u32*)to = pair;
+          } else {
+            to[0] = (unsigned short)pair;
+            if (at_column + 1 < shape.n) {
+              to[1] = (unsigned short)(pair >> 16);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+#define PRODUCT(NAME, A_ALONG, B_ALONG, BF16)                                                      \
+  KERNEL __launch_bounds__(384, 1) NAME(                                                           \
+      unsigned short* c,                                                                           \
+      const __grid_constant__ TileMap a,                                                           \
+      const __grid_constant__ TileMap b,                                                           \
+      Tiles shape) {                                                                               \
+    product<A_ALONG, B_ALONG, BF16>(c, &a, &b, shape);                                             \
+  }
+
+// The names say for a and b whether they are as they are (n) or transposed (t).
+PRODUCT(matmul_nn_bf16, 0, 1, true)
+PRODUCT(matmul_nt_bf16, 0, 0, true)
+PRODUCT(matmul_tn_bf16, 1, 1, true)
+PRODUCT(matmul_tt_bf16, 1, 0, true)
+PRODUCT(matmul_nn_f16, 0, 1, false)
+PRODUCT(matmul_nt_f16, 0, 0, false)
+PRODUCT(matmul_tn_f16, 1, 1, false)
+PRODUCT(matmul_tt_f16, 1, 0, false)
