@@ -41,6 +41,6 @@ measure("softmax", lambda: torch.softmax(rows, 1), 2 * gb, "GB/s")
 for n in (256, 512, 1024, 2048, 4096, 8192):
     a = torch.randn(n, n, device="cuda")
     measure(f"matmul {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")
-for n in (4096, 8192):
+for n in (1024, 2048, 4096, 8192):
     a = torch.randn(n, n, device="cuda").bfloat16()
     measure(f"matmul bf16 {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")

@@ -86,12 +86,40 @@ final class MatMulCases {
         cases.add(of(dtype, new int[] {1, 33, 9}, ""));
       }
     }
+    for (DType dtype : List.of(DType.F16, DType.BF16)) {
+      narrow(dtype, cases);
+    }
     Values rare = Values.of(1, 2, -3, Double.NaN, 0.5, 4, -1, 2, Double.POSITIVE_INFINITY, 0, 7);
     cases.add(
         of(
             Input.of(DType.F32, Shape.of(9, 5), rare),
             Input.of(DType.F32, Shape.of(5, 40), Values.awayFromZero()),
             "with NaN and infinity"));
+  }
+
+  /** Sizes that matrix units take, with tiles that are not full. */
+  private static void narrow(DType dtype, List<OpCase> cases) {
+    for (Input.Form left : List.of(Input.Form.PLAIN, Input.Form.PERMUTED)) {
+      for (Input.Form right : List.of(Input.Form.PLAIN, Input.Form.PERMUTED)) {
+        cases.add(
+            of(
+                Input.of(dtype, Shape.of(136, 200), Values.signed(), left),
+                Input.of(dtype, Shape.of(200, 328), Values.signed(), right),
+                left + " x " + right));
+      }
+    }
+    Shape[][] batches = {
+      {Shape.of(3, 72, 128), Shape.of(3, 128, 80)},
+      {Shape.of(3, 72, 128), Shape.of(128, 80)},
+      {Shape.of(72, 128), Shape.of(3, 128, 80)},
+    };
+    for (Shape[] shapes : batches) {
+      cases.add(
+          of(
+              Input.of(dtype, shapes[0], Values.signed()),
+              Input.of(dtype, shapes[1], Values.signed()),
+              ""));
+    }
   }
 
   private static void forms(DType dtype, List<OpCase> cases) {

@@ -34,7 +34,10 @@ final class GpuBench {
     memory("add a row", 2, x -> x.reshape(-1, 1024).add(x.slice(0, 0, 1024)));
     memory("softmax", 2, x -> x.reshape(-1, 1024).softmax(1));
     for (int n : new int[] {256, 512, 1024, 2048, 4096, 8192}) {
-      matmul(n);
+      matmul(DType.F32, n);
+    }
+    for (int n : new int[] {1024, 2048, 4096, 8192}) {
+      matmul(DType.BF16, n);
     }
   }
 
@@ -93,9 +96,9 @@ final class GpuBench {
     }
   }
 
-  private static void matmul(int n) {
+  private static void matmul(DType dtype, int n) {
     try (TensorScope _ = TensorScope.open()) {
-      Tensor a = Rng.of(1).normal(n, n).to(GPU);
+      Tensor a = Rng.of(1).normal(n, n).to(GPU).to(dtype);
       Compiled compiled = compile(x -> x.matmul(a), a.spec());
       long nanos = time(compiled, a);
       line(
