@@ -19,12 +19,19 @@ final class GpuBench {
   private static final Device GPU = Device.of("cuda");
   private static final int MEGA = 1 << 20;
 
+  /** What lines start with. */
+  private static String wanted = "";
+
   private GpuBench() {}
 
+  /** Prints all lines, or those that start with {@code args[0]}. */
   public static void main(String[] args) {
+    wanted = args.length == 0 ? "" : args[0];
     System.out.println(GPU.describe());
-    transfers();
-    launches();
+    if (wanted.isEmpty()) {
+      transfers();
+      launches();
+    }
     memory("copy", 2, x -> x.neg());
     memory("chain of 5", 2, x -> x.mul(2).add(1).tanh().mul(x).relu());
     memory("gelu", 2, x -> x.map(Unary.Fn.GELU));
@@ -86,6 +93,9 @@ final class GpuBench {
   }
 
   private static void memory(String name, int passes, Function<Tensor, Tensor> function) {
+    if (!name.startsWith(wanted)) {
+      return;
+    }
     int count = 64 * MEGA;
     try (TensorScope _ = TensorScope.open()) {
       Tensor x = Rng.of(1).uniform(MEGA).to(GPU);
@@ -97,15 +107,15 @@ final class GpuBench {
   }
 
   private static void matmul(DType dtype, int n) {
+    String name = "matmul " + dtype + " " + n;
+    if (!name.startsWith(wanted)) {
+      return;
+    }
     try (TensorScope _ = TensorScope.open()) {
       Tensor a = Rng.of(1).normal(n, n).to(GPU).to(dtype);
       Compiled compiled = compile(x -> x.matmul(a), a.spec());
       long nanos = time(compiled, a);
-      line(
-          "matmul " + n + " " + compiled.plan().kernels(),
-          nanos,
-          2e-3 * n * n * n / nanos,
-          "TFLOP/s");
+      line(name + " " + compiled.plan().kernels(), nanos, 2e-3 * n * n * n / nanos, "TFLOP/s");
     }
   }
 
