@@ -40,6 +40,30 @@ __device__ inline void barrier_wait(u64* barrier, u32 parity) {
       : "memory");
 }
 
+// Number of this block among the blocks of its cluster.
+__device__ inline u32 cluster_rank() {
+  u32 rank;
+  asm volatile("mov.u32 %0, %cluster_ctarank;" : "=r"(rank));
+  return rank;
+}
+
+__device__ inline void cluster_sync() {
+  asm volatile(
+      "barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
+// Arrives at the barrier of a block of the cluster that lies where this block's does.
+__device__ inline void barrier_arrive_at(u64* barrier, u32 rank) {
+  asm volatile(
+      "{\n"
+      ".reg .b32 there;\n"
+      "mapa.shared::cluster.u32 there, %0, %1;\n"
+      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there];\n"
+      "}\n" ::"r"(shared_address(barrier)),
+      "r"(rank)
+      : "memory");
+}
+
 // Copies a tile, which starts at element (x, y) of matrix z, and counts its bytes at the barrier.
 __device__ inline void copy_tile(
     void* to, const TileMap* map, u64* barrier, int x, int y, int z) {
@@ -48,6 +72,41 @@ __device__ inline void copy_tile(
       " [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(shared_address(to)),
       "l"((u64)map), "r"(shared_address(barrier)), "r"(x), "r"(y), "r"(z)
       : "memory");
+}
+
+// As copy_tile, to the same place in each block of the cluster whose bit is set.
+__device__ inline void copy_tile_to_all(
+    void* to, const TileMap* map, u64* barrier, int x, int y, int z, unsigned short blocks) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes"
+      ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(shared_address(to)),
+      "l"((u64)map), "r"(shared_address(barrier)), "r"(x), "r"(y), "r"(z), "h"(blocks)
+      : "memory");
+}
+
+// Copies a tile from shared memory; what lies beyond the matrix is left out.
+__device__ inline void store_tile(const TileMap* map, const void* from, int x, int y, int z) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%0, {%2, %3, %4}], [%1];"
+      "cp.async.bulk.commit_group;" ::"l"((u64)map),
+      "r"(shared_address(from)), "r"(x), "r"(y), "r"(z)
+      : "memory");
+}
+
+// Waits until all but the last so many tiles of this thread have been read from shared memory.
+template <int PENDING>
+__device__ inline void stores_wait_read() {
+  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(PENDING) : "memory");
+}
+
+// Lets copies of tiles see what this thread has written to shared memory.
+__device__ inline void publish_shared() {
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+// Waits for the other threads of a group of four warps.
+__device__ inline void group_sync(int name) {
+  asm volatile("bar.sync %0, 128;" ::"r"(name) : "memory");
 }
 
 // Describes an operand in shared memory whose rows of 128 bytes are swizzled.

@@ -1,7 +1,8 @@
 // Products of 16-bit floats on the tensor cores of compute capability 9.0, summed up in F32.
 //
-// A block stays for many tiles of 128 x 256. One warp copies panels of 64 steps of the sum into a
-// ring in shared memory, two groups of four warps each multiply 64 rows of them.
+// A block stays for many tiles of 128 x 256. One thread copies panels of 64 steps of the sum into a
+// ring in shared memory, two groups of four warps each multiply 64 rows of them. Two blocks work on
+// tiles below each other and share the panels of b: each copies one half of them to both.
 #include "hopper.cuh"
 
 struct Tiles {
@@ -17,20 +18,22 @@ const int STAGES = 4;
 const int GROUP = 8 * 1024;            // bytes of 64 rows of 64 elements
 const int A_BYTES = 2 * GROUP;
 const int B_BYTES = 4 * GROUP;
-const int SUPER_ROWS = 16;             // tiles of rows that are near in time, for the cache
+const int PAIRS = 8;                   // pairs of rows of tiles that are near in time, for the cache
+const int BLOCKS = 2;                  // of a cluster
 
 struct Tile {
   int row, column, matrix;
 };
 
-__device__ inline Tile tile_at(i64 index, i64 rows, i64 columns) {
-  i64 matrix = index / (rows * columns);
-  i64 rest = index % (rows * columns);
-  i64 band = rest / (SUPER_ROWS * columns);
-  i64 height = rows - band * SUPER_ROWS < SUPER_ROWS ? rows - band * SUPER_ROWS : SUPER_ROWS;
-  i64 within = rest - band * SUPER_ROWS * columns;
+// The upper tile of a pair.
+__device__ inline Tile tile_at(i64 index, i64 pairs, i64 columns) {
+  i64 matrix = index / (pairs * columns);
+  i64 rest = index % (pairs * columns);
+  i64 band = rest / (PAIRS * columns);
+  i64 height = pairs - band * PAIRS < PAIRS ? pairs - band * PAIRS : PAIRS;
+  i64 within = rest - band * PAIRS * columns;
   return {
-      (int)((band * SUPER_ROWS + within % height) * ROWS),
+      (int)((band * PAIRS + within % height) * BLOCKS * ROWS),
       (int)(within / height * COLUMNS),
       (int)matrix};
 }
@@ -38,22 +41,24 @@ __device__ inline Tile tile_at(i64 index, i64 rows, i64 columns) {
 // ALONG: 0 where the sum runs along the rows of the operand in memory, 1 where it runs across.
 template <int A_ALONG, int B_ALONG, bool BF16>
 __device__ inline void product(
-    unsigned short* c, const TileMap* a_map, const TileMap* b_map, const Tiles& shape) {
+    const TileMap* c_map, const TileMap* a_map, const TileMap* b_map, const Tiles& shape) {
   extern __shared__ char dynamic[];
   char* ring = (char*)(((u64)dynamic + 1023) / 1024 * 1024);
+  char* results = ring + STAGES * (A_BYTES + B_BYTES); // two for each group of warps
   __shared__ u64 full[STAGES];
   __shared__ u64 empty[STAGES];
   if (threadIdx.x == 0) {
     for (int i = 0; i < STAGES; i++) {
       barrier_init(&full[i], 1);
-      barrier_init(&empty[i], 2);
+      barrier_init(&empty[i], 2 * BLOCKS);
     }
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
-  __syncthreads();
-  i64 rows = (shape.m + ROWS - 1) / ROWS;
+  cluster_sync();
+  u32 rank = cluster_rank();
+  i64 pairs = (shape.m + BLOCKS * ROWS - 1) / (BLOCKS * ROWS);
   i64 columns = (shape.n + COLUMNS - 1) / COLUMNS;
-  i64 tiles = rows * columns * shape.batch;
+  i64 tiles = pairs * columns * shape.batch;
   int steps = (int)((shape.k + DEPTH - 1) / DEPTH);
   int stage = 0;
   u32 phase = 0;
@@ -61,8 +66,9 @@ __device__ inline void product(
   if (threadIdx.x < 128) {
     registers_release<40>();
     if (threadIdx.x == 0) {
-      for (i64 index = blockIdx.x; index < tiles; index += gridDim.x) {
-        Tile tile = tile_at(index, rows, columns);
+      for (i64 index = blockIdx.x / BLOCKS; index < tiles; index += gridDim.x / BLOCKS) {
+        Tile tile = tile_at(index, pairs, columns);
+        tile.row += rank * ROWS;
         int a_matrix = shape.a_moves ? tile.matrix : 0;
         int b_matrix = shape.b_moves ? tile.matrix : 0;
         for (int step = 0; step < steps; step++) {
@@ -78,11 +84,15 @@ __device__ inline void product(
               copy_tile(a + i * GROUP, a_map, &full[stage], tile.row + 64 * i, depth, a_matrix);
             }
           }
+          b += rank * 2 * GROUP;
+          int column = tile.column + (int)rank * COLUMNS / BLOCKS;
+          const unsigned short all = (1 << BLOCKS) - 1;
           if (B_ALONG == 0) {
-            copy_tile(b, b_map, &full[stage], depth, tile.column, b_matrix);
+            copy_tile_to_all(b, b_map, &full[stage], depth, column, b_matrix, all);
           } else {
-            for (int i = 0; i < 4; i++) {
-              copy_tile(b + i * GROUP, b_map, &full[stage], tile.column + 64 * i, depth, b_matrix);
+            for (int i = 0; i < 2; i++) {
+              copy_tile_to_all(
+                  b + i * GROUP, b_map, &full[stage], column + 64 * i, depth, b_matrix, all);
             }
           }
           stage = stage + 1 == STAGES ? 0 : stage + 1;
@@ -90,6 +100,7 @@ __device__ inline void product(
         }
       }
     }
+    cluster_sync();
     return;
   }
 
@@ -97,8 +108,9 @@ __device__ inline void product(
   int group = threadIdx.x / 128 - 1;
   int thread = threadIdx.x % 128;
   float d[128];
-  for (i64 index = blockIdx.x; index < tiles; index += gridDim.x) {
-    Tile tile = tile_at(index, rows, columns);
+  for (i64 index = blockIdx.x / BLOCKS; index < tiles; index += gridDim.x / BLOCKS) {
+    Tile tile = tile_at(index, pairs, columns);
+    tile.row += rank * ROWS;
     int previous = -1;
     for (int step = 0; step < steps; step++) {
       barrier_wait(&full[stage], phase);
@@ -117,54 +129,58 @@ __device__ inline void product(
       }
       products_commit();
       products_wait<1>();
-      if (previous >= 0 && thread == 0) {
-        barrier_arrive(&empty[previous]);
+      if (previous >= 0 && thread < BLOCKS) {
+        barrier_arrive_at(&empty[previous], thread);
       }
       previous = stage;
       stage = stage + 1 == STAGES ? 0 : stage + 1;
       phase ^= stage == 0;
     }
     products_wait<0>();
-    if (thread == 0) {
-      barrier_arrive(&empty[previous]);
+    if (thread < BLOCKS) {
+      barrier_arrive_at(&empty[previous], thread);
     }
 
-    i64 row = tile.row + group * 64 + thread / 32 * 16 + thread % 32 / 4;
-    i64 column = tile.column + thread % 4 * 2;
-    unsigned short* matrix = c + tile.matrix * shape.m * shape.n;
-    bool pairs = shape.n % 2 == 0;
+    // Rows of 128 bytes whose chunks of 16 are swizzled, as the copy expects them.
+    int row = thread / 32 * 16 + thread % 32 / 4;
 #pragma unroll
-    for (int j = 0; j < 32; j++) {
+    for (int part = 0; part < COLUMNS / 64; part++) {
+      char* result = results + (2 * group + part % 2) * GROUP;
+      if (thread == 0) {
+        stores_wait_read<1>();
+      }
+      group_sync(1 + group);
 #pragma unroll
-      for (int half = 0; half < 2; half++) {
-        i64 at_row = row + 8 * half;
-        i64 at_column = column + 8 * j;
-        if (at_row < shape.m && at_column < shape.n) {
-          float x = d[4 * j + 2 * half];
-          float y = d[4 * j + 2 * half + 1];
+      for (int j = 0; j < 8; j++) {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+          float x = d[32 * part + 4 * j + 2 * half];
+          float y = d[32 * part + 4 * j + 2 * half + 1];
           u32 pair = BF16 ? pair_bf16(x, y) : pair_f16(x, y);
-          unsigned short* to = matrix + at_row * shape.n + at_column;
-          if (pairs) {
-            *(u32*)to = pair;
-          } else {
-            to[0] = (unsigned short)pair;
-            if (at_column + 1 < shape.n) {
-              to[1] = (unsigned short)(pair >> 16);
-            }
-          }
+          int at_row = row + 8 * half;
+          *(u32*)(result + at_row * 128 + (j ^ at_row % 8) * 16 + thread % 4 * 4) = pair;
         }
+      }
+      publish_shared();
+      group_sync(1 + group);
+      if (thread == 0) {
+        store_tile(c_map, result, tile.column + 64 * part, tile.row + group * 64, tile.matrix);
       }
     }
   }
+  if (thread == 0) {
+    stores_wait_read<0>();
+  }
+  cluster_sync();
 }
 
 #define PRODUCT(NAME, A_ALONG, B_ALONG, BF16)                                                      \
-  KERNEL __launch_bounds__(384, 1) NAME(                                                           \
-      unsigned short* c,                                                                           \
+  KERNEL __cluster_dims__(BLOCKS, 1, 1) __launch_bounds__(384, 1) NAME(                            \
+      const __grid_constant__ TileMap c,                                                           \
       const __grid_constant__ TileMap a,                                                           \
       const __grid_constant__ TileMap b,                                                           \
       Tiles shape) {                                                                               \
-    product<A_ALONG, B_ALONG, BF16>(c, &a, &b, shape);                                             \
+    product<A_ALONG, B_ALONG, BF16>(&c, &a, &b, shape);                                             \
   }
 
 // The names say for a and b whether they are as they are (n) or transposed (t).

@@ -19,12 +19,17 @@ final class MatMulKernels {
   /** The most blocks in the last dimension of a grid. */
   private static final int BATCH = 65535;
 
-  /** Of {@code matmul_hopper.cu}: rows, columns and depth of its tile, and bytes of its ring. */
+  /**
+   * Of {@code matmul_hopper.cu}: rows, columns and depth of its tile, and bytes that a block has.
+   */
   private static final int ROWS = 128;
 
   private static final int COLUMNS = 256;
   private static final int DEPTH = 64;
-  private static final int RING = 4 * 2 * DEPTH * (ROWS + COLUMNS) + 1024;
+  private static final int SHARED = 4 * 2 * DEPTH * (ROWS + COLUMNS) + 4 * 8192 + 1024;
+
+  /** Blocks that work on tiles below each other. */
+  private static final int CLUSTER = 2;
 
   private final CudaContext context;
   private final DType dtype;
@@ -127,6 +132,7 @@ final class MatMulKernels {
     return context.gpu().capability() == 90
         && m >= DEPTH
         && n >= DEPTH
+        && n % 8 == 0
         && k >= DEPTH
         && batch.rank() == 1
         && batch.stride(0, 0) % 8 == 0
@@ -148,18 +154,22 @@ final class MatMulKernels {
     long bMatrix = batch.stride(1, 0);
     TileMap a = aTurned ? map(0, m, k, aColumn, aMatrix, DEPTH) : map(0, k, m, aRow, aMatrix, ROWS);
     TileMap b =
-        bTurned ? map(1, k, n, bColumn, bMatrix, COLUMNS) : map(1, n, k, bRow, bMatrix, DEPTH);
+        bTurned
+            ? map(1, k, n, bColumn, bMatrix, COLUMNS / CLUSTER)
+            : map(1, n, k, bRow, bMatrix, DEPTH);
+    TileMap c = map(2, n, m, n, m * n, DEPTH);
     Parameters parameters =
         new Parameters()
-            .operand(2)
+            .tileMap(c)
             .tileMap(a)
             .tileMap(b)
             .struct(m, n, k, batch.count(), aMatrix == 0 ? 0 : 1, bMatrix == 0 ? 0 : 1);
-    long tiles = blocks(m, ROWS) * blocks(n, COLUMNS) * batch.count();
-    int blocks = (int) Math.min(tiles, context.multiprocessors());
+    long pairs = blocks(m, CLUSTER * ROWS) * blocks(n, COLUMNS) * batch.count();
+    int clusters = (int) Math.min(pairs, context.multiprocessors() / CLUSTER);
     long function = context.modules().function("matmul_hopper", name);
-    context.gpu().reserveShared(function, RING);
-    Launch launch = new Launch(function, new Grid(blocks, 1, 1, 384, RING), parameters);
+    context.gpu().reserveShared(function, SHARED);
+    Grid grid = new Grid(CLUSTER * clusters, 1, 1, 384, SHARED);
+    Launch launch = new Launch(function, grid, parameters);
     return new LaunchKernel(context, name, launch);
   }
 
