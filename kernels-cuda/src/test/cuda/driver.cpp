@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <vector>
 
 namespace {
 
@@ -23,6 +24,16 @@ struct Module {
 struct Loaded {
   Function function;
 };
+
+struct Launch {
+  std::function<void()> thread;
+  Dim3 grid;
+  unsigned threads;
+};
+
+typedef std::vector<Launch> Graph;
+
+Graph* recording;
 
 }  // namespace
 
@@ -145,7 +156,46 @@ int cuLaunchKernel(
   if (x == 0 || y == 0 || z == 0 || threads == 0 || threads > 1024 || y > 65535 || z > 65535) {
     return INVALID_VALUE;
   }
-  run_grid([&] { function->function(parameters); }, Dim3{x, y, z}, threads);
+  Launch launch{function->function(parameters), Dim3{x, y, z}, threads};
+  if (recording) {
+    recording->push_back(launch);
+  } else {
+    run_grid(launch.thread, launch.grid, launch.threads);
+  }
+  return SUCCESS;
+}
+
+int cuStreamBeginCapture_v2(void*, int) {
+  recording = new Graph();
+  return SUCCESS;
+}
+
+int cuStreamEndCapture(void*, Graph** graph) {
+  *graph = recording;
+  recording = nullptr;
+  return SUCCESS;
+}
+
+int cuGraphInstantiateWithFlags(Graph** executable, Graph* graph, unsigned long long) {
+  *executable = new Graph(*graph);
+  return SUCCESS;
+}
+
+int cuGraphDestroy(Graph* graph) {
+  delete graph;
+  return SUCCESS;
+}
+
+int cuGraphExecDestroy(Graph* executable) {
+  delete executable;
+  return SUCCESS;
+}
+
+int cuGraphLaunch(Graph* executable, void*) {
+  std::lock_guard<std::mutex> guard(turn);
+  for (const Launch& launch : *executable) {
+    run_grid(launch.thread, launch.grid, launch.threads);
+  }
   return SUCCESS;
 }
 

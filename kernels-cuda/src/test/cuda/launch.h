@@ -8,8 +8,9 @@
 
 void run_grid(const std::function<void()>& function, Dim3 grid, unsigned threads);
 
-// A function that takes its parameters as the driver does, by their addresses.
-typedef std::function<void(void**)> Function;
+// Takes copies of the parameters, which the driver gets by their addresses, and makes what one
+// thread does.
+typedef std::function<std::function<void()>(void**)> Function;
 
 // The kernel of the project's sources with this name.
 Function find_kernel(const std::string& name);
@@ -18,13 +19,14 @@ Function find_kernel(const std::string& name);
 Function translate_ptx(const std::string& text);
 
 template <typename... P, size_t... I>
-void call(void (*kernel)(P...), void** parameters, std::index_sequence<I...>) {
-  kernel(*(typename std::remove_reference<P>::type*)parameters[I]...);
+std::function<void()> bound(void (*kernel)(P...), void** parameters, std::index_sequence<I...>) {
+  std::tuple<typename std::decay<P>::type...> copies{*(typename std::decay<P>::type*)parameters[I]...};
+  return [kernel, copies] { std::apply(kernel, copies); };
 }
 
 template <typename... P>
 Function function_of(void (*kernel)(P...)) {
   return [kernel](void** parameters) {
-    call(kernel, parameters, std::index_sequence_for<P...>());
+    return bound(kernel, parameters, std::index_sequence_for<P...>());
   };
 }

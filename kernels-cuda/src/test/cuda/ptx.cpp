@@ -31,6 +31,7 @@ struct Instruction {
 struct Program {
   std::vector<Instruction> code;
   int registers = 0;
+  int parameters = 0; // of 64 bits each
 };
 
 [[noreturn]] void fail(const std::string& what) {
@@ -116,6 +117,7 @@ std::shared_ptr<Program> parse(const std::string& text) {
     program->code[branch.first].target = labels.at(branch.second);
   }
   program->registers = (int)registers.size();
+  program->parameters = (int)parameters.size();
   return program;
 }
 
@@ -168,7 +170,7 @@ const std::map<std::string, Step>& steps() {
 }
 
 // One thread.
-void execute(const Program& program, void** parameters) {
+void execute(const Program& program, const std::vector<int64_t>& parameters) {
   std::vector<Register> registers(program.registers);
   for (size_t at = 0; at < program.code.size();) {
     const Instruction& each = program.code[at++];
@@ -185,7 +187,7 @@ void execute(const Program& program, void** parameters) {
     } else if (each.name == "bra") {
       at = (size_t)each.target;
     } else if (each.name == "ld.param.u64") {
-      to->l = *(int64_t*)parameters[each.target];
+      to->l = parameters[each.target];
     } else if (each.name == "mov.u32") {
       unsigned special[] = {blockIdx.x, blockDim.x, threadIdx.x};
       to->u = special[in[1]->i];
@@ -218,5 +220,11 @@ void execute(const Program& program, void** parameters) {
 
 Function translate_ptx(const std::string& text) {
   std::shared_ptr<Program> program = parse(text);
-  return [program](void** parameters) { execute(*program, parameters); };
+  return [program](void** parameters) -> std::function<void()> {
+    std::vector<int64_t> copies;
+    for (int i = 0; i < program->parameters; i++) {
+      copies.push_back(*(int64_t*)parameters[i]);
+    }
+    return [program, copies] { execute(*program, copies); };
+  };
 }

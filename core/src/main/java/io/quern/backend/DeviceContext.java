@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /** One opened device. Thread-safe. */
 public interface DeviceContext {
@@ -29,6 +30,26 @@ public interface DeviceContext {
 
   /** Waits until everything that was handed to the device is done. */
   default void finish() {}
+
+  /**
+   * Records what {@code work} hands to the device, without doing it, so that all of it can be
+   * handed over at once and again.
+   *
+   * @return null when this device or this work cannot be recorded; nothing has happened then
+   */
+  default @Nullable Recording record(Runnable work) {
+    return null;
+  }
+
+  /** Work of a device that was recorded, on the buffers that it had then. */
+  interface Recording {
+    /**
+     * Hands the work to the device.
+     *
+     * @return false when it must be recorded anew; nothing has happened then
+     */
+    boolean run();
+  }
 
   /** Whether buffers are host memory, so that the reference kernels can run on them. */
   boolean isHostMemory();

@@ -24,6 +24,8 @@ final class Frame {
   private final Slot[] argumentSlots;
   private final Slot[] outputSlots;
   private final HostSlot[] hosts;
+  private final Replay replay;
+  private final Runnable steps = this::runSteps;
 
   /** A place in the operands of a step that is filled in for each run. */
   private static final class Slot {
@@ -64,6 +66,7 @@ final class Frame {
     this.argumentSlots = arguments.toArray(Slot[]::new);
     this.outputSlots = outputs.toArray(Slot[]::new);
     this.hosts = hosts.stream().map(this::host).toArray(HostSlot[]::new);
+    this.replay = new Replay(device.context(), operands);
   }
 
   @SuppressWarnings("NullAway") // slots are filled in before a step runs
@@ -126,6 +129,10 @@ final class Frame {
       new WatchedRun(plan).run(kernels, operands);
       return;
     }
+    replay.run(steps);
+  }
+
+  private void runSteps() {
     for (int i = 0; i < kernels.length; i++) {
       kernels[i].run(operands[i]);
     }

@@ -10,11 +10,13 @@ import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Cleaner;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One GPU. Kernels are queued and run in the order in which they were; downloads wait for them.
@@ -23,6 +25,8 @@ import java.util.concurrent.locks.ReentrantLock;
 final class CudaContext implements DeviceContext {
   /** Bytes of pinned memory that data of the Java heap goes through. */
   private static final int STAGE = 4 << 20;
+
+  private static final Cleaner CLEANER = Cleaner.create();
 
   private final Gpu gpu;
   private final DeviceMemory memory;
@@ -35,7 +39,8 @@ final class CudaContext implements DeviceContext {
   private final long frame =
       HostMemory.shared().allocate(2 * Launch.FRAME + 128).address() + 127 & -128;
   private long stage;
-  private volatile CudaException lost;
+  private boolean recording;
+  private volatile @Nullable CudaException lost;
 
   CudaContext(Gpu gpu) {
     this.gpu = gpu;
@@ -128,7 +133,7 @@ final class CudaContext implements DeviceContext {
     long address = to.address() + byteOffset;
     turn.lock();
     try {
-      requireAlive();
+      requireWaiting();
       if (from.isNative()) {
         gpu.copyToDevice(address, from.address(), from.byteSize());
         gpu.finish();
@@ -152,7 +157,7 @@ final class CudaContext implements DeviceContext {
     long address = from.address() + byteOffset;
     turn.lock();
     try {
-      requireAlive();
+      requireWaiting();
       if (to.isNative()) {
         gpu.copyToHost(to.address(), address, to.byteSize());
         gpu.finish();
@@ -178,6 +183,81 @@ final class CudaContext implements DeviceContext {
       gpu.finish();
     } catch (CudaException e) {
       throw failed(e);
+    }
+  }
+
+  // ---- recording ----------------------------------------------------------------------------
+
+  /** Says that work waits for its results, which recorded work cannot. */
+  private static final class Waits extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    Waits() {
+      super("waits for its results", null, false, false);
+    }
+  }
+
+  @Override
+  public @Nullable Recording record(Runnable work) {
+    turn.lock();
+    try {
+      requireAlive();
+      int unmapped = memory.unmapped();
+      if (!gpu.beginRecording()) {
+        return null;
+      }
+      boolean waits = false;
+      recording = true;
+      try {
+        work.run();
+      } catch (Waits e) {
+        waits = true;
+      } finally {
+        recording = false;
+      }
+      Graph graph = new Graph(gpu.endRecording(), unmapped);
+      return waits ? null : graph;
+    } catch (CudaException e) {
+      throw failed(e);
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  /** Recorded work; what it uses as scratch memory is free when it does not run. */
+  private final class Graph implements Recording {
+    private final long handle;
+    private final int unmapped;
+
+    Graph(long handle, int unmapped) {
+      this.handle = handle;
+      this.unmapped = unmapped;
+      Gpu owner = gpu;
+      CLEANER.register(this, () -> owner.forget(handle));
+    }
+
+    @Override
+    public boolean run() {
+      turn.lock();
+      try {
+        requireAlive();
+        if (unmapped != memory.unmapped()) {
+          return false;
+        }
+        gpu.replay(handle);
+        return true;
+      } catch (CudaException e) {
+        throw failed(e);
+      } finally {
+        turn.unlock();
+      }
+    }
+  }
+
+  private void requireWaiting() {
+    requireAlive();
+    if (recording) {
+      throw new Waits();
     }
   }
 

@@ -52,6 +52,22 @@ interface Gpu {
   /** Allows a function to have this much shared memory that is sized by the launch. */
   void reserveShared(long function, int bytes);
 
+  /**
+   * Begins to record what is queued instead of doing it.
+   *
+   * @return false when the driver cannot
+   */
+  boolean beginRecording();
+
+  /** Ends recording and gives a handle of what was queued since it began. */
+  long endRecording();
+
+  /** Queues recorded work. */
+  void replay(long recording);
+
+  /** Lets go of recorded work. */
+  void forget(long recording);
+
   /** Writes the driver's form of a map to an address that is a multiple of its size. */
   void encode(TileMap map, long matrices, long to);
 

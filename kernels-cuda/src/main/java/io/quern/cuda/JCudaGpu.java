@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -14,9 +15,12 @@ import jcuda.driver.CUdevice_attribute;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.CUfunction;
 import jcuda.driver.CUfunction_attribute;
+import jcuda.driver.CUgraph;
+import jcuda.driver.CUgraphExec;
 import jcuda.driver.CUmodule;
 import jcuda.driver.CUresult;
 import jcuda.driver.CUstream;
+import jcuda.driver.CUstreamCaptureMode;
 import jcuda.driver.CUstream_flags;
 import jcuda.driver.JCudaDriver;
 
@@ -28,6 +32,8 @@ final class JCudaGpu implements Gpu {
   private final Stream stream = new Stream();
   private final List<CUmodule> modules = new ArrayList<>();
   private final Map<Long, CUfunction> functions = new HashMap<>();
+  private final Map<Long, CUgraphExec> executables = new ConcurrentHashMap<>();
+  private long recordings;
   private final String name;
   private final long memory;
 
@@ -220,6 +226,46 @@ final class JCudaGpu implements Gpu {
             functions.get(function),
             CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
             bytes));
+  }
+
+  @Override
+  public boolean beginRecording() {
+    enter();
+    int mode = CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED;
+    int error = JCudaDriver.cuStreamBeginCapture(stream, mode);
+    if (error == CUresult.CUDA_ERROR_NOT_SUPPORTED) {
+      return false;
+    }
+    check("cuStreamBeginCapture", error);
+    return true;
+  }
+
+  @Override
+  public long endRecording() {
+    enter();
+    CUgraph graph = new CUgraph();
+    check("cuStreamEndCapture", JCudaDriver.cuStreamEndCapture(stream, graph));
+    CUgraphExec executable = new CUgraphExec();
+    try {
+      check("cuGraphInstantiate", JCudaDriver.cuGraphInstantiate(executable, graph, 0));
+    } finally {
+      check("cuGraphDestroy", JCudaDriver.cuGraphDestroy(graph));
+    }
+    long recording = ++recordings;
+    executables.put(recording, executable);
+    return recording;
+  }
+
+  @Override
+  public void replay(long recording) {
+    enter();
+    check("cuGraphLaunch", JCudaDriver.cuGraphLaunch(executables.get(recording), stream));
+  }
+
+  @Override
+  public void forget(long recording) {
+    enter();
+    check("cuGraphExecDestroy", JCudaDriver.cuGraphExecDestroy(executables.remove(recording)));
   }
 
   @Override

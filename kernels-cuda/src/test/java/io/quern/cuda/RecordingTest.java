@@ -1,0 +1,81 @@
+package io.quern.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.quern.DType;
+import io.quern.Device;
+import io.quern.Quern;
+import io.quern.Shape;
+import io.quern.Tensor;
+import io.quern.op.TensorSpec;
+import io.quern.plan.Compiled;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+
+/** Plans that run again and again on the same memory are handed over as one recording. */
+@EnabledIf(
+    value = "io.quern.cuda.StandIn#isReady",
+    disabledReason = "there is no GPU, and no g++ to build a stand-in")
+class RecordingTest {
+  private static final TensorSpec SQUARE = new TensorSpec(DType.F32, Shape.of(4, 4));
+
+  private final Device device = Device.of("cuda");
+
+  private Tensor filled(int value) {
+    return Tensor.full(value, DType.F32, device, 4, 4);
+  }
+
+  @Test
+  void repeatedRunsSeeNewValues() {
+    Tensor weight = filled(1);
+    Compiled compiled =
+        Quern.compile(
+            device,
+            in -> List.of(in.getFirst().matmul(weight).matmul(in.getFirst()).sum(0)),
+            List.of(SQUARE));
+    assertThat(compiled.plan().steps()).isGreaterThan(2);
+    Tensor x = filled(0);
+    Tensor[] in = {x};
+    Tensor[] out = {Tensor.full(0, DType.F32, device, 4)};
+    for (int value = 0; value < 6; value++) {
+      x.copyFrom(filled(value));
+      weight.copyFrom(filled(value + 1));
+      compiled.runInto(in, out);
+      // Each element of the products is 4 x (value + 1), then 4 x that x value; four are summed up.
+      assertThat(out[0].toFloatArray()).containsOnly(4 * 4 * 4 * value * (value + 1) * value);
+    }
+  }
+
+  @Test
+  void otherBuffersAreFollowed() {
+    Compiled compiled =
+        Quern.compile(
+            device, in -> List.of(in.getFirst().matmul(in.getFirst()).sum(0)), List.of(SQUARE));
+    for (int value = 1; value < 12; value++) {
+      Tensor x = filled(value);
+      assertThat(compiled.run(x).toFloatArray()).containsOnly(4 * 4 * value * value);
+      if (value % 3 == 0) {
+        x.close();
+      }
+    }
+  }
+
+  @Test
+  void stepsOnTheHostAreNotRecorded() {
+    Compiled compiled =
+        Quern.compile(
+            device,
+            in ->
+                List.of(in.getFirst().to(DType.I16).add(in.getFirst().to(DType.I16)).to(DType.F32)),
+            List.of(SQUARE));
+    assertThat(compiled.plan().kernels()).contains("reference_on_host");
+    Tensor x = filled(3);
+    Tensor[] out = {filled(0)};
+    for (int run = 0; run < 4; run++) {
+      x.copyFrom(filled(run));
+      compiled.runInto(new Tensor[] {x}, out);
+      assertThat(out[0].toFloatArray()).containsOnly(2 * run);
+    }
+  }
+}
