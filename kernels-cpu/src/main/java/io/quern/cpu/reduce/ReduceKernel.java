@@ -290,7 +290,16 @@ public final class ReduceKernel implements Kernel {
   }
 
   private void foldRows(Operands call, int chunk) {
+    if (chain == null) {
+      foldRows(call, chunk, 0);
+      return;
+    }
     HostMemory.Block scratch = HostMemory.shared().allocate(scratchBytes);
+    foldRows(call, chunk, scratch.address());
+    HostMemory.shared().free(scratch);
+  }
+
+  private void foldRows(Operands call, int chunk, long scratch) {
     long first = chunk * call.kept(PER_CHUNK);
     long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
     for (long i = first; i < end; i++) {
@@ -298,9 +307,8 @@ public final class ReduceKernel implements Kernel {
       long start = (i - output * call.kept(PIECES)) * most;
       long n = Math.min(most, inner - start);
       long to = call.kept(TO) + 4 * (output * inner + start);
-      foldRows(call, offset(kept, output) + start, n, to, scratch.address());
+      foldRows(call, offset(kept, output) + start, n, to, scratch);
     }
-    HostMemory.shared().free(scratch);
   }
 
   private void foldRows(Operands call, long base, long n, long to, long scratch) {
@@ -309,9 +317,7 @@ public final class ReduceKernel implements Kernel {
     for (long row = 0; row < foldedCount; row += together) {
       long count = Math.min(together, foldedCount - row);
       long from = elements(call, base + offset(folded, row), count * n, scratch);
-      for (long i = 0; i < count; i++) {
-        fold.addRow(from + 4 * n * i, n, to);
-      }
+      fold.addRows(from, n, count, to);
     }
   }
 
