@@ -21,6 +21,7 @@ import io.quern.op.CumSum;
 import io.quern.op.Epilogue;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
+import io.quern.op.FusedReduce;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
 import io.quern.op.GroupNorm;
@@ -111,6 +112,7 @@ final class GradRules {
       case Concat(int axis) -> concat(axis);
       case Pad pad -> list(pad(pad));
       case Fused fused -> decomposed(fused);
+      case FusedReduce fused -> decomposed(fused);
       case Epilogue epilogue -> decomposed(epilogue);
       case Softmax(int axis) -> list(Tensor.apply(new SoftmaxGrad(axis, false), y(), g()));
       case LogSoftmax(int axis) -> list(Tensor.apply(new SoftmaxGrad(axis, true), y(), g()));

@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -49,6 +50,21 @@ final class FuseElementwise {
       }
     }
     return fuse.rewrite();
+  }
+
+  /** What an elementwise node computes; vector functions of F32 only. */
+  static Optional<ScalarProgram> program(Node node) {
+    if (node.outputs().getFirst().dtype() != DType.F32) {
+      return Optional.empty();
+    }
+    return switch (node.op()) {
+      case Fused(ScalarProgram program) -> Optional.of(program);
+      case Unary(Unary.Fn fn) ->
+          Optional.of(new ScalarProgram(1, List.of(new ScalarProgram.Apply1(fn, 0))));
+      case Binary(Binary.Fn fn) when fn != Binary.Fn.POW ->
+          Optional.of(new ScalarProgram(2, List.of(new ScalarProgram.Apply2(fn, 0, 1))));
+      default -> Optional.empty();
+    };
   }
 
   private static boolean isElementwise(Node node) {

@@ -1,14 +1,10 @@
 package io.quern.graph;
 
-import io.quern.DType;
-import io.quern.op.Binary;
 import io.quern.op.Conv2d;
 import io.quern.op.Epilogue;
-import io.quern.op.Fused;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
 import io.quern.op.ScalarProgram;
-import io.quern.op.Unary;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -30,7 +26,7 @@ final class FuseEpilogues {
     Rewriter rewriter = new Rewriter(graph);
     Set<Node> taken = new HashSet<>();
     for (Node node : graph.nodes()) {
-      Optional<ScalarProgram> program = program(node);
+      Optional<ScalarProgram> program = FuseElementwise.program(node);
       Optional<Value.Result> product = program.flatMap(p -> fuse.product(node, taken));
       if (product.isPresent()) {
         taken.add(product.get().node());
@@ -40,21 +36,6 @@ final class FuseEpilogues {
       }
     }
     return DeadCode.apply(rewriter.finish());
-  }
-
-  /** What an elementwise node computes; vector functions of F32 only. */
-  private static Optional<ScalarProgram> program(Node node) {
-    if (node.outputs().getFirst().dtype() != DType.F32) {
-      return Optional.empty();
-    }
-    return switch (node.op()) {
-      case Fused(ScalarProgram program) -> Optional.of(program);
-      case Unary(Unary.Fn fn) ->
-          Optional.of(new ScalarProgram(1, List.of(new ScalarProgram.Apply1(fn, 0))));
-      case Binary(Binary.Fn fn) when fn != Binary.Fn.POW ->
-          Optional.of(new ScalarProgram(2, List.of(new ScalarProgram.Apply2(fn, 0, 1))));
-      default -> Optional.empty();
-    };
   }
 
   /** The product among the inputs of a chain that nobody else uses and that has its shape. */

@@ -21,7 +21,9 @@ public enum Pass {
   /** Turns chains of elementwise functions into one op. */
   FUSE(FuseElementwise::apply),
   /** Joins products and the elementwise functions of their results. */
-  EPILOGUES(FuseEpilogues::apply);
+  EPILOGUES(FuseEpilogues::apply),
+  /** Joins elementwise functions and the reduction of their results. */
+  REDUCTIONS(FuseReductions::apply);
 
   private static final Knob OFF =
       Knob.of("quern.passes.off", "", "graph passes to leave out, such as fuse,cse; or all");

@@ -11,6 +11,7 @@ public sealed interface Composite extends Op
         LogSoftmax,
         LayerNorm,
         Fused,
+        FusedReduce,
         Epilogue,
         AttentionWeights,
         Attention,

@@ -47,6 +47,8 @@ public final class Work {
           flops(epilogue.product(), inputs.subList(0, epilogue.operands()), outputs)
               + epilogue.program().steps().size() * output.size();
       case Fused fused -> fused.program().steps().size() * output.size();
+      case FusedReduce fused ->
+          (fused.program().steps().size() + 1) * fused.folded(inputs).shape().size();
       case AttentionWeights _ -> 2 * output.size() * inputs.getFirst().shape().dim(-1);
       case Attention _ ->
           2 * inputs.getFirst().shape().size() * inputs.get(1).shape().dim(-2)

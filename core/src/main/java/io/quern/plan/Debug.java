@@ -2,6 +2,9 @@ package io.quern.plan;
 
 import io.quern.graph.Graph;
 import io.quern.op.Fused;
+import io.quern.op.FusedReduce;
+import io.quern.op.Reduce;
+import io.quern.op.ScalarProgram;
 import io.quern.runtime.Knob;
 import java.util.Locale;
 import jdk.jfr.EventType;
@@ -72,8 +75,10 @@ final class Debug {
     if (CHOSEN >= 4) {
       int number = 0;
       for (Step step : plan.stepList()) {
-        if (step.op() instanceof Fused fused) {
-          print("step " + number + ": " + fused.program());
+        if (step.op() instanceof Fused(ScalarProgram program)) {
+          print("step " + number + ": " + program);
+        } else if (step.op() instanceof FusedReduce(ScalarProgram program, Reduce reduce)) {
+          print("step " + number + ": " + program + "; " + reduce.name() + " " + reduce.axes());
         }
         number++;
       }

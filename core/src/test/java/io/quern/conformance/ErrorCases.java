@@ -123,6 +123,10 @@ public final class ErrorCases {
     refused(cases, FusedCases.tanh(), "takes 2 inputs, found 1", f32(2));
     refused(cases, FusedCases.tanh(), "shapes [2] and [3] do not broadcast", f32(2), f32(3));
     refused(cases, FusedCases.tanh(), "dtypes differ", f32(2), of(DType.F64, 2));
+    Op distance = FusedReduceCases.distance();
+    Class<IllegalArgumentException> illegal = IllegalArgumentException.class;
+    add(cases, distance, illegal, "fused: takes 2 inputs, found 1", f32(2));
+    add(cases, distance, illegal, "reduce_sum: axis 0 is out of range", f32(), f32());
     refused(cases, new Where(), "the condition must be BOOL", f32(2), f32(2), f32(2));
     refused(cases, new Where(), "dtypes differ", of(DType.BOOL, 2), f32(2), of(DType.F16, 2));
     add(

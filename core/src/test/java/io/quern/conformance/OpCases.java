@@ -40,6 +40,7 @@ public final class OpCases {
     OptimCases.addTo(cases);
     CompositeCases.addTo(cases);
     FusedCases.addTo(cases);
+    FusedReduceCases.addTo(cases);
     EpilogueCases.addTo(cases);
     AttentionCases.addTo(cases);
     ScanCases.addTo(cases);

@@ -323,7 +323,7 @@ class CompiledTest {
       assertThatExceptionOfType(IllegalArgumentException.class)
           .isThrownBy(() -> Quern.compile(x -> x, ROW))
           .withMessageContaining(
-              "expected some of [simplify, fold, cse, dead_code, fuse, epilogues]");
+              "expected some of [simplify, fold, cse, dead_code, fuse, epilogues, reductions]");
     } finally {
       System.clearProperty("quern.passes.off");
     }

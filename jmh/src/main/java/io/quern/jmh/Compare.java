@@ -114,7 +114,8 @@ public final class Compare {
           "shape",
           shape);
     }
-    for (String work : List.of("copy", "chain", "softmax", "layer_norm", "sum", "adam")) {
+    for (String work :
+        List.of("copy", "chain", "softmax", "layer_norm", "sum", "chain_sum", "adam")) {
       boolean hasPeer = !work.equals("copy") && !work.equals("adam");
       add(
           "memory " + work.replace('_', ' '),

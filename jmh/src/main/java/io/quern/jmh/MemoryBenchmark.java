@@ -5,6 +5,7 @@ import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Rng;
 import io.quern.Tensor;
+import io.quern.nn.Losses;
 import io.quern.op.AdamStep;
 import io.quern.op.LayerNorm;
 import io.quern.op.TensorSpec;
@@ -46,7 +47,7 @@ public class MemoryBenchmark {
   public static final int COLUMNS = 1024;
 
   /** What is computed. */
-  @Param({"copy", "chain", "softmax", "layer_norm", "sum", "adam"})
+  @Param({"copy", "chain", "softmax", "layer_norm", "sum", "chain_sum", "adam"})
   public String work;
 
   /** Threads that compute. */
@@ -61,7 +62,7 @@ public class MemoryBenchmark {
   public static long bytes(String work) {
     long tensor = 4L * ROWS * COLUMNS;
     return switch (work) {
-      case "copy", "softmax", "layer_norm" -> 2 * tensor;
+      case "copy", "softmax", "layer_norm", "chain_sum" -> 2 * tensor;
       case "chain" -> 3 * tensor;
       case "sum" -> tensor;
       case "adam" -> 7 * tensor;
@@ -90,6 +91,7 @@ public class MemoryBenchmark {
           case "layer_norm" ->
               in -> List.of(Tensor.apply(new LayerNorm(1, 1e-5), in.get(0), row, row));
           case "sum" -> in -> List.of(in.get(0).sum(1));
+          case "chain_sum" -> in -> List.of(Losses.mse(in.get(0), in.get(1)));
           case "adam" ->
               in -> {
                 Tensor.applyInto(adam, List.of(x, in.get(0), m, v, factors), List.of(x, m, v));
@@ -97,7 +99,7 @@ public class MemoryBenchmark {
               };
           default -> throw new IllegalArgumentException(work);
         };
-    arguments = work.equals("chain") ? new Tensor[] {x, y} : new Tensor[] {y};
+    arguments = work.startsWith("chain") ? new Tensor[] {x, y} : new Tensor[] {y};
     List<TensorSpec> specs = Arrays.stream(arguments).map(Tensor::spec).toList();
     compiled = Quern.compile(Device.cpu(), function, specs).warmUp();
     List<Tensor> outputs = new ArrayList<>();

@@ -43,6 +43,7 @@ import io.quern.op.CumSum;
 import io.quern.op.Epilogue;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
+import io.quern.op.FusedReduce;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
 import io.quern.op.GroupNorm;
@@ -93,6 +94,7 @@ final class CpuKernels {
         .add(Fill.class, "fill_f32", FillKernel::create)
         .add(Random.class, "random_f32", RandomKernel::create)
         .add(Reduce.class, "reduce_f32", ReduceKernel::create)
+        .add(FusedReduce.class, "fused_reduce_f32", ReduceKernel::ofChain)
         .add(ArgReduce.class, "argreduce_f32", ArgReduceKernel::create)
         .add(Softmax.class, "softmax_f32_row", RowKernel::softmax)
         .add(LogSoftmax.class, "log_softmax_f32_row", RowKernel::logSoftmax)

@@ -10,9 +10,11 @@ import io.quern.grad.Tape;
 import io.quern.op.AdamStep;
 import io.quern.op.Attention;
 import io.quern.op.AttentionGrad;
+import io.quern.op.Binary;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.FusedReduce;
 import io.quern.op.GroupNorm;
 import io.quern.op.LayerNorm;
 import io.quern.op.LogSoftmax;
@@ -23,6 +25,7 @@ import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
 import io.quern.op.Reduce;
 import io.quern.op.RmsNorm;
+import io.quern.op.ScalarProgram;
 import io.quern.op.Softmax;
 import io.quern.op.SoftmaxGrad;
 import io.quern.op.Unary;
@@ -100,6 +103,9 @@ class BoxingTest {
         new Work(new Unary(Unary.Fn.GELU), List.of(rows)),
         new Work(new Reduce(Reduce.Fn.SUM, List.of(1), false), List.of(rows)),
         new Work(new Reduce(Reduce.Fn.SUM, List.of(0, 2, 3), false), List.of(images)),
+        new Work(new Reduce(Reduce.Fn.SUM, List.of(0), false), List.of(classes)),
+        new Work(distance(1), List.of(rows, rows)),
+        new Work(distance(0), List.of(classes, classes)),
         new Work(new Softmax(1), List.of(rows)),
         new Work(new LogSoftmax(1), List.of(rows)),
         new Work(new Softmax(1), List.of(classes)),
@@ -114,6 +120,16 @@ class BoxingTest {
         new Work(new AttentionGrad(0.2, true), List.of(heads, heads, heads, heads, heads)),
         new Work(
             new AdamStep(0.9, 0.99, 1e-8, 0, false), List.of(rows, rows, rows, rows, factors)));
+  }
+
+  private static FusedReduce distance(int axis) {
+    ScalarProgram program =
+        new ScalarProgram(
+            2,
+            List.of(
+                new ScalarProgram.Apply2(Binary.Fn.SUB, 0, 1),
+                new ScalarProgram.Apply1(Unary.Fn.SQUARE, 2)));
+    return new FusedReduce(program, new Reduce(Reduce.Fn.SUM, List.of(axis), false));
   }
 
   @ParameterizedTest

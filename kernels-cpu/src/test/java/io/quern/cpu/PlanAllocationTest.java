@@ -81,6 +81,22 @@ class PlanAllocationTest {
   }
 
   @Test
+  void lossOverLargeTensors() {
+    Tensor x = Rng.of(1).normal(50, 1000);
+    Tensor y = Rng.of(2).normal(50, 1000);
+    Compiled compiled =
+        Quern.compile(
+            Device.cpu(),
+            in -> List.of(Losses.mse(in.get(0), in.get(1)), in.get(0).mul(in.get(1)).sum(0)),
+            List.of(x.spec(), y.spec()));
+    assertThat(compiled.plan().describe())
+        .contains("fused_reduce_f32_runs")
+        .contains("fused_reduce_f32_rows");
+    Tensor[] results = {Tensor.scalar(0), Tensor.zeros(1000)};
+    requireNoAllocation(compiled, new Tensor[] {x, y}, results);
+  }
+
+  @Test
   void trainingOfAConvolutionalNetwork() {
     Rng rng = Rng.of(1);
     Window window = Window.of(3).padding(1);

@@ -171,7 +171,9 @@ class SameBitsTest {
       return Linear.of(features, 10, rng);
     }
 
-    /** A model with its training step, which gives loss, prediction and gradients. */
+    /**
+     * A model with its training step, which gives loss, prediction, gradients and their squares.
+     */
     private record Step(Module module, Function<List<Tensor>, List<Tensor>> function, Tensor x) {
       Tensor labels() {
         return Tensor.of(new long[] {3, 1, 4, 1});
@@ -192,7 +194,10 @@ class SameBitsTest {
             Tensor loss = Losses.crossEntropy(prediction, in.get(1));
             var gradients = loss.backward();
             List<Tensor> results = new ArrayList<>(List.of(loss, prediction));
-            module.parameters().values().forEach(each -> results.add(gradients.get(each)));
+            for (Tensor parameter : module.parameters().values()) {
+              Tensor gradient = gradients.get(parameter);
+              results.addAll(List.of(gradient, gradient.square().sum()));
+            }
             optimizer.step(gradients);
             return results;
           };

@@ -29,7 +29,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 5, time = 1)
 public class TorchMemoryBenchmark {
   /** What is computed. */
-  @Param({"chain", "softmax", "layer_norm", "sum"})
+  @Param({"chain", "softmax", "layer_norm", "sum", "chain_sum"})
   public String work;
 
   /** Threads that compute. */
@@ -77,6 +77,12 @@ public class TorchMemoryBenchmark {
               .singletonOrThrow()
               .close();
       case "sum" -> x.sum(new int[] {1}).close();
+      case "chain_sum" -> {
+        try (NDArray difference = x.sub(y)) {
+          difference.muli(difference);
+          difference.mean().close();
+        }
+      }
       default -> throw new IllegalArgumentException(work);
     }
   }

@@ -1,30 +1,30 @@
 package io.quern.cpu.fused;
 
-import io.quern.backend.KernelKey;
+import io.quern.Shape;
 import io.quern.op.Layout;
 import java.util.Arrays;
 
 /**
  * How a chain walks over its operands: dimensions that follow each other in all of them are one,
- * and the innermost one is what a loop runs over. Strides in bytes, the output's last. Immutable.
+ * and the innermost one is what a loop runs over. Strides in bytes. Immutable.
  */
 final class Iteration {
   private final long[] dims;
   private final long[][] strides;
 
-  /** The walk over the operands of {@code key}, all of 4 bytes. */
-  Iteration(KernelKey key) {
-    int rank = key.output().rank();
-    Layout[] layouts = new Layout[key.operands()];
+  /** The walk over operands of 4 bytes an element, broadcast to {@code shape}. */
+  Iteration(Layout[] operands, Shape shape) {
+    int rank = shape.rank();
+    Layout[] layouts = new Layout[operands.length];
     for (int i = 0; i < layouts.length; i++) {
-      layouts[i] = key.layout(i).expand(key.output().shape());
+      layouts[i] = operands[i].expand(shape);
     }
     long[] merged = new long[Math.max(1, rank)];
     long[][] steps = new long[layouts.length][merged.length];
     int count = 0;
     merged[0] = 1;
     for (int d = 0; d < rank; d++) {
-      long dim = key.output().shape().dim(d);
+      long dim = shape.dim(d);
       if (dim == 1) {
         continue;
       }
@@ -49,15 +49,6 @@ final class Iteration {
   /** Elements of a run: the size of the innermost dimension. */
   long inner() {
     return dims[dims.length - 1];
-  }
-
-  /** Number of runs. */
-  long runs() {
-    long runs = 1;
-    for (int d = 0; d < dims.length - 1; d++) {
-      runs *= dims[d];
-    }
-    return runs;
   }
 
   /** Bytes from an element of an operand to the next within a run. */

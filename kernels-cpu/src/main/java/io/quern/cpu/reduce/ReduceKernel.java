@@ -5,7 +5,10 @@ import io.quern.Shape;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.fused.Chain;
+import io.quern.op.FusedReduce;
 import io.quern.op.Reduce;
+import io.quern.op.TensorSpec;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
@@ -14,15 +17,33 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reduce of contiguous floats. The order of folding follows from the shape alone: where the last
- * axis is folded, runs of it are folded into lanes: one piece of {@value #PIECE} elements of a long
- * run after another, or as many short runs as that makes, then the results of the pieces. Where it
- * is kept, whole rows are folded into each other.
+ * Reduce of contiguous floats, or of what a chain of functions gives, tile by tile. The order of
+ * folding follows from the shape alone: where the last axis is folded, runs of it are folded into
+ * lanes: one piece of {@value #PIECE} elements of a long run after another, or as many short runs
+ * as that makes, then the results of the pieces. Where it is kept, whole rows are folded into each
+ * other.
  */
 public final class ReduceKernel implements Kernel {
   private static final long PIECE = 16384;
   private static final long CHUNK = 32768;
 
+  /** Elements of a chain at a time: whole sets of lanes, far less than the first-level cache. */
+  private static final long TILE = 2048;
+
+  /** A chain that would begin anew for fewer elements takes longer than it saves. */
+  private static final long LEAST = 256;
+
+  /** Long chains are for many threads: rows of fewer parts are folded when the chain is done. */
+  private static final long PARTS = 8;
+
+  private static final long LONG = 1 << 18;
+
+  private final @Nullable Chain chain;
+
+  /** Elements that can be had at a time. */
+  private final long most;
+
+  private final long scratchBytes;
   private final Reduce.Fn fn;
   private final RunReduce fold;
   private final List<Dim> kept = new ArrayList<>();
@@ -41,16 +62,18 @@ public final class ReduceKernel implements Kernel {
 
   private record Dim(long size, long stride) {}
 
-  private ReduceKernel(KernelKey key, Reduce reduce) {
+  private ReduceKernel(Shape shape, Reduce reduce, @Nullable Chain chain) {
+    this.chain = chain;
+    this.most = chain == null ? PIECE : TILE;
+    this.scratchBytes = RunReduce.SCRATCH + (chain == null ? 0 : 4 * TILE + chain.scratchBytes());
     this.fn = reduce.fn();
     this.fold = RunReduce.of(fn);
-    Shape shape = key.shape(0);
     boolean[] isFolded = new boolean[shape.rank()];
     for (int axis : reduce.axes()) {
       isFolded[shape.axis(axis)] = true;
     }
     // Neighbouring axes of the same kind are one.
-    long stride = 4;
+    long stride = 1;
     long size = 1;
     int d = shape.rank() - 1;
     boolean last = d < 0 || isFolded[d];
@@ -91,8 +114,34 @@ public final class ReduceKernel implements Kernel {
   /** The kernel for {@code key}, or null when it is not contiguous F32. */
   public static @Nullable Kernel create(KernelKey key) {
     return key.all(DType.F32) && key.isContiguous() && key.op() instanceof Reduce reduce
-        ? new ReduceKernel(key, reduce)
+        ? new ReduceKernel(key.shape(0), reduce, null)
         : null;
+  }
+
+  /** The kernel for a reduction of a chain, or null when it is not F32 or better done apart. */
+  public static @Nullable Kernel ofChain(KernelKey key) {
+    if (!key.all(DType.F32) || !(key.op() instanceof FusedReduce fused)) {
+      return null;
+    }
+    List<TensorSpec> inputs = new ArrayList<>();
+    for (int i = 0; i < key.inputs(); i++) {
+      inputs.add(new TensorSpec(key.dtype(i), key.shape(i)));
+    }
+    Shape shape = fused.folded(inputs).shape();
+    Chain chain = new Chain(fused.program(), key, shape);
+    ReduceKernel kernel = new ReduceKernel(shape, fused.reduce(), chain);
+    return shape.size() > 0 && kernel.suitsChain(shape.size()) ? kernel : null;
+  }
+
+  /** Whether a chain gives enough at a time, to enough threads. */
+  private boolean suitsChain(long size) {
+    boolean isSerial = !alongRuns && keptCount * cuts() < PARTS && size > LONG;
+    return !isSerial && (isAdjacent() || inner >= LEAST);
+  }
+
+  /** Whether the runs of neighbouring outputs, or the rows of one, lie side by side. */
+  private boolean isAdjacent() {
+    return folded.size() <= (alongRuns ? 0 : 1);
   }
 
   @Override
@@ -104,6 +153,24 @@ public final class ReduceKernel implements Kernel {
     }
   }
 
+  @Override
+  public boolean warmUp() {
+    return chain == null || chain.warmUp();
+  }
+
+  /**
+   * Address of some elements that are folded, {@link #most} or fewer; those of a chain are computed
+   * now.
+   */
+  private long elements(Operands call, long first, long n, long scratch) {
+    if (chain == null) {
+      return call.address(0) + 4 * first;
+    }
+    long tile = scratch + RunReduce.SCRATCH;
+    chain.run(call, first, n, tile, tile + 4 * TILE);
+    return tile;
+  }
+
   // What a call keeps for its tasks.
   private static final int FROM = 0;
   private static final int TO = 1;
@@ -112,14 +179,7 @@ public final class ReduceKernel implements Kernel {
   private static final int TOTAL = 4;
 
   private void share(
-      Workers.Task<Operands> task,
-      Operands call,
-      long from,
-      long to,
-      long pieces,
-      long perChunk,
-      long total) {
-    call.keep(FROM, from);
+      Workers.Task<Operands> task, Operands call, long to, long pieces, long perChunk, long total) {
     call.keep(TO, to);
     call.keep(PIECES, pieces);
     call.keep(PER_CHUNK, perChunk);
@@ -128,22 +188,21 @@ public final class ReduceKernel implements Kernel {
   }
 
   private void runs(Operands call) {
-    long from = call.address(0);
-    long to = call.address(1);
+    long to = call.address(call.count() - 1);
     long pieces = piecesPerRun() * ((foldedCount + runsPerPiece() - 1) / runsPerPiece());
     if (pieces == 0) {
       fillNeutral(to, keptCount);
       return;
     }
     if (pieces == 1) {
-      foldPieces(call, from, to, 1, keptCount);
+      foldPieces(call, to, 1, keptCount);
       return;
     }
     HostMemory.Block partials = HostMemory.shared().allocate(4 * keptCount * pieces);
     try {
-      foldPieces(call, from, partials.address(), pieces, keptCount * pieces);
-      long perChunk = Math.max(1, CHUNK / pieces);
-      share(foldPartials, call, partials.address(), to, pieces, perChunk, keptCount);
+      foldPieces(call, partials.address(), pieces, keptCount * pieces);
+      call.keep(FROM, partials.address());
+      share(foldPartials, call, to, pieces, Math.max(1, CHUNK / pieces), keptCount);
     } finally {
       HostMemory.shared().free(partials);
     }
@@ -157,44 +216,55 @@ public final class ReduceKernel implements Kernel {
     return Math.clamp(PIECE / Math.max(1, inner), 1, Math.max(1, foldedCount));
   }
 
-  private void foldPieces(Operands call, long from, long to, long pieces, long total) {
+  private void foldPieces(Operands call, long to, long pieces, long total) {
     long perPiece = Math.min(inner, PIECE) * runsPerPiece();
     long perChunk = Math.max(1, CHUNK / Math.max(1, perPiece));
-    share(foldPieces, call, from, to, pieces, perChunk, total);
+    share(foldPieces, call, to, pieces, perChunk, total);
   }
 
   private void foldPieces(Operands call, int chunk) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
+    HostMemory.Block scratch = HostMemory.shared().allocate(scratchBytes);
     long first = chunk * call.kept(PER_CHUNK);
     long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
-    if (foldedCount == 1 && call.kept(PIECES) == 1) {
-      long from = call.kept(FROM) + 4 * inner * first;
-      fold.runs(from, inner, end - first, call.kept(TO) + 4 * first, scratch.address());
-      HostMemory.shared().free(scratch);
-      return;
-    }
-    for (long i = first; i < end; i++) {
-      long output = i / call.kept(PIECES);
-      long base = call.kept(FROM) + offset(kept, output);
-      foldPiece(base, i - output * call.kept(PIECES), scratch.address(), call.kept(TO) + 4 * i);
+    if (foldedCount == 1 && call.kept(PIECES) == 1 && inner <= most) {
+      foldRuns(call, first, end, scratch.address());
+    } else {
+      for (long i = first; i < end; i++) {
+        long output = i / call.kept(PIECES);
+        long piece = i - output * call.kept(PIECES);
+        float result = foldPiece(call, offset(kept, output), piece, scratch.address());
+        Raw.putFloat(call.kept(TO) + 4 * i, result);
+      }
     }
     HostMemory.shared().free(scratch);
   }
 
-  private void foldPiece(long base, long piece, long scratch, long to) {
+  private void foldRuns(Operands call, long first, long end, long scratch) {
+    long together = Math.max(1, most / Math.max(1, inner));
+    for (long i = first; i < end; i += together) {
+      long count = Math.min(together, end - i);
+      long from = elements(call, i * inner, count * inner, scratch);
+      fold.runs(from, inner, count, call.kept(TO) + 4 * i, scratch);
+    }
+  }
+
+  private float foldPiece(Operands call, long base, long piece, long scratch) {
     long group = piece / piecesPerRun();
     long start = (piece - group * piecesPerRun()) * PIECE;
     long length = Math.min(PIECE, inner - start);
     long end = Math.min(foldedCount, (group + 1) * runsPerPiece());
-    if (foldedCount == 1) {
-      Raw.putFloat(to, fold.run(base + 4 * start, length, scratch));
-      return;
+    if (foldedCount == 1 && length <= most) {
+      return fold.run(elements(call, base + start, length, scratch), length, scratch);
     }
     fold.clear(scratch);
     for (long run = group * runsPerPiece(); run < end; run++) {
-      fold.add(base + offset(folded, run) + 4 * start, length, scratch);
+      long from = base + offset(folded, run) + start;
+      for (long at = 0; at < length; at += most) {
+        long n = Math.min(most, length - at);
+        fold.add(elements(call, from + at, n, scratch), n, scratch);
+      }
     }
-    Raw.putFloat(to, fold.finish(scratch));
+    return fold.finish(scratch);
   }
 
   private void foldPartials(Operands call, int chunk) {
@@ -208,28 +278,46 @@ public final class ReduceKernel implements Kernel {
     HostMemory.shared().free(scratch);
   }
 
+  /** Wide rows are cut, so that a single one occupies all threads too. */
+  private long cuts() {
+    return (inner + most - 1) / most;
+  }
+
   private void rows(Operands call) {
-    // Wide rows are cut, so that a single one occupies all threads too.
-    long width = Math.min(inner, PIECE);
-    long cuts = width == 0 ? 0 : (inner + width - 1) / width;
-    long perChunk = Math.max(1, CHUNK / Math.max(1, width * Math.max(1, foldedCount)));
-    long total = keptCount * cuts;
-    share(foldRows, call, call.address(0), call.address(1), cuts, perChunk, total);
+    long perPart = Math.min(inner, most) * Math.max(1, foldedCount);
+    long perChunk = Math.max(1, CHUNK / Math.max(1, perPart));
+    share(foldRows, call, call.address(call.count() - 1), cuts(), perChunk, keptCount * cuts());
   }
 
   private void foldRows(Operands call, int chunk) {
+    if (chain == null) {
+      foldRows(call, chunk, 0);
+      return;
+    }
+    HostMemory.Block scratch = HostMemory.shared().allocate(scratchBytes);
+    foldRows(call, chunk, scratch.address());
+    HostMemory.shared().free(scratch);
+  }
+
+  private void foldRows(Operands call, int chunk, long scratch) {
     long first = chunk * call.kept(PER_CHUNK);
     long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
     for (long i = first; i < end; i++) {
       long output = i / call.kept(PIECES);
-      long start = (i - output * call.kept(PIECES)) * PIECE;
-      long n = Math.min(PIECE, inner - start);
+      long start = (i - output * call.kept(PIECES)) * most;
+      long n = Math.min(most, inner - start);
       long to = call.kept(TO) + 4 * (output * inner + start);
-      long base = call.kept(FROM) + offset(kept, output) + 4 * start;
-      fillNeutral(to, n);
-      for (long row = 0; row < foldedCount; row++) {
-        fold.addRow(base + offset(folded, row), n, to);
-      }
+      foldRows(call, offset(kept, output) + start, n, to, scratch);
+    }
+  }
+
+  private void foldRows(Operands call, long base, long n, long to, long scratch) {
+    long together = n == inner && isAdjacent() ? Math.max(1, most / n) : 1;
+    fillNeutral(to, n);
+    for (long row = 0; row < foldedCount; row += together) {
+      long count = Math.min(together, foldedCount - row);
+      long from = elements(call, base + offset(folded, row), count * n, scratch);
+      fold.addRows(from, n, count, to);
     }
   }
 
@@ -242,6 +330,6 @@ public final class ReduceKernel implements Kernel {
 
   @Override
   public String name() {
-    return "reduce_f32_" + (alongRuns ? "runs" : "rows");
+    return (chain == null ? "reduce_f32_" : "fused_reduce_f32_") + (alongRuns ? "runs" : "rows");
   }
 }

@@ -77,6 +77,13 @@ public abstract class RunReduce {
   /** Folds a row into the accumulators of its columns: {@code to[i] = fold(to[i], from[i])}. */
   public abstract void addRow(long from, long n, long to);
 
+  /** As {@link #addRow} for {@code count} rows that follow each other in memory. */
+  void addRows(long from, long n, long count, long to) {
+    for (long i = 0; i < count; i++) {
+      addRow(from + 4 * n * i, n, to);
+    }
+  }
+
   /** Folds a multiple of 64 elements into 64 lanes. */
   public abstract void accumulate(long from, long n, long lanes);
 

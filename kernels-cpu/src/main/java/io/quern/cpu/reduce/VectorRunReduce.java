@@ -168,6 +168,41 @@ final class VectorRunReduce extends RunReduce {
     }
   }
 
+  /** Of narrow rows some columns after the other: their accumulators stay in registers. */
+  @Override
+  void addRows(long from, long n, long count, long to) {
+    if (n >= LANES) {
+      super.addRows(from, n, count, to);
+      return;
+    }
+    long at = 0;
+    for (; at + BYTES <= 4 * n; at += BYTES) {
+      addColumn(from + at, 4 * n, (int) count, to + at);
+    }
+    if (at < 4 * n) {
+      addColumn(from + at, 4 * n, (int) count, to + at, n - at / 4);
+    }
+  }
+
+  private static void addColumn(long from, long stride, int count, long to) {
+    FloatVector fold = FloatVector.fromMemorySegment(F32, ALL, to, ORDER);
+    for (int i = 0; i < count; i++) {
+      fold = fold.lanewise(OP, FloatVector.fromMemorySegment(F32, ALL, from + i * stride, ORDER));
+    }
+    fold.intoMemorySegment(ALL, to, ORDER);
+  }
+
+  private static void addColumn(long from, long stride, int count, long to, long lanes) {
+    var mask = F32.indexInRange(0, lanes);
+    FloatVector fold = FloatVector.fromMemorySegment(F32, ALL, to, ORDER, mask);
+    for (int i = 0; i < count; i++) {
+      fold =
+          fold.lanewise(
+              OP, FloatVector.fromMemorySegment(F32, ALL, from + i * stride, ORDER, mask));
+    }
+    fold.intoMemorySegment(ALL, to, ORDER, mask);
+  }
+
   @Override
   public void addRow(long from, long n, long to) {
     long bytes = 4 * n;
