@@ -3,6 +3,7 @@ package io.quern.cli;
 import io.quern.Device;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Knob;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Workers;
 import java.io.PrintWriter;
 import java.util.List;
@@ -31,7 +32,7 @@ final class InfoCommand implements Runnable {
   public void run() {
     List<Device> devices = Device.available().stream().map(Device::of).toList();
     int threads = Workers.shared().threads();
-    HostMemory.Usage memory = HostMemory.shared().usage();
+    MemoryPool.Usage memory = HostMemory.shared().usage();
     if (knobs) { // all of their owners are loaded now
       printKnobs();
       return;
@@ -54,7 +55,7 @@ final class InfoCommand implements Runnable {
     return device.name().equals(backend) || device.name().startsWith(backend + ":");
   }
 
-  private void printProcess(int threads, HostMemory.Usage memory) {
+  private void printProcess(int threads, MemoryPool.Usage memory) {
     say("quern    %s", Main.Version.quern());
     say(
         "java     %s, %s, %s",

@@ -1,14 +1,15 @@
 package io.quern.backend;
 
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import java.lang.foreign.MemorySegment;
 
 /** A buffer in the process' memory. */
 public final class HostBuffer extends Buffer {
-  private final HostMemory.Block block;
+  private final MemoryPool.Block block;
 
-  private HostBuffer(HostMemory.Block block) {
+  private HostBuffer(MemoryPool.Block block) {
     this.block = block;
   }
 

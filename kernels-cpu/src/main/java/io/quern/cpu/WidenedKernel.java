@@ -13,6 +13,7 @@ import io.quern.op.Layout;
 import io.quern.op.Op;
 import io.quern.op.Random;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -94,7 +95,7 @@ final class WidenedKernel implements Kernel {
 
   @Override
   public void run(Operands operands) {
-    HostMemory.Block block = HostMemory.shared().allocate(bytes);
+    MemoryPool.Block block = HostMemory.shared().allocate(bytes);
     Call call = calls.take();
     try {
       call.bind(operands, block.address());

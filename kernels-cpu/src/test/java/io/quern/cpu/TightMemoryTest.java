@@ -10,6 +10,7 @@ import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.Window;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -34,8 +35,8 @@ class TightMemoryTest {
       int failures = 0;
       for (Map.Entry<String, Supplier<Tensor>> op : ops().entrySet()) {
         op.getValue().get().close();
-        Deque<HostMemory.Block> large = fill(1 << 16);
-        Deque<HostMemory.Block> small = fill(1 << 12);
+        Deque<MemoryPool.Block> large = fill(1 << 16);
+        Deque<MemoryPool.Block> small = fill(1 << 12);
         for (int room = 0; room < 8 && !small.isEmpty() && !large.isEmpty(); room++) {
           long before = MEMORY.usage().live();
           try {
@@ -55,9 +56,9 @@ class TightMemoryTest {
       System.out.println(failures > 10 ? "done" : "only " + failures + " ran out of memory");
     }
 
-    private static Deque<HostMemory.Block> fill(int bytes) {
-      Deque<HostMemory.Block> blocks = new ArrayDeque<>();
-      HostMemory.Usage usage = MEMORY.usage();
+    private static Deque<MemoryPool.Block> fill(int bytes) {
+      Deque<MemoryPool.Block> blocks = new ArrayDeque<>();
+      MemoryPool.Usage usage = MEMORY.usage();
       while (usage.limit() - usage.live() >= bytes) {
         try {
           blocks.push(MEMORY.allocate(bytes));

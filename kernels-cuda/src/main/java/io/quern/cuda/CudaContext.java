@@ -37,7 +37,7 @@ final class CudaContext implements DeviceContext {
   private final ReentrantLock turn = new ReentrantLock();
 
   private final long frame =
-      HostMemory.shared().allocate(2 * Launch.FRAME + 128).address() + 127 & -128;
+      (HostMemory.shared().allocate(2 * Launch.FRAME + 128).address() + 127) & -128;
   private long stage;
   private boolean recording;
   private volatile @Nullable CudaException lost;

@@ -21,6 +21,9 @@ public final class CudaException extends RuntimeException {
    * assertions, time-outs and errors of the memory.
    */
   public boolean isSticky() {
-    return code == 214 || code == 220 || code >= 700 && code <= 720 && code != 705 && code != 704;
+    return switch (code) {
+      case 214, 220, 700, 702, 710, 714, 715, 716, 717, 718, 719 -> true;
+      default -> false;
+    };
   }
 }

@@ -46,7 +46,26 @@ final class ElementwiseKernels {
     DType to = ((Cast) key.op()).dtype();
     return from == to
         ? create(context, key, "copy_" + to.bytes())
-        : create(context, key, "cast", to.ordinal(), from.ordinal());
+        : create(context, key, "cast", number(to), number(from));
+  }
+
+  /** The constant of {@code elementwise.cu}. */
+  private static int number(DType dtype) {
+    return switch (dtype) {
+      case F64 -> 0;
+      case F32 -> 1;
+      case F16 -> 2;
+      case BF16 -> 3;
+      case I64 -> 4;
+      case I32 -> 5;
+      case I16 -> 6;
+      case I8 -> 7;
+      case U64 -> 8;
+      case U32 -> 9;
+      case U16 -> 10;
+      case U8 -> 11;
+      case BOOL -> 12;
+    };
   }
 
   static @Nullable Kernel fill(CudaContext context, KernelKey key) {

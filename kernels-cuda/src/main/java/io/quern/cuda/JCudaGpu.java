@@ -203,7 +203,7 @@ final class JCudaGpu implements Gpu {
               module, new HostAddress(text.address()), 0, new int[0], Pointer.to(new int[0])));
     }
     modules.add(module);
-    return modules.size() - 1;
+    return modules.size() - 1L;
   }
 
   @Override

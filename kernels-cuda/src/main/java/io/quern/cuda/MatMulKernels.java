@@ -143,7 +143,7 @@ final class MatMulKernels {
 
   /** Whether neighbours follow each other one way, and lines are multiples of 16 bytes apart. */
   private static boolean isMap(long row, long column) {
-    return column == 1 && row % 8 == 0 && row > 0 || row == 1 && column % 8 == 0 && column > 0;
+    return (column == 1 && row > 0 && row % 8 == 0) || (row == 1 && column > 0 && column % 8 == 0);
   }
 
   private Kernel tensorCores(String type) {

@@ -95,8 +95,7 @@ final class ReduceKernels {
 
   private Launch fold(
       boolean columns, int to, int from, Walk kept, Walk folded, long parts, long partLength) {
-    Parameters parameters =
-        new Parameters().operand(to).operand(from).number(reduce.fn().ordinal());
+    Parameters parameters = new Parameters().operand(to).operand(from).number(number(reduce.fn()));
     if (!columns) {
       parameters.number(parts);
     }
@@ -110,8 +109,18 @@ final class ReduceKernels {
     return new Launch(function, grid, parameters);
   }
 
+  /** The constant of {@code reduce.cu}. */
+  private static int number(Reduce.Fn fn) {
+    return switch (fn) {
+      case SUM -> 0;
+      case PROD -> 1;
+      case MAX -> 2;
+      case MIN -> 3;
+    };
+  }
+
   /** A power of two that leaves each thread an element or a few. */
   private static int rowThreads(long length) {
-    return (int) Math.clamp(Long.highestOneBit(Math.max(1, length - 1)) * 2 / 4, 32, THREADS);
+    return Math.clamp(Long.highestOneBit(Math.max(1, length - 1)) * 2 / 4, 32, THREADS);
   }
 }

@@ -134,7 +134,7 @@ final class GpuBench {
       GPU.context().finish();
       long each = (System.nanoTime() - start) / times;
       best = round < 2 ? Long.MAX_VALUE : Math.min(best, each);
-      times = (int) Math.clamp(100_000_000 / Math.max(1, each), 1, 2000);
+      times = Math.clamp(100_000_000 / Math.max(1, each), 1, 2000);
     }
     return best;
   }

@@ -16,6 +16,7 @@ import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.AttentionGrad;
 import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
@@ -60,7 +61,7 @@ public final class AttentionGradKernel implements Kernel {
   private static void chunk(Call call, int chunk) {
     AttentionGradKernel kernel = call.kernel;
     long bytes = new Head(kernel, call.operands, chunk, 0).end;
-    HostMemory.Block memory = HostMemory.shared().allocate(bytes);
+    MemoryPool.Block memory = HostMemory.shared().allocate(bytes);
     try {
       new Head(kernel, call.operands, chunk, memory.address()).run();
     } finally {

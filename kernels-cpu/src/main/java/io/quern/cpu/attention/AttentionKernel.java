@@ -17,6 +17,7 @@ import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.Attention;
 import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import java.util.Objects;
@@ -95,7 +96,7 @@ public final class AttentionKernel implements Kernel {
       return;
     }
     long toValues = roundUp(shape.keyHeads * keyBytes, HostMemory.ALIGNMENT);
-    HostMemory.Block packed = HostMemory.shared().allocate(toValues + shape.keyHeads * valueBytes);
+    MemoryPool.Block packed = HostMemory.shared().allocate(toValues + shape.keyHeads * valueBytes);
     Call call = calls.take();
     try {
       call.operands = operands;
@@ -149,7 +150,7 @@ public final class AttentionKernel implements Kernel {
     long packed = 4 * roundUp((long) QUERIES * shape.size, AttentionMath.LANES);
     long result = 4 * QUERIES * kernel.columns;
     long depth = Math.max(shape.size, KEYS);
-    HostMemory.Block scratch =
+    MemoryPool.Block scratch =
         HostMemory.shared()
             .allocate(packed + QUERIES * (ROW + SUMS + 64) + result + Panels.tableBytes(depth));
     Block block = kernel.spare.take();

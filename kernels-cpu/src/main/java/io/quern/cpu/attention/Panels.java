@@ -6,6 +6,7 @@ import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 
 /**
  * Products of a few rows with packed panels, C row-major with whole tiles. For one thread: it keeps
@@ -91,7 +92,7 @@ final class Panels {
 
   /** Packs a matrix of k rows into panels of k rows each. */
   static void pack(long from, long row, long step, long columns, long k, long to) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
     for (long j = 0; j < columns; j += WIDTH) {
       long count = Math.min(WIDTH, columns - j);
       long panel = to + 4 * j * k;

@@ -13,6 +13,7 @@ import io.quern.op.Layout;
 import io.quern.op.Op;
 import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -80,7 +81,7 @@ public final class ConvForward implements Kernel {
       return;
     }
     Packer packer = product.packer();
-    HostMemory.Block memory = HostMemory.shared().allocate(packer.bytes());
+    MemoryPool.Block memory = HostMemory.shared().allocate(packer.bytes());
     try {
       packer.pack(operands, operands.address(1), memory.address());
       run(operands, memory.address());

@@ -8,6 +8,7 @@ import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packer;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import org.jspecify.annotations.Nullable;
 
@@ -54,7 +55,7 @@ public final class ConvInputGrad implements Kernel {
     long turnedBytes = packsTurned ? 0 : shape.groups() * shape.weightBytes();
     Packer packer = product.packer();
     HostMemory memory = HostMemory.shared();
-    HostMemory.Block packed = memory.allocate(packer.bytes() + turnedBytes);
+    MemoryPool.Block packed = memory.allocate(packer.bytes() + turnedBytes);
     try {
       if (!packsTurned) {
         long to = packed.address() + packer.bytes();

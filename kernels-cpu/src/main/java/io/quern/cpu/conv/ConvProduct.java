@@ -4,6 +4,7 @@ import io.quern.backend.Operands;
 import io.quern.cpu.fused.RowChain;
 import io.quern.cpu.gemm.Packer;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,7 +68,7 @@ abstract class ConvProduct {
     if (chain == null) {
       return;
     }
-    HostMemory.Block table = HostMemory.shared().allocate(chain.rows.tableBytes());
+    MemoryPool.Block table = HostMemory.shared().allocate(chain.rows.tableBytes());
     for (int i = 0; i < channels; i++) {
       chain.rows.apply(
           call, chain.firstExtra, row + i, first, count, at + i * channel, table.address());

@@ -11,6 +11,7 @@ import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
@@ -74,7 +75,7 @@ public final class ConvWeightGrad implements Kernel {
     }
     HostMemory memory = HostMemory.shared();
     int tasks = parts * shape.groups();
-    HostMemory.Block partials = memory.allocate(tasks * partialBytes());
+    MemoryPool.Block partials = memory.allocate(tasks * partialBytes());
     try {
       operands.keep(0, partials.address());
       Workers.shared().run(sumImages, operands, tasks);
@@ -89,7 +90,7 @@ public final class ConvWeightGrad implements Kernel {
     int part = chunk % parts;
     int positions = plane.positions();
     long turnedBytes = 4L * positions * paddedOc; // whole vectors, so that what follows is aligned
-    HostMemory.Block memory =
+    MemoryPool.Block memory =
         HostMemory.shared()
             .allocate(
                 turnedBytes

@@ -9,6 +9,7 @@ import io.quern.cpu.gemm.MicroKernel;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
@@ -83,7 +84,7 @@ public final class DepthwiseConv implements Kernel {
     int taps = plane.taps();
     long offsets = sources * plane.bytes();
     long aside = offsets + roundUp(4L * sources * taps);
-    HostMemory.Block memory = HostMemory.shared().allocate(aside + 4L * plane.positions());
+    MemoryPool.Block memory = HostMemory.shared().allocate(aside + 4L * plane.positions());
     long base = memory.address();
     Raw.zero(base, offsets);
     for (int i = 0; i < sources; i++) {

@@ -7,6 +7,7 @@ import io.quern.backend.Operands;
 import io.quern.cpu.Twins;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
@@ -52,7 +53,7 @@ public final class DepthwiseWeightGrad implements Kernel {
     long lanesBytes = LANE_BYTES * taps * shape.oc();
     long gradients = lanesBytes + plane.bytes();
     long offsets = gradients + 4L * plane.positions();
-    HostMemory.Block memory = HostMemory.shared().allocate(offsets + 4L * taps);
+    MemoryPool.Block memory = HostMemory.shared().allocate(offsets + 4L * taps);
     long base = memory.address();
     Raw.zero(base, lanesBytes);
     Raw.zero(base + gradients, 4L * plane.positions());

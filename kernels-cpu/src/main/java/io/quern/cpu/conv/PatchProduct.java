@@ -7,6 +7,7 @@ import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Packing;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import java.lang.foreign.Arena;
@@ -87,7 +88,7 @@ final class PatchProduct extends ConvProduct {
     long panelBytes = patches.depth() * row;
     long biasBytes = call.kept(BIAS) == 0 ? 0 : (channels + 2L * ROWS) * row;
     long scratchBytes = panelBytes + ROWS * row + MicroKernel.TABLE + biasBytes;
-    HostMemory.Block memory =
+    MemoryPool.Block memory =
         HostMemory.shared().allocate(scratchBytes + (patches.isDense() ? patches.stripBytes() : 0));
     long panel = memory.address();
     long image = call.kept(IMAGES) + index * patches.sourceBytes();
@@ -204,7 +205,7 @@ final class PatchProduct extends ConvProduct {
   /** Rows of a tile for each channel, and for some beyond the last. */
   private void spreadBias(long bias, long to) {
     long row = 4L * width;
-    HostMemory.Block values = HostMemory.shared().allocate(4L * (channels + ROWS));
+    MemoryPool.Block values = HostMemory.shared().allocate(4L * (channels + ROWS));
     Raw.zero(values.address(), 4L * (channels + ROWS));
     Raw.copy(bias, values.address(), 4L * channels);
     for (int c = 0; c < channels; c += ROWS) {

@@ -9,6 +9,7 @@ import io.quern.cpu.gemm.PanelPacker;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.op.Window;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
@@ -123,7 +124,7 @@ final class PixelProduct extends ConvProduct {
       return;
     }
     int most = Math.toIntExact(Math.clamp(PADDED_BYTES / plane.bytes(), 1, planes));
-    HostMemory.Block padded = HostMemory.shared().allocate(most * plane.bytes());
+    MemoryPool.Block padded = HostMemory.shared().allocate(most * plane.bytes());
     try {
       call.keep(PADDED_IMAGES, padded.address());
       for (int first = 0; first < planes; first += most) {
@@ -168,7 +169,7 @@ final class PixelProduct extends ConvProduct {
     int count = Math.min(strip, shape.outputPixels() - first);
     long row = 4L * width;
     long bytes = Transpose.SCRATCH + strip * (row + 8) + row + MicroKernel.TABLE;
-    HostMemory.Block scratch = HostMemory.shared().allocate(bytes);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(bytes);
     long products = scratch.address() + Transpose.SCRATCH;
     long addresses = products + strip * row;
     long biasRow = addresses + 8L * strip;

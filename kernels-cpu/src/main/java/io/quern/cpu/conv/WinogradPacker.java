@@ -7,6 +7,7 @@ import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Workers;
 
 /** Transforms the weights of a 3x3 convolution and packs those of each point into panels. */
@@ -58,7 +59,7 @@ final class WinogradPacker implements Packer {
     int panel = chunk % panels;
     int block = chunk / panels;
     long row = 4L * width;
-    HostMemory.Block memory = HostMemory.shared().allocate(Transpose.SCRATCH + 27L * BLOCK * row);
+    MemoryPool.Block memory = HostMemory.shared().allocate(Transpose.SCRATCH + 27L * BLOCK * row);
     long scratch = memory.address();
     long columns = scratch + Transpose.SCRATCH;
     long taps = columns + 18L * BLOCK * row;

@@ -9,6 +9,7 @@ import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Packing;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Workers;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -85,7 +86,7 @@ final class WinogradProduct extends ConvProduct {
 
   @Override
   void run(Operands call, long images, long weights, long bias, long outputs) {
-    HostMemory.Block offsets = HostMemory.shared().allocate(4L * shape.c());
+    MemoryPool.Block offsets = HostMemory.shared().allocate(4L * shape.c());
     try {
       Packing.offsets(offsets.address(), shape.c(), 4);
       call.keep(IMAGES, images);
@@ -129,7 +130,7 @@ final class WinogradProduct extends ConvProduct {
   }
 
   private void band(Operands call, int chunk) {
-    HostMemory.Block memory = HostMemory.shared().allocate(POINTS * (inputPoint + outputPoint));
+    MemoryPool.Block memory = HostMemory.shared().allocate(POINTS * (inputPoint + outputPoint));
     Band part = bands.take();
     part.call = call;
     part.first = chunk * band;
@@ -146,7 +147,7 @@ final class WinogradProduct extends ConvProduct {
   }
 
   private void transformInput(Band band, int piece) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(tiles.inputScratch());
+    MemoryPool.Block scratch = HostMemory.shared().allocate(tiles.inputScratch());
     tiles.clearInput(scratch.address());
     long tile = 4L * shape.c();
     for (int row = band.start(piece); row < band.start(piece + 1); row++) {
@@ -173,7 +174,7 @@ final class WinogradProduct extends ConvProduct {
   private void multiply(long inputs, long weights, long offsets, long products, long count) {
     long row = 4L * shape.c();
     long panelBytes = 4L * width * shape.c();
-    HostMemory.Block table = HostMemory.shared().allocate(MicroKernel.TABLE);
+    MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.TABLE);
     for (int panel = 0; panel < panels; panel++) {
       for (long tile = 0; tile < count; tile += ROWS) {
         MicroKernel.evenRows(table.address(), inputs + tile * row, row);
@@ -192,7 +193,7 @@ final class WinogradProduct extends ConvProduct {
   }
 
   private void transformOutput(Band band, int piece) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(tiles.outputScratch());
+    MemoryPool.Block scratch = HostMemory.shared().allocate(tiles.outputScratch());
     for (int row = band.start(piece); row < band.start(piece + 1); row++) {
       tiles.output(
           band.products + (long) row * tiles.across() * outputTile(),

@@ -11,6 +11,7 @@ import io.quern.cpu.gemm.Transpose;
 import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import java.util.Objects;
@@ -75,7 +76,7 @@ final class WinogradWeightGrad {
   void run(Operands call) {
     HostMemory memory = HostMemory.shared();
     long count = (long) band * tiles.across();
-    HostMemory.Block block = memory.allocate((long) parts * POINTS * sumPoint + 4 * count);
+    MemoryPool.Block block = memory.allocate((long) parts * POINTS * sumPoint + 4 * count);
     try {
       long offsets = block.address() + (long) parts * POINTS * sumPoint;
       Packing.offsets(offsets, count, gradientTile);
@@ -122,7 +123,7 @@ final class WinogradWeightGrad {
     int from = (int) ((long) count * part / parts);
     int to = (int) ((long) count * (part + 1) / parts);
     long inputBytes = POINTS * inputPoint;
-    HostMemory.Block memory =
+    MemoryPool.Block memory =
         HostMemory.shared().allocate(inputBytes + POINTS * gradientPoint + 4L * ROWS);
     Band rows = bands.take();
     rows.call = call;
@@ -142,7 +143,7 @@ final class WinogradWeightGrad {
   }
 
   private void transformBand(Band band, int piece) {
-    HostMemory.Block block =
+    MemoryPool.Block block =
         HostMemory.shared().allocate(tiles.inputScratch() + tiles.gradientScratch());
     long scratch = block.address();
     long other = scratch + tiles.inputScratch();
@@ -180,7 +181,7 @@ final class WinogradWeightGrad {
 
   private void multiply(
       long gradients, long inputs, long offsets, long count, long sums, boolean more) {
-    HostMemory.Block table = HostMemory.shared().allocate(MicroKernel.TABLE);
+    MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.TABLE);
     for (long c = 0; c < inputTile; c += 4L * width) {
       for (int oc = 0; oc < shape.oc(); oc += ROWS) {
         MicroKernel.evenRows(table.address(), gradients + 4L * oc, 4);
@@ -204,7 +205,7 @@ final class WinogradWeightGrad {
 
   private void sumParts(long sums, long weights, int oc) {
     long channels = 4L * shape.c();
-    HostMemory.Block memory =
+    MemoryPool.Block memory =
         HostMemory.shared().allocate(Transpose.SCRATCH + channels * (POINTS + 18 + 9));
     long points = memory.address() + Transpose.SCRATCH;
     long columns = points + POINTS * channels;

@@ -11,6 +11,7 @@ import io.quern.op.Cast;
 import io.quern.op.Compare;
 import io.quern.op.Unary;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
 
@@ -133,7 +134,7 @@ public final class ElementwiseKernel implements Kernel {
           end - first);
       return;
     }
-    HostMemory.Block scratch = HostMemory.shared().allocate(8L * TILE * inputs);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(8L * TILE * inputs);
     for (long at = first; at < end; at += TILE) {
       long n = Math.min(TILE, end - at);
       boolean fresh = at == first;

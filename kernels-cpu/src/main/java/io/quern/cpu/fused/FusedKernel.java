@@ -7,6 +7,7 @@ import io.quern.backend.Operands;
 import io.quern.op.Fused;
 import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
 
@@ -45,7 +46,7 @@ public final class FusedKernel implements Kernel {
   }
 
   private void part(Operands operands, int chunk) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(chain.scratchBytes());
+    MemoryPool.Block scratch = HostMemory.shared().allocate(chain.scratchBytes());
     long first = (long) chunk * CHUNK;
     long n = Math.min(CHUNK, count - first);
     chain.run(operands, first, n, operands.address(inputs) + 4 * first, scratch.address());

@@ -7,6 +7,7 @@ import io.quern.cpu.VectorTier;
 import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Knob;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -47,7 +48,7 @@ public final class FusedLoops {
   }
 
   private static void run(FusedLoop loop, Operands operands) {
-    HostMemory.Block table = HostMemory.shared().allocate(8L * operands.count());
+    MemoryPool.Block table = HostMemory.shared().allocate(8L * operands.count());
     for (int i = 0; i < operands.count(); i++) {
       Raw.putLong(table.address() + 8L * i, operands.address(i));
     }

@@ -5,6 +5,7 @@ import io.quern.cpu.elementwise.Loop;
 import io.quern.cpu.elementwise.Loops;
 import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -99,7 +100,7 @@ final class TiledLoop extends FusedLoop {
   @Override
   void run(long addresses, long n) {
     long most = Math.min(TILE, n);
-    HostMemory.Block scratch = HostMemory.shared().allocate(4L * TILE * Math.max(1, buffers));
+    MemoryPool.Block scratch = HostMemory.shared().allocate(4L * TILE * Math.max(1, buffers));
     fillConstants(addresses, most, scratch.address());
     for (long first = 0; first < n; first += TILE) {
       tile(addresses, first, Math.min(TILE, n - first), scratch.address());

@@ -8,6 +8,7 @@ import io.quern.cpu.Spare;
 import io.quern.cpu.fused.RowChain;
 import io.quern.cpu.gemm.GemvF32.Order;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import java.util.Objects;
@@ -194,7 +195,7 @@ public final class GemmF32 {
     if (chain == null) {
       return;
     }
-    HostMemory.Block table = HostMemory.shared().allocate(chain.tableBytes());
+    MemoryPool.Block table = HostMemory.shared().allocate(chain.tableBytes());
     for (long i = i0; i < i1; i++) {
       chain.apply(call, 2, firstRow + i, column, count, c + i * cRow, table.address());
     }
@@ -203,7 +204,7 @@ public final class GemmF32 {
 
   /** The part of a product whose packed operands exist at one time. */
   private final class Slice {
-    private HostMemory.@Nullable Block memory;
+    private MemoryPool.@Nullable Block memory;
     private @Nullable Operands call;
     private long packedA;
     private long packedB;
@@ -229,7 +230,7 @@ public final class GemmF32 {
           packedBefore || directB || packsLate() ? 1 : (Math.min(n, SLICE_N) + width - 1) / width;
       long toB = roundUp(bytesA, HostMemory.ALIGNMENT);
       long toOffsets = toB + roundUp(4 * depth * width * panels, HostMemory.ALIGNMENT);
-      HostMemory.Block block = HostMemory.shared().allocate(toOffsets + 4 * depth);
+      MemoryPool.Block block = HostMemory.shared().allocate(toOffsets + 4 * depth);
       memory = block;
       packedA = block.address();
       packedB = packedA + toB;
@@ -320,7 +321,7 @@ public final class GemmF32 {
         packB(j, columns - j, packedB, 0);
         return;
       }
-      HostMemory.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
+      MemoryPool.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
       long from = (long) (chunk - packsOfA()) * PANELS_N * width;
       long to = Math.min(columns, from + (long) PANELS_N * width);
       packB(from, to - from, packedB + 4 * from * depth, scratch.address());
@@ -336,9 +337,9 @@ public final class GemmF32 {
       long j0 = (long) (chunk / blocks()) * panelsPerTask * width;
       long i1 = Math.min(rows, i0 + BLOCK_M);
       long j1 = Math.min(columns, j0 + (long) panelsPerTask * width);
-      HostMemory.Block scratch = HostMemory.shared().allocate(TABLE + 4L * ROWS * width);
+      MemoryPool.Block scratch = HostMemory.shared().allocate(TABLE + 4L * ROWS * width);
       long table = scratch.address();
-      HostMemory.Block late = packsLate() ? packLate(j0, j1) : null;
+      MemoryPool.Block late = packsLate() ? packLate(j0, j1) : null;
       for (long j = j0; j < j1; j += width) {
         boolean direct = directB && j + width <= columns;
         long panelB = direct ? b + 4 * j : directB ? packedB : packedB + 4 * j * depth;
@@ -369,9 +370,9 @@ public final class GemmF32 {
       }
     }
 
-    private HostMemory.Block packLate(long j0, long j1) {
+    private MemoryPool.Block packLate(long j0, long j1) {
       long bytes = 4 * depth * roundUp(j1 - j0, width);
-      HostMemory.Block block = HostMemory.shared().allocate(Transpose.SCRATCH + bytes);
+      MemoryPool.Block block = HostMemory.shared().allocate(Transpose.SCRATCH + bytes);
       packB(j0, j1 - j0, block.address() + Transpose.SCRATCH, block.address());
       return block;
     }

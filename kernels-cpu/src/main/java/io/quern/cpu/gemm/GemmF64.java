@@ -5,6 +5,7 @@ import static io.quern.cpu.gemm.MicroKernelF64.ROWS;
 import io.quern.cpu.Spare;
 import io.quern.cpu.Twins;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 
@@ -61,7 +62,7 @@ final class GemmF64 {
     long depth = Math.min(k, BLOCK_K);
     long bytesA = 8 * depth * roundUp(Math.min(m, SLICE_M), ROWS);
     long bytesB = 8 * depth * roundUp(Math.min(n, SLICE_N), width);
-    HostMemory.Block memory =
+    MemoryPool.Block memory =
         HostMemory.shared().allocate(roundUp(bytesA, HostMemory.ALIGNMENT) + bytesB);
     Slice slice = slices.take();
     slice.packedA = memory.address();
@@ -177,7 +178,7 @@ final class GemmF64 {
       long j0 = (long) (chunk / blocks()) * PANELS_N * width;
       long i1 = Math.min(rows, i0 + BLOCK_M);
       long j1 = Math.min(columns, j0 + (long) PANELS_N * width);
-      HostMemory.Block aside = HostMemory.shared().allocate(8L * ROWS * width);
+      MemoryPool.Block aside = HostMemory.shared().allocate(8L * ROWS * width);
       for (long j = j0; j < j1; j += width) {
         for (long i = i0; i < i1; i += ROWS) {
           long panelA = packedA + 8 * i * depth;

@@ -4,6 +4,7 @@ import io.quern.cpu.Spare;
 import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 
@@ -77,7 +78,7 @@ final class GemvF32 {
 
   /** Computes y, contiguous, from the addresses of M and x. */
   void run(long matrix, long vector, long result) {
-    HostMemory.Block copy = HostMemory.shared().allocate(4 * k);
+    MemoryPool.Block copy = HostMemory.shared().allocate(4 * k);
     try {
       for (long t = 0; t < k; t++) {
         Raw.putFloat(copy.address() + 4 * t, Raw.getFloat(vector + t * xStep));
@@ -122,7 +123,7 @@ final class GemvF32 {
   }
 
   private void dots(long matrix, long vector, long count, long result) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
     long lanes = scratch.address();
     long whole = k / MatVec.LANES * MatVec.LANES;
     for (long i = 0; i < count; i++) {
@@ -140,7 +141,7 @@ final class GemvF32 {
   }
 
   private void columns(long matrix, long vector, long count, long result) {
-    HostMemory.Block sums = HostMemory.shared().allocate(4 * count);
+    MemoryPool.Block sums = HostMemory.shared().allocate(4 * count);
     for (long t = 0; t < k; t += depth) {
       long to = t == 0 ? result : sums.address();
       long rows = Math.min(depth, k - t);
@@ -154,7 +155,7 @@ final class GemvF32 {
 
   private void transposed(long matrix, long vector, long count, long result) {
     long bytes = 4 * count;
-    HostMemory.Block memory =
+    MemoryPool.Block memory =
         HostMemory.shared().allocate(Transpose.SCRATCH + bytes + depth * bytes);
     long sums = memory.address() + Transpose.SCRATCH;
     long columns = sums + bytes;

@@ -2,6 +2,7 @@ package io.quern.cpu.gemm;
 
 import io.quern.backend.Operands;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Workers;
 
 /**
@@ -55,7 +56,7 @@ public final class PanelPacker implements Packer {
   private void panel(Operands call, int chunk) {
     long matrix = chunk / panels();
     long j = chunk % panels() * width;
-    HostMemory.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
     Packing.packB(
         micro,
         call.kept(FROM) + matrix * matrices.stride + j * matrices.step,

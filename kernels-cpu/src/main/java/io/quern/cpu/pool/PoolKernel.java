@@ -6,6 +6,7 @@ import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.op.Pool2d;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
 
@@ -45,7 +46,7 @@ public final class PoolKernel implements Kernel {
   private void planes(Operands operands, int chunk) {
     int first = chunk * shape.planesPerChunk();
     int end = Math.min(shape.planes(), first + shape.planesPerChunk());
-    HostMemory.Block scratch =
+    MemoryPool.Block scratch =
         HostMemory.shared().allocate(bands == null ? 0 : bands.scratchBytes());
     if (bands != null) {
       bands.prepare(scratch.address());

@@ -10,6 +10,7 @@ import io.quern.op.FusedReduce;
 import io.quern.op.Reduce;
 import io.quern.op.TensorSpec;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import java.util.ArrayList;
@@ -198,7 +199,7 @@ public final class ReduceKernel implements Kernel {
       foldPieces(call, to, 1, keptCount);
       return;
     }
-    HostMemory.Block partials = HostMemory.shared().allocate(4 * keptCount * pieces);
+    MemoryPool.Block partials = HostMemory.shared().allocate(4 * keptCount * pieces);
     try {
       foldPieces(call, partials.address(), pieces, keptCount * pieces);
       call.keep(FROM, partials.address());
@@ -223,7 +224,7 @@ public final class ReduceKernel implements Kernel {
   }
 
   private void foldPieces(Operands call, int chunk) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(scratchBytes);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes);
     long first = chunk * call.kept(PER_CHUNK);
     long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
     if (foldedCount == 1 && call.kept(PIECES) == 1 && inner <= most) {
@@ -268,7 +269,7 @@ public final class ReduceKernel implements Kernel {
   }
 
   private void foldPartials(Operands call, int chunk) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
     long first = chunk * call.kept(PER_CHUNK);
     long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
     for (long i = first; i < end; i++) {
@@ -294,7 +295,7 @@ public final class ReduceKernel implements Kernel {
       foldRows(call, chunk, 0);
       return;
     }
-    HostMemory.Block scratch = HostMemory.shared().allocate(scratchBytes);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes);
     foldRows(call, chunk, scratch.address());
     HostMemory.shared().free(scratch);
   }

@@ -7,6 +7,7 @@ import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.op.NormGrad;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
@@ -53,7 +54,7 @@ public final class NormGradKernel implements Kernel {
       return;
     }
     long outputs = centred ? 2 : 1;
-    HostMemory.Block sums = HostMemory.shared().allocate(8L * Math.max(1, chunks) * length);
+    MemoryPool.Block sums = HostMemory.shared().allocate(8L * Math.max(1, chunks) * length);
     try {
       operands.keep(0, sums.address());
       Workers.shared().run(task, operands, chunks);
@@ -70,7 +71,7 @@ public final class NormGradKernel implements Kernel {
   }
 
   private void rows(Operands operands, int chunk) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(2 * RowMath.SCRATCH);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(2 * RowMath.SCRATCH);
     try {
       long n = length;
       long first = chunk * rowsPerChunk;

@@ -12,6 +12,7 @@ import io.quern.op.RmsNorm;
 import io.quern.op.Softmax;
 import io.quern.op.SoftmaxGrad;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
@@ -126,7 +127,7 @@ public final class RowKernel implements Kernel {
   }
 
   private void rows(Operands operands, int chunk) {
-    HostMemory.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH);
     long first = chunk * rowsPerChunk;
     long end = Math.min(rows, first + rowsPerChunk);
     body.run(operands, length, first, end, scratch.address());

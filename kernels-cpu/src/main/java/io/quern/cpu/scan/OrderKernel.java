@@ -7,6 +7,7 @@ import io.quern.backend.Operands;
 import io.quern.op.Sort;
 import io.quern.op.TopK;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import java.util.Arrays;
@@ -78,7 +79,7 @@ public final class OrderKernel implements Kernel {
   private static void chunk(Call call, int chunk) {
     OrderKernel kernel = call.kernel;
     long entries = 8 * (kernel.few ? kernel.count : kernel.lanes.length());
-    HostMemory.Block scratch = HostMemory.shared().allocate(2 * entries + FloatOrder.TABLE);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(2 * entries + FloatOrder.TABLE);
     try {
       long end = Math.min(kernel.lanes.count(), (chunk + 1) * kernel.perChunk);
       for (long lane = chunk * kernel.perChunk; lane < end; lane++) {

@@ -11,6 +11,7 @@ import io.quern.op.ScalarProgram.Apply2;
 import io.quern.op.ScalarProgram.Literal;
 import io.quern.op.Unary;
 import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import java.util.ArrayList;
 import java.util.List;
@@ -67,7 +68,7 @@ class FusedLoopTest {
   /** Bits of the output and of what lies behind it; all NaN are alike. */
   private static int[] run(FusedLoop loop, ScalarProgram program, int n) {
     int operands = program.inputs() + 1;
-    HostMemory.Block block = HostMemory.shared().allocate(4L * ROOM * operands + 8L * operands);
+    MemoryPool.Block block = HostMemory.shared().allocate(4L * ROOM * operands + 8L * operands);
     try {
       SplittableRandom random = new SplittableRandom(n);
       for (long i = 0; i < (long) ROOM * operands; i++) {
