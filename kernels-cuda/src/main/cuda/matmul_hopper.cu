@@ -18,24 +18,33 @@ const int STAGES = 4;
 const int GROUP = 8 * 1024;            // bytes of 64 rows of 64 elements
 const int A_BYTES = 2 * GROUP;
 const int B_BYTES = 4 * GROUP;
-const int PAIRS = 8;                   // pairs of rows of tiles that are near in time, for the cache
 const int BLOCKS = 2;                  // of a cluster
+const int BAND = 16 / BLOCKS;          // clusters below each other that are near in time, for the cache
 
 struct Tile {
   int row, column, matrix;
 };
 
-// The upper tile of a pair.
-__device__ inline Tile tile_at(i64 index, i64 pairs, i64 columns) {
-  i64 matrix = index / (pairs * columns);
-  i64 rest = index % (pairs * columns);
-  i64 band = rest / (PAIRS * columns);
-  i64 height = pairs - band * PAIRS < PAIRS ? pairs - band * PAIRS : PAIRS;
-  i64 within = rest - band * PAIRS * columns;
+// The upper tile of a cluster.
+__device__ inline Tile tile_at(i64 index, i64 rows, i64 columns) {
+  i64 matrix = index / (rows * columns);
+  i64 rest = index % (rows * columns);
+  i64 band = rest / (BAND * columns);
+  i64 height = rows - band * BAND < BAND ? rows - band * BAND : BAND;
+  i64 within = rest - band * BAND * columns;
   return {
-      (int)((band * PAIRS + within % height) * BLOCKS * ROWS),
+      (int)((band * BAND + within % height) * BLOCKS * ROWS),
       (int)(within / height * COLUMNS),
       (int)matrix};
+}
+
+__device__ inline void copy_to_cluster(
+    void* to, const TileMap* map, u64* barrier, int x, int y, int z) {
+  if (BLOCKS == 1) {
+    copy_tile(to, map, barrier, x, y, z);
+  } else {
+    copy_tile_to_all(to, map, barrier, x, y, z, (1 << BLOCKS) - 1);
+  }
 }
 
 // ALONG: 0 where the sum runs along the rows of the operand in memory, 1 where it runs across.
@@ -56,9 +65,9 @@ __device__ inline void product(
   }
   cluster_sync();
   u32 rank = cluster_rank();
-  i64 pairs = (shape.m + BLOCKS * ROWS - 1) / (BLOCKS * ROWS);
+  i64 rows = (shape.m + BLOCKS * ROWS - 1) / (BLOCKS * ROWS);
   i64 columns = (shape.n + COLUMNS - 1) / COLUMNS;
-  i64 tiles = pairs * columns * shape.batch;
+  i64 tiles = rows * columns * shape.batch;
   int steps = (int)((shape.k + DEPTH - 1) / DEPTH);
   int stage = 0;
   u32 phase = 0;
@@ -67,7 +76,7 @@ __device__ inline void product(
     registers_release<40>();
     if (threadIdx.x == 0) {
       for (i64 index = blockIdx.x / BLOCKS; index < tiles; index += gridDim.x / BLOCKS) {
-        Tile tile = tile_at(index, pairs, columns);
+        Tile tile = tile_at(index, rows, columns);
         tile.row += rank * ROWS;
         int a_matrix = shape.a_moves ? tile.matrix : 0;
         int b_matrix = shape.b_moves ? tile.matrix : 0;
@@ -84,15 +93,13 @@ __device__ inline void product(
               copy_tile(a + i * GROUP, a_map, &full[stage], tile.row + 64 * i, depth, a_matrix);
             }
           }
-          b += rank * 2 * GROUP;
+          b += rank * B_BYTES / BLOCKS;
           int column = tile.column + (int)rank * COLUMNS / BLOCKS;
-          const unsigned short all = (1 << BLOCKS) - 1;
           if (B_ALONG == 0) {
-            copy_tile_to_all(b, b_map, &full[stage], depth, column, b_matrix, all);
+            copy_to_cluster(b, b_map, &full[stage], depth, column, b_matrix);
           } else {
-            for (int i = 0; i < 2; i++) {
-              copy_tile_to_all(
-                  b + i * GROUP, b_map, &full[stage], column + 64 * i, depth, b_matrix, all);
+            for (int i = 0; i < COLUMNS / 64 / BLOCKS; i++) {
+              copy_to_cluster(b + i * GROUP, b_map, &full[stage], column + 64 * i, depth, b_matrix);
             }
           }
           stage = stage + 1 == STAGES ? 0 : stage + 1;
@@ -109,7 +116,7 @@ __device__ inline void product(
   int thread = threadIdx.x % 128;
   float d[128];
   for (i64 index = blockIdx.x / BLOCKS; index < tiles; index += gridDim.x / BLOCKS) {
-    Tile tile = tile_at(index, pairs, columns);
+    Tile tile = tile_at(index, rows, columns);
     tile.row += rank * ROWS;
     int previous = -1;
     for (int step = 0; step < steps; step++) {
