@@ -38,6 +38,29 @@ measure("sum of rows", lambda: rows.sum(1), gb, "GB/s")
 measure("sum of columns", lambda: rows.sum(0), gb, "GB/s")
 measure("add a row", lambda: torch.add(rows, x[:1024], out=y.reshape(-1, 1024)), 2 * gb, "GB/s")
 measure("softmax", lambda: torch.softmax(rows, 1), 2 * gb, "GB/s")
+torch.backends.cudnn.allow_tf32 = False
+
+
+def train(batch):
+    nn = torch.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(64 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, 10)).cuda()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    images = torch.rand(batch, 1, 28, 28, device="cuda")
+    labels = torch.zeros(batch, dtype=torch.long, device="cuda")
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    measure(f"train {batch}", step, batch, "images/s")
+
+
+train(128)
+train(1024)
 for n in (256, 512, 1024, 2048, 4096, 8192):
     a = torch.randn(n, n, device="cuda")
     measure(f"matmul {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")

@@ -15,7 +15,7 @@ import java.util.List;
  * first used without it.
  */
 final class Driver {
-  private static final Knob LIBRARY =
+  static final Knob LIBRARY =
       Knob.of("quern.cuda.driver", "", "file of the CUDA driver's library (default: searched for)");
 
   /** Where drivers put it, in the order in which they are tried. */

@@ -2,6 +2,8 @@ package io.quern.cuda;
 
 import io.quern.Device;
 import io.quern.conformance.AbstractConformance;
+import io.quern.conformance.Mode;
+import java.util.List;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 /** The kernels and tensors of a GPU, or of a {@link StandIn}, against the reference. */
@@ -12,5 +14,11 @@ class CudaConformanceTest extends AbstractConformance {
   @Override
   protected Device device() {
     return Device.of("cuda");
+  }
+
+  /** The stand-in is slow, and the kernels are the same in every mode. */
+  @Override
+  protected List<Mode> modes() {
+    return StandIn.isUsed() ? List.of(Mode.PLAN_OPTIMISED) : super.modes();
   }
 }

@@ -7,8 +7,19 @@ import io.quern.Rng;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.TensorScope;
+import io.quern.nn.Conv2d;
+import io.quern.nn.Flatten;
+import io.quern.nn.Linear;
+import io.quern.nn.Losses;
+import io.quern.nn.MaxPool2d;
+import io.quern.nn.Mode;
+import io.quern.nn.Module;
+import io.quern.nn.Relu;
+import io.quern.nn.Sequential;
 import io.quern.op.TensorSpec;
 import io.quern.op.Unary;
+import io.quern.op.Window;
+import io.quern.optim.Adam;
 import io.quern.plan.Compiled;
 import java.util.List;
 import java.util.Locale;
@@ -40,12 +51,54 @@ final class GpuBench {
     memory("sum of columns", 1, x -> x.reshape(-1, 1024).sum(0));
     memory("add a row", 2, x -> x.reshape(-1, 1024).add(x.slice(0, 0, 1024)));
     memory("softmax", 2, x -> x.reshape(-1, 1024).softmax(1));
+    train(128);
+    train(1024);
     for (int n : new int[] {256, 512, 1024, 2048, 4096, 8192}) {
       matmul(DType.F32, n);
     }
     for (int n : new int[] {1024, 2048, 4096, 8192}) {
       matmul(DType.BF16, n);
     }
+  }
+
+  /** A compiled training step of the quickstart's network. */
+  private static void train(int batch) {
+    String name = "train " + batch;
+    if (!name.startsWith(wanted)) {
+      return;
+    }
+    Rng rng = Rng.of(1);
+    Window window = Window.of(3).padding(1);
+    Module model =
+        Sequential.of(
+                Conv2d.of(1, 32, window, rng),
+                new Relu(),
+                MaxPool2d.of(2),
+                Conv2d.of(32, 64, window, rng),
+                new Relu(),
+                MaxPool2d.of(2),
+                Flatten.of(),
+                Linear.of(64 * 7 * 7, 128, rng),
+                new Relu(),
+                Linear.of(128, 10, rng))
+            .to(GPU);
+    Adam optimizer = Adam.of(model.parameters(), 1e-3);
+    Tensor[] in = {rng.uniform(batch, 1, 28, 28).to(GPU), Tensor.of(new long[batch]).to(GPU)};
+    Compiled step =
+        Quern.compile(
+            GPU,
+            arguments -> {
+              Tensor prediction = model.forward(arguments.get(0), Mode.training(rng));
+              Tensor loss = Losses.crossEntropy(prediction, arguments.get(1));
+              optimizer.step(loss.backward());
+              return List.of(loss);
+            },
+            List.of(in[0].spec(), in[1].spec()));
+    long nanos = time(step, in);
+    line(name + ", " + step.plan().steps() + " steps", nanos, 1e9 * batch / nanos, "images/s");
+    step.plan().fallbacks().forEach(fallback -> System.out.println("  on the host: " + fallback));
+    Tensor loss = step.run(in);
+    System.out.println(step.plan().describe(step.plan().profile(in, new Tensor[] {loss})));
   }
 
   private static void transfers() {
@@ -129,9 +182,8 @@ final class GpuBench {
   }
 
   /** Nanoseconds of a run, the least of three batches that take a tenth of a second each. */
-  private static long time(Compiled compiled, Tensor x) {
-    Tensor[] in = {x};
-    Tensor[] out = {compiled.run(x)};
+  private static long time(Compiled compiled, Tensor... in) {
+    Tensor[] out = {compiled.run(in)};
     GPU.context().finish();
     long best = Long.MAX_VALUE;
     int times = 1;

@@ -1,5 +1,6 @@
 package io.quern.cuda;
 
+import io.quern.runtime.Knob;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -13,6 +14,8 @@ import java.nio.file.Path;
 final class StandIn {
   private static final Path SOURCES = Path.of("src/test/cuda");
 
+  private static final Knob LIBRARY = Driver.LIBRARY;
+
   private StandIn() {}
 
   /** Whether there is a GPU, or a stand-in could be built, which is used from then on. */
@@ -20,16 +23,21 @@ final class StandIn {
     return Holder.READY;
   }
 
+  /** Whether the device is not a GPU. */
+  static boolean isUsed() {
+    return !LIBRARY.value().isEmpty();
+  }
+
   private static final class Holder {
     static final boolean READY = prepare();
   }
 
   private static boolean prepare() {
-    if (System.getProperty("quern.cuda.driver") == null && Files.isDirectory(SOURCES)) {
+    if (LIBRARY.value().isEmpty() && Files.isDirectory(SOURCES)) {
       Path built = Path.of("target/stand-in").toAbsolutePath();
       if (Files.exists(Path.of("/usr/bin/g++"))) {
         build(built);
-        System.setProperty("quern.cuda.driver", built.resolve("libcuda.so.1").toString());
+        System.setProperty(LIBRARY.name(), built.resolve("libcuda.so.1").toString());
       }
     }
     return Driver.get().problem().isEmpty();
