@@ -1,6 +1,7 @@
-// Ops on rows that lie one after another. A team of threads, a warp or a block, has a row, and keeps
-// it in registers when it is not too long; longer rows are read again for each pass. Sums follow the
-// length of the row alone: the elements of a thread, lanes of a warp, warps of a block.
+// Ops on rows that lie one after another. A team of threads, a part of a warp, a warp or a block, has
+// a row, and keeps it in registers when it is not too long; longer rows are read again for each pass.
+// Sums follow the length of the row alone: the elements of a thread, lanes of a warp, warps of a
+// block.
 #include "math.cuh"
 #include "quads.cuh"
 
@@ -102,7 +103,9 @@ template <typename F>
 __device__ inline float fold(const Row& row, float x, F f) {
 #pragma unroll
   for (int mask = 16; mask > 0; mask /= 2) {
-    x = f(x, __shfl_xor_sync(0xffffffff, x, mask));
+    if (mask < row.team) {
+      x = f(x, __shfl_xor_sync(0xffffffff, x, mask));
+    }
   }
   if (row.team > 32) {
     __shared__ float warps[THREADS / 32];

@@ -20,12 +20,13 @@ final class RowKernels {
   /** Longer rows have indices that do not fit. */
   private static final long MOST_LENGTH = 1L << 30;
 
-  /** The most elements for each thread of a team of a warp or a small block. */
+  /** The most elements for each thread of a team, but for the largest teams. */
   private static final long PER_THREAD = 16;
 
-  private static final int WARP = 32;
-  private static final int SMALL = 128;
-  private static final int LARGE = 512;
+  private static final int[] TEAMS = {8, 32, 128, 512};
+
+  /** Threads of a block of small teams. */
+  private static final int THREADS = 128;
 
   /** Columns of a block that sums rows, and its threads. */
   private static final long COLUMNS = 32;
@@ -130,13 +131,17 @@ final class RowKernels {
 
   /** Threads for a row; they depend on the length alone, as do all sums. */
   private static int team(long length) {
-    return length <= PER_THREAD * WARP ? WARP : length <= PER_THREAD * SMALL ? SMALL : LARGE;
+    int at = 0;
+    while (at < TEAMS.length - 1 && length > TEAMS[at] * PER_THREAD) {
+      at++;
+    }
+    return TEAMS[at];
   }
 
   private static Launch launch(
       CudaContext context, String name, Parameters parameters, long rows, long length) {
     int team = team(length);
-    int threads = Math.max(team, SMALL);
+    int threads = Math.max(team, THREADS);
     long blocks = (rows * team + threads - 1) / threads;
     return new Launch(context.modules().function(FILE, name), Grid.of(blocks, threads), parameters);
   }
