@@ -43,35 +43,46 @@ __device__ inline int chunk(const Row& row) {
   return HELD * row.team;
 }
 
-// f(place among those kept, index) for a thread's elements of the chunk.
+// f(place among those kept, first index) for a thread's runs of the chunk.
 template <typename F>
-__device__ inline void each(const Row& row, int start, F f) {
+__device__ inline void each_run(const Row& row, int start, F f) {
 #pragma unroll
   for (int i = 0; i < HELD; i += 4) {
     int at = start + row.first + i * row.team;
     if (at < row.length) {
-#pragma unroll
-      for (int k = 0; k < 4; k++) {
-        if (at + k * row.step < row.length) {
-          f(i + k, at + k * row.step);
-        }
-      }
+      f(i, at);
     }
   }
 }
 
-__device__ inline void load(const Row& row, int start, const float* from, float (&values)[HELD]) {
-  if (!row.aligned) {
-    each(row, start, [&](int i, int at) { values[i] = from[at]; });
+// f(place among those kept, index) for a thread's elements of the chunk.
+template <typename F>
+__device__ inline void each(const Row& row, int start, F f) {
+  each_run(row, start, [&](int i, int at) {
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      if (at + k * row.step < row.length) {
+        f(i + k, at + k * row.step);
+      }
+    }
+  });
+}
+
+// A run, with zeros beyond the row.
+__device__ inline void load_run(const Row& row, int at, const float* from, float* values) {
+  if (row.aligned) {
+    load_quad(values, from + at);
     return;
   }
 #pragma unroll
-  for (int i = 0; i < HELD; i += 4) {
-    int at = start + row.first + i * row.team;
-    if (at < row.length) {
-      load_quad(values + i, from + at);
-    }
+  for (int k = 0; k < 4; k++) {
+    int index = at + k * row.step;
+    values[k] = index < row.length ? from[index] : 0;
   }
+}
+
+__device__ inline void load(const Row& row, int start, const float* from, float (&values)[HELD]) {
+  each_run(row, start, [&](int i, int at) { load_run(row, at, from, values + i); });
 }
 
 // load, unless a former pass left a whole row in registers.
@@ -83,19 +94,10 @@ __device__ inline void load_again(
 }
 
 __device__ inline void store(const Row& row, int start, float* to, const float (&values)[HELD]) {
-  if (!row.real) {
-    return;
-  }
-  if (!row.aligned) {
+  if (row.real && row.aligned) {
+    each_run(row, start, [&](int i, int at) { store_quad(to + at, values + i); });
+  } else if (row.real) {
     each(row, start, [&](int i, int at) { to[at] = values[i]; });
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < HELD; i += 4) {
-    int at = start + row.first + i * row.team;
-    if (at < row.length) {
-      store_quad(to + at, values + i);
-    }
   }
 }
 
@@ -174,12 +176,12 @@ __device__ inline void softmax(float* to, const float* x, const Row& row) {
   }
 }
 
-KERNEL __launch_bounds__(THREADS) softmax_f32(
+KERNEL __launch_bounds__(THREADS, 2) softmax_f32(
     float* to, const float* x, i64 rows, i64 length, i64 team) {
   softmax<false>(to, x, row_of(rows, length, team, (u64)to | (u64)x));
 }
 
-KERNEL __launch_bounds__(THREADS) log_softmax_f32(
+KERNEL __launch_bounds__(THREADS, 2) log_softmax_f32(
     float* to, const float* x, i64 rows, i64 length, i64 team) {
   softmax<true>(to, x, row_of(rows, length, team, (u64)to | (u64)x));
 }
@@ -208,12 +210,12 @@ __device__ inline void softmax_grad(float* to, const float* y, const float* g, c
   }
 }
 
-KERNEL __launch_bounds__(THREADS) softmax_grad_f32(
+KERNEL __launch_bounds__(THREADS, 2) softmax_grad_f32(
     float* to, const float* y, const float* g, i64 rows, i64 length, i64 team) {
   softmax_grad<false>(to, y, g, row_of(rows, length, team, (u64)to | (u64)y | (u64)g));
 }
 
-KERNEL __launch_bounds__(THREADS) log_softmax_grad_f32(
+KERNEL __launch_bounds__(THREADS, 2) log_softmax_grad_f32(
     float* to, const float* y, const float* g, i64 rows, i64 length, i64 team) {
   softmax_grad<true>(to, y, g, row_of(rows, length, team, (u64)to | (u64)y | (u64)g));
 }
@@ -244,7 +246,7 @@ __device__ inline Normal normal(
   return {mean, 1 / sqrtf(sum(row, squares) / row.length + epsilon)};
 }
 
-KERNEL __launch_bounds__(THREADS) layer_norm_f32(
+KERNEL __launch_bounds__(THREADS, 2) layer_norm_f32(
     float* to, const float* x, const float* gamma, const float* beta, float epsilon, i64 rows,
     i64 length, i64 team) {
   Row row = row_of(rows, length, team, (u64)to | (u64)x | (u64)gamma | (u64)beta);
@@ -252,35 +254,43 @@ KERNEL __launch_bounds__(THREADS) layer_norm_f32(
   float values[HELD];
   Normal n = normal(row, x, epsilon, true, values);
   for (int start = 0; start < row.length; start += chunk(row)) {
-    float gammas[HELD];
-    float betas[HELD];
     load_again(row, start, x, values);
-    load(row, start, gamma, gammas);
-    load(row, start, beta, betas);
-    each(row, start, [&](int i, int) {
-      values[i] = fmaf((values[i] - n.mean) * n.scale, gammas[i], betas[i]);
+    each_run(row, start, [&](int i, int at) {
+      float gammas[4];
+      float betas[4];
+      load_run(row, at, gamma, gammas);
+      load_run(row, at, beta, betas);
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        values[i + k] = fmaf((values[i + k] - n.mean) * n.scale, gammas[k], betas[k]);
+      }
     });
     store(row, start, to + row.index * length, values);
   }
 }
 
-KERNEL __launch_bounds__(THREADS) rms_norm_f32(
+KERNEL __launch_bounds__(THREADS, 2) rms_norm_f32(
     float* to, const float* x, const float* gamma, float epsilon, i64 rows, i64 length, i64 team) {
   Row row = row_of(rows, length, team, (u64)to | (u64)x | (u64)gamma);
   x += row.index * length;
   float values[HELD];
   Normal n = normal(row, x, epsilon, false, values);
   for (int start = 0; start < row.length; start += chunk(row)) {
-    float gammas[HELD];
     load_again(row, start, x, values);
-    load(row, start, gamma, gammas);
-    each(row, start, [&](int i, int) { values[i] = values[i] * n.scale * gammas[i]; });
+    each_run(row, start, [&](int i, int at) {
+      float gammas[4];
+      load_run(row, at, gamma, gammas);
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        values[i + k] = values[i + k] * n.scale * gammas[k];
+      }
+    });
     store(row, start, to + row.index * length, values);
   }
 }
 
 // A row is a group of channels of some pixels each.
-KERNEL __launch_bounds__(THREADS) group_norm_f32(
+KERNEL __launch_bounds__(THREADS, 2) group_norm_f32(
     float* to, const float* x, const float* gamma, const float* beta, float epsilon, i64 rows,
     i64 length, i64 team, i64 groups, i64 pixels) {
   Row row = row_of(rows, length, team, (u64)to | (u64)x);
@@ -298,6 +308,19 @@ KERNEL __launch_bounds__(THREADS) group_norm_f32(
   }
 }
 
+__device__ inline void load_products(
+    const Row& row, int start, const float* x, const float* y, float (&products)[HELD]) {
+  load(row, start, x, products);
+  each_run(row, start, [&](int i, int at) {
+    float ys[4];
+    load_run(row, at, y, ys);
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      products[i + k] *= ys[k];
+    }
+  });
+}
+
 // The gradient of x, and mean and inverse deviation of each row for the other gradients.
 KERNEL __launch_bounds__(THREADS) norm_grad_f32(
     float* to, Normal* normals, const float* x, const float* gamma, const float* g, float epsilon,
@@ -307,16 +330,13 @@ KERNEL __launch_bounds__(THREADS) norm_grad_f32(
   g += row.index * length;
   float values[HELD];
   float hs[HELD];
-  float gammas[HELD];
   Normal n = normal(row, x, epsilon, centred, values);
   float mean_h = 0;
   float mean_hz = 0;
   for (int start = 0; start < row.length; start += chunk(row)) {
     load_again(row, start, x, values);
-    load(row, start, g, hs);
-    load(row, start, gamma, gammas);
+    load_products(row, start, g, gamma, hs);
     each(row, start, [&](int i, int) {
-      hs[i] *= gammas[i];
       mean_h += hs[i];
       mean_hz = fmaf(hs[i], (values[i] - n.mean) * n.scale, mean_hz);
     });
@@ -326,9 +346,7 @@ KERNEL __launch_bounds__(THREADS) norm_grad_f32(
   for (int start = 0; start < row.length; start += chunk(row)) {
     if (row.length > chunk(row)) {
       load(row, start, x, values);
-      load(row, start, g, hs);
-      load(row, start, gamma, gammas);
-      each(row, start, [&](int i, int) { hs[i] *= gammas[i]; });
+      load_products(row, start, g, gamma, hs);
     }
     each(row, start, [&](int i, int) {
       values[i] = fmaf((values[i] - n.mean) * n.scale, -mean_hz, hs[i] - mean_h) * n.scale;
