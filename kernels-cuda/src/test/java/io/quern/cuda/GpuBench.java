@@ -63,7 +63,10 @@ final class GpuBench {
     memory("softmax of 4096", 2, x -> x.reshape(-1, 4096).softmax(1));
     memory("softmax of 50257", 2, x -> x.slice(0, 0, 1335 * 50257).reshape(-1, 50257).softmax(1));
     memory("log softmax", 2, x -> x.reshape(-1, 1024).logSoftmax(1));
-    memory("softmax grad", 1.5, x -> Tensor.apply(new SoftmaxGrad(1, false), part(x, 2, 0), part(x, 2, 1)));
+    memory(
+        "softmax grad",
+        1.5,
+        x -> Tensor.apply(new SoftmaxGrad(1, false), part(x, 2, 0), part(x, 2, 1)));
     Tensor gamma = Rng.of(1).uniform(4096).to(GPU);
     for (int length : new int[] {768, 4096}) {
       Tensor weights = gamma.slice(0, 0, length);
@@ -88,8 +91,7 @@ final class GpuBench {
         "layer norm grad",
         1.5,
         x ->
-            Tensor.applyAll(
-                new NormGrad(1, 1e-5, true), part(x, 2, 0), weights, part(x, 2, 1))[0]);
+            Tensor.applyAll(new NormGrad(1, 1e-5, true), part(x, 2, 0), weights, part(x, 2, 1))[0]);
     memory("argmax of rows", 1, x -> x.reshape(-1, 1024).argmax(1));
     memory("argmax of columns", 1, x -> x.reshape(-1, 1024).argmax(0));
   }
