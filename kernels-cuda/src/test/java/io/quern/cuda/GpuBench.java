@@ -61,7 +61,7 @@ final class GpuBench {
     memory("softmax", 2, x -> x.reshape(-1, 1024).softmax(1));
     memory("softmax of 64", 2, x -> x.reshape(-1, 64).softmax(1));
     memory("softmax of 4096", 2, x -> x.reshape(-1, 4096).softmax(1));
-    memory("softmax of 50257", 2, x -> x.slice(0, 0, 1335 * 50257).reshape(-1, 50257).softmax(1));
+    memory("softmax of 50257", 2, x -> x.slice(0, 0, 1335L * 50257).reshape(-1, 50257).softmax(1));
     memory("log softmax", 2, x -> x.reshape(-1, 1024).logSoftmax(1));
     memory(
         "softmax grad",
@@ -71,7 +71,7 @@ final class GpuBench {
     for (int length : new int[] {768, 4096}) {
       Tensor weights = gamma.slice(0, 0, length);
       int rows = 64 * MEGA / length;
-      Function<Tensor, Tensor> whole = x -> x.slice(0, 0, rows * length).reshape(rows, length);
+      Function<Tensor, Tensor> whole = x -> x.slice(0, 0, (long) rows * length).reshape(rows, length);
       memory(
           "layer norm of " + length,
           2,
@@ -128,7 +128,7 @@ final class GpuBench {
 
   /** One of so many parts of all rows of 1024 elements. */
   private static Tensor part(Tensor x, int parts, int index) {
-    long rows = 64 * MEGA / 1024 / parts;
+    long rows = 64L * MEGA / 1024 / parts;
     return x.reshape(-1, 1024).slice(0, index * rows, (index + 1) * rows);
   }
 
