@@ -71,7 +71,8 @@ final class GpuBench {
     for (int length : new int[] {768, 4096}) {
       Tensor weights = gamma.slice(0, 0, length);
       int rows = 64 * MEGA / length;
-      Function<Tensor, Tensor> whole = x -> x.slice(0, 0, (long) rows * length).reshape(rows, length);
+      Function<Tensor, Tensor> whole =
+          x -> x.slice(0, 0, (long) rows * length).reshape(rows, length);
       memory(
           "layer norm of " + length,
           2,
