@@ -37,6 +37,7 @@ measure("sum", lambda: x.sum(), gb, "GB/s")
 measure("sum of rows", lambda: rows.sum(1), gb, "GB/s")
 measure("sum of columns", lambda: rows.sum(0), gb, "GB/s")
 measure("add a row", lambda: torch.add(rows, x[:1024], out=y.reshape(-1, 1024)), 2 * gb, "GB/s")
+functional = torch.nn.functional
 measure("softmax", lambda: torch.softmax(rows, 1), 2 * gb, "GB/s")
 torch.backends.cudnn.allow_tf32 = False
 
@@ -61,6 +62,51 @@ def train(batch):
 
 train(128)
 train(1024)
+measure("softmax of 64", lambda: torch.softmax(x.reshape(-1, 64), 1), 2 * gb, "GB/s")
+measure("softmax of 4096", lambda: torch.softmax(x.reshape(-1, 4096), 1), 2 * gb, "GB/s")
+words = x[: 1335 * 50257].reshape(-1, 50257)
+measure("softmax of 50257", lambda: torch.softmax(words, 1), 2 * gb, "GB/s")
+measure("log softmax", lambda: torch.log_softmax(rows, 1), 2 * gb, "GB/s")
+halves = rows.chunk(2)
+measure(
+    "softmax grad",
+    lambda: torch.ops.aten._softmax_backward_data(halves[0], halves[1], 1, torch.float32),
+    1.5 * gb,
+    "GB/s",
+)
+for n in (768, 4096):
+    whole = x[: x.numel() // n * n].reshape(-1, n)
+    gamma = torch.rand(n, device="cuda")
+    measure(
+        f"layer norm of {n}",
+        lambda: functional.layer_norm(whole, (n,), gamma, gamma),
+        2 * gb,
+        "GB/s",
+    )
+    measure(f"rms norm of {n}", lambda: functional.rms_norm(whole, (n,), gamma), 2 * gb, "GB/s")
+channels = torch.rand(64, device="cuda")
+images = x.reshape(-1, 64, 32, 32)
+measure("group norm", lambda: functional.group_norm(images, 32, channels, channels), 2 * gb, "GB/s")
+gamma = torch.rand(1024, device="cuda")
+_, mean, scale = torch.ops.aten.native_layer_norm(halves[0], (1024,), gamma, gamma, 1e-5)
+measure(
+    "layer norm grad",
+    lambda: torch.ops.aten.native_layer_norm_backward(
+        halves[1], halves[0], (1024,), mean, scale, gamma, gamma, (True, True, True)
+    ),
+    1.5 * gb,
+    "GB/s",
+)
+measure("argmax of rows", lambda: rows.argmax(1), gb, "GB/s")
+measure("argmax of columns", lambda: rows.argmax(0), gb, "GB/s")
+parameter = torch.nn.Parameter(torch.rand(x.numel() // 4, device="cuda"))
+parameter.grad = torch.rand_like(parameter)
+sgd = torch.optim.SGD([parameter], 1e-6, momentum=0.9, fused=True)
+measure("sgd", sgd.step, 1.25 * gb, "GB/s")
+adam = torch.optim.AdamW([parameter], 1e-6, fused=True)
+measure("adam", adam.step, 1.75 * gb, "GB/s")
+measure("random_uniform", lambda: y.uniform_(), gb, "GB/s")
+measure("random_normal", lambda: y.normal_(), gb, "GB/s")
 for n in (256, 512, 1024, 2048, 4096, 8192):
     a = torch.randn(n, n, device="cuda")
     measure(f"matmul {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")

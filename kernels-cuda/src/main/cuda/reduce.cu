@@ -85,3 +85,83 @@ KERNEL reduce_columns_f32(
     to[blockIdx.y * kept.count + result] = sums[0][lane];
   }
 }
+
+// Positions of extremes: the largest of keys that hold an element's rank and, for the first of
+// equals, its position upside down. Partial results are keys, see reduce for where they lie.
+
+__device__ inline u64 key_of(float x, bool least, i64 position) {
+  u32 bits = (u32)__float_as_int(x + 0.0f); // -0 is 0
+  u32 rank = bits >> 31 ? ~bits : bits | 0x80000000;
+  rank = is_nan(x) ? 0xffffffff : least ? ~rank : rank;
+  return (u64)rank << 32 | (u32)~position;
+}
+
+__device__ inline i64 position_of(u64 key) {
+  return (u32)~key;
+}
+
+// Largest key among the threads of a block whose numbers are the same modulo width.
+__device__ inline u64 largest_key(u64 key, u32 width) {
+  __shared__ u64 keys[256];
+  keys[threadIdx.x] = key;
+  __syncthreads();
+  for (u32 half = blockDim.x / 2; half >= width; half /= 2) {
+    if (threadIdx.x < half && keys[threadIdx.x + half] > keys[threadIdx.x]) {
+      keys[threadIdx.x] = keys[threadIdx.x + half];
+    }
+    __syncthreads();
+  }
+  return keys[threadIdx.x];
+}
+
+KERNEL arg_rows_f32(
+    i64* to, const float* from, i64 least, i64 parts, i64 part_length, Walk kept, Walk folded) {
+  i64 first = blockIdx.x % (u32)parts * part_length;
+  i64 end = first + part_length < folded.count ? first + part_length : folded.count;
+  const float* row = from + locate(kept, blockIdx.x / (u32)parts);
+  i64 stride = folded.strides[0][0];
+  u64 best = 0;
+#pragma unroll 4
+  for (i64 i = first + threadIdx.x; i < end; i += blockDim.x) {
+    u64 key = key_of(row[i * stride], least, i);
+    best = key > best ? key : best;
+  }
+  best = largest_key(best, 1);
+  if (threadIdx.x == 0) {
+    to[blockIdx.x] = parts == 1 ? position_of(best) : (i64)best;
+  }
+}
+
+KERNEL arg_columns_f32(
+    i64* to, const float* from, i64 least, i64 part_length, Walk kept, Walk folded) {
+  i64 result = (i64)blockIdx.x * 32 + threadIdx.x % 32;
+  i64 first = blockIdx.y * part_length;
+  i64 end = first + part_length < folded.count ? first + part_length : folded.count;
+  i64 stride = folded.strides[0][0];
+  u64 best = 0;
+  if (result < kept.count) {
+    const float* column = from + locate(kept, (u32)result);
+#pragma unroll 4
+    for (i64 i = first + threadIdx.x / 32; i < end; i += 8) {
+      u64 key = key_of(column[i * stride], least, i);
+      best = key > best ? key : best;
+    }
+  }
+  best = largest_key(best, 32);
+  if (threadIdx.x < 32 && result < kept.count) {
+    to[blockIdx.y * kept.count + result] = gridDim.y == 1 ? position_of(best) : (i64)best;
+  }
+}
+
+// The position among the parts of a result.
+KERNEL arg_parts(i64* to, const u64* keys, i64 parts, i64 between_results, i64 between_parts) {
+  u64 best = 0;
+  for (i64 part = threadIdx.x; part < parts; part += blockDim.x) {
+    u64 key = keys[blockIdx.x * between_results + part * between_parts];
+    best = key > best ? key : best;
+  }
+  best = largest_key(best, 1);
+  if (threadIdx.x == 0) {
+    to[blockIdx.x] = position_of(best);
+  }
+}

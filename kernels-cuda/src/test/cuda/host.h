@@ -13,6 +13,10 @@ struct Dim3 {
   unsigned x, y, z;
 };
 
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+
 extern Dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 // Waits for all threads of the block.

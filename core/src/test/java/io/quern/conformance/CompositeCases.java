@@ -19,6 +19,9 @@ import java.util.List;
 final class CompositeCases {
   private static final DType[] FLOATS = {DType.F32, DType.F64, DType.F16, DType.BF16};
 
+  /** Lengths of rows that backends share among a few threads or many, or don't keep whole. */
+  private static final int[] LONG = {516, 2001, 8192, 20_001, 20_004};
+
   private CompositeCases() {}
 
   static void addTo(List<OpCase> cases) {
@@ -46,6 +49,13 @@ final class CompositeCases {
         Values infinite = Values.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, Double.POSITIVE_INFINITY);
         cases.add(softmax(log, 1, dtype, Shape.of(7, 5), infinite, "with infinity"));
       }
+      for (int size : LONG) {
+        cases.add(softmax(log, 1, DType.F32, Shape.of(3, size), Values.signed(), ""));
+        Values masked = startingWith(9000, Double.NEGATIVE_INFINITY);
+        cases.add(softmax(log, 1, DType.F32, Shape.of(2, size), masked, "masked at first"));
+        Values nan = startingWith(1, Double.NaN);
+        cases.add(softmax(log, 1, DType.F32, Shape.of(2, size), nan, "with NaN"));
+      }
       cases.add(softmax(log, 1, DType.F32, Shape.of(0, 4), Values.signed(), ""));
       cases.add(softmax(log, 1, DType.F32, Shape.of(301, 257), Values.signed(), ""));
       cases.add(softmax(log, 1, DType.F32, Shape.of(9, 130, 61), Values.signed(), ""));
@@ -54,6 +64,15 @@ final class CompositeCases {
     softmaxGrads(cases);
     layerNorms(cases);
     norms(cases);
+  }
+
+  /** Numbers of both signs, the first {@code count} replaced. */
+  private static Values startingWith(int count, double value) {
+    return (dtype, size, random) -> {
+      double[] values = Values.signed().draw(dtype, size, random);
+      java.util.Arrays.fill(values, 0, Math.min(count, size), value);
+      return values;
+    };
   }
 
   private static OpCase softmax(
@@ -103,6 +122,9 @@ final class CompositeCases {
         cases.add(layerNorm(1, 1e-5, DType.F32, Shape.of(4, size), Input.Form.PLAIN));
       }
     }
+    for (int size : LONG) {
+      cases.add(layerNorm(1, 1e-5, DType.F32, Shape.of(3, size), Input.Form.PLAIN));
+    }
     for (int dims = 1; dims <= 3; dims++) {
       for (Input.Form form : Input.Form.values()) {
         cases.add(layerNorm(dims, 1e-3, DType.F32, Shape.of(4, 3, 5), form).differentiable());
@@ -120,6 +142,9 @@ final class CompositeCases {
       for (int size : OpCases.SIZES) {
         cases.add(softmaxGrad(log, 1, DType.F32, Shape.of(3, size), Input.Form.PLAIN));
         cases.add(softmaxGrad(log, 0, DType.F32, Shape.of(size, 2), Input.Form.PLAIN));
+      }
+      for (int size : LONG) {
+        cases.add(softmaxGrad(log, 1, DType.F32, Shape.of(3, size), Input.Form.PLAIN));
       }
       for (DType dtype : new DType[] {DType.F64, DType.F16, DType.BF16}) {
         cases.add(softmaxGrad(log, 1, dtype, Shape.of(7, 33), Input.Form.PLAIN));
@@ -169,6 +194,9 @@ final class CompositeCases {
         addNorms(1, 1e-5, DType.F32, Shape.of(4, size), Input.Form.PLAIN, false, cases);
       }
     }
+    for (int size : LONG) {
+      addNorms(1, 1e-5, DType.F32, Shape.of(3, size), Input.Form.PLAIN, false, cases);
+    }
     for (int dims = 1; dims <= 3; dims++) {
       for (Input.Form form : Input.Form.values()) {
         addNorms(dims, 1e-3, DType.F32, Shape.of(4, 3, 5), form, true, cases);
@@ -189,6 +217,7 @@ final class CompositeCases {
     groupNorm(1, DType.F32, Shape.of(3, 4), Input.Form.PLAIN, true, cases);
     groupNorm(6, DType.F32, Shape.of(2, 6, 17), Input.Form.PLAIN, false, cases);
     groupNorm(4, DType.F32, Shape.of(5, 64, 14, 14), Input.Form.PLAIN, false, cases);
+    groupNorm(2, DType.F32, Shape.of(2, 4, 71, 73), Input.Form.PLAIN, false, cases);
     groupNorm(4, DType.F32, Shape.of(0, 8, 3), Input.Form.PLAIN, false, cases);
   }
 

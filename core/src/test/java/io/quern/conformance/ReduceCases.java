@@ -145,6 +145,8 @@ final class ReduceCases {
     }
     cases.add(arg(fn, 0, false, DType.F32, Shape.of(OpCases.LARGE), Values.distinct(), ""));
     cases.add(arg(fn, 1, false, DType.F32, Shape.of(301, 257), Values.distinct(), ""));
+    cases.add(arg(fn, 0, false, DType.F32, Shape.of(301, 67), Values.integers(-9, 9), "ties"));
+    cases.add(arg(fn, 0, false, DType.F32, Shape.of(3000, 40), Values.integers(-99, 99), "ties"));
     for (int axis : new int[] {0, 1, 2, -1}) {
       for (Input.Form form : Input.Form.values()) {
         Input input = Input.of(DType.F32, Shape.of(4, 3, 5), Values.integers(-2, 3), form);

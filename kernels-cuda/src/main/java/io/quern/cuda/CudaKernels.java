@@ -3,14 +3,26 @@ package io.quern.cuda;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.KernelTable;
+import io.quern.op.AdamStep;
+import io.quern.op.ArgReduce;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
+import io.quern.op.GroupNorm;
+import io.quern.op.Iota;
+import io.quern.op.LayerNorm;
+import io.quern.op.LogSoftmax;
 import io.quern.op.MatMul;
+import io.quern.op.NormGrad;
 import io.quern.op.Op;
+import io.quern.op.Random;
 import io.quern.op.Reduce;
+import io.quern.op.RmsNorm;
+import io.quern.op.SgdStep;
+import io.quern.op.Softmax;
+import io.quern.op.SoftmaxGrad;
 import io.quern.op.Unary;
 import io.quern.op.Where;
 import org.jspecify.annotations.Nullable;
@@ -45,7 +57,19 @@ final class CudaKernels {
         .add(Where.class, "where", ElementwiseKernels::where)
         .add(Cast.class, "cast", ElementwiseKernels::cast)
         .add(Fill.class, "fill", ElementwiseKernels::fill)
-        .add(Reduce.class, "reduce_f32", ReduceKernels::create)
+        .add(Iota.class, "iota", RandomKernels::iota)
+        .add(Random.class, "random_f32", RandomKernels::random)
+        .add(Reduce.class, "reduce_f32", ReduceKernels::reduce)
+        .add(ArgReduce.class, "arg_reduce_f32", ReduceKernels::argReduce)
+        .add(Softmax.class, "softmax_f32", RowKernels::softmax)
+        .add(LogSoftmax.class, "log_softmax_f32", RowKernels::logSoftmax)
+        .add(SoftmaxGrad.class, "softmax_grad_f32", RowKernels::softmaxGrad)
+        .add(LayerNorm.class, "layer_norm_f32", RowKernels::layerNorm)
+        .add(RmsNorm.class, "rms_norm_f32", RowKernels::rmsNorm)
+        .add(GroupNorm.class, "group_norm_f32", RowKernels::groupNorm)
+        .add(NormGrad.class, "norm_grad_f32", RowKernels::normGrad)
+        .add(SgdStep.class, "sgd_f32", OptimKernels::sgd)
+        .add(AdamStep.class, "adam_f32", OptimKernels::adam)
         .add(MatMul.class, "matmul", MatMulKernels::create)
         .table;
   }

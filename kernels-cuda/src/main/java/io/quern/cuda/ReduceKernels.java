@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.Shape;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
+import io.quern.op.ArgReduce;
 import io.quern.op.Layout;
 import io.quern.op.Reduce;
 import java.util.List;
@@ -29,29 +30,55 @@ final class ReduceKernels {
   private static final long BLOCKS = 1024;
 
   private final CudaContext context;
-  private final Reduce reduce;
+  private final String family;
+  private final int fn;
   private final Walk kept;
   private final Walk folded;
+  private final boolean columns;
+  private final long parts;
+  private final long partLength;
 
-  private ReduceKernels(CudaContext context, Reduce reduce, Walk kept, Walk folded) {
+  private ReduceKernels(CudaContext context, String family, int fn, Walk kept, Walk folded) {
     this.context = context;
-    this.reduce = reduce;
+    this.family = family;
+    this.fn = fn;
     this.kept = kept;
     this.folded = folded;
+    this.columns =
+        kept.innerStride(0) == 1 && kept.innerDim() >= COLUMNS && folded.innerStride(0) != 1;
+    long blocks = Math.max(1, columns ? Math.ceilDiv(kept.count(), COLUMNS) : kept.count());
+    long wanted = Math.min(BLOCKS / blocks, folded.count() * kept.count() / PART / blocks);
+    this.partLength = Math.max(1, Math.ceilDiv(folded.count(), Math.max(1, wanted)));
+    this.parts = Math.max(1, Math.ceilDiv(folded.count(), partLength));
   }
 
-  static @Nullable Kernel create(CudaContext context, KernelKey key) {
-    if (!key.all(DType.F32)) {
-      return null;
-    }
+  static @Nullable Kernel reduce(CudaContext context, KernelKey key) {
     Reduce reduce = (Reduce) key.op();
-    Layout input = key.layout(0);
-    List<Integer> axes = reduce.axes().stream().map(axis -> key.shape(0).axis(axis)).toList();
-    Optional<Walk> kept = walk(input, axes, false);
-    Optional<Walk> folded = walk(input, axes, true);
-    return kept.isPresent() && folded.isPresent()
-        ? new ReduceKernels(context, reduce, kept.get(), folded.get()).kernel()
+    return key.all(DType.F32)
+        ? create(context, key, "reduce", number(reduce.fn()), reduce.axes())
+            .map(ReduceKernels::reduce)
+            .orElse(null)
         : null;
+  }
+
+  static @Nullable Kernel argReduce(CudaContext context, KernelKey key) {
+    ArgReduce reduce = (ArgReduce) key.op();
+    int least = reduce.fn() == ArgReduce.Fn.ARGMIN ? 1 : 0;
+    return key.dtype(0) == DType.F32
+        ? create(context, key, "arg", least, List.of(reduce.axis()))
+            .map(ReduceKernels::argReduce)
+            .orElse(null)
+        : null;
+  }
+
+  private static Optional<ReduceKernels> create(
+      CudaContext context, KernelKey key, String family, int fn, List<Integer> axes) {
+    List<Integer> among = axes.stream().map(axis -> key.shape(0).axis(axis)).toList();
+    Optional<Walk> kept = walk(key.layout(0), among, false);
+    Optional<Walk> folded = walk(key.layout(0), among, true);
+    return kept.isPresent() && folded.isPresent()
+        ? Optional.of(new ReduceKernels(context, family, fn, kept.get(), folded.get()))
+        : Optional.empty();
   }
 
   /** The walk over the dimensions that are, or are not, among {@code axes}. */
@@ -63,20 +90,9 @@ final class ReduceKernels {
     return Walk.over(List.of(part));
   }
 
-  private Kernel kernel() {
-    boolean columns =
-        kept.innerStride(0) == 1 && kept.innerDim() >= COLUMNS && folded.innerStride(0) != 1;
-    long blocks = columns ? (kept.count() + COLUMNS - 1) / COLUMNS : kept.count();
-    long wanted =
-        Math.min(
-            BLOCKS / Math.max(1, blocks),
-            folded.count() * kept.count() / PART / Math.max(1, blocks));
-    long parts = Math.max(1, wanted);
-    long partLength = Math.max(1, (folded.count() + parts - 1) / parts);
-    parts = Math.max(1, (folded.count() + partLength - 1) / partLength);
-    String name = columns ? "reduce_columns_f32" : "reduce_rows_f32";
+  private Kernel reduce() {
     if (parts == 1) {
-      return new LaunchKernel(context, name, fold(columns, 1, 0, kept, folded, 1, partLength));
+      return kernel(0, first(1));
     }
     // Parts of a result are neighbours after rows, and a row apart after columns.
     Layout partial =
@@ -85,28 +101,50 @@ final class ReduceKernels {
             : Layout.contiguous(Shape.of(kept.count(), parts));
     Walk results = Walk.over(List.of(partial.slice(1, 0, 1, 1))).orElseThrow();
     Walk among = Walk.over(List.of(partial.slice(0, 0, 1, 1))).orElseThrow();
-    return new LaunchKernel(
-        context,
-        name + "_parts",
-        4 * parts * kept.count(),
-        fold(columns, 2, 0, kept, folded, parts, partLength),
-        fold(columns, 1, 2, results, among, 1, parts));
+    return kernel(Float.BYTES, first(2), fold(1, 2, results, among, 1, parts));
   }
 
-  private Launch fold(
-      boolean columns, int to, int from, Walk kept, Walk folded, long parts, long partLength) {
-    Parameters parameters = new Parameters().operand(to).operand(from).number(number(reduce.fn()));
+  private Kernel argReduce() {
+    if (parts == 1) {
+      return kernel(0, first(1));
+    }
+    Parameters parameters =
+        new Parameters()
+            .operand(1)
+            .operand(2)
+            .number(parts)
+            .number(columns ? 1 : parts)
+            .number(columns ? kept.count() : 1);
+    long function = context.modules().function(FILE, "arg_parts");
+    Grid grid = Grid.of(kept.count(), rowThreads(parts));
+    return kernel(Long.BYTES, first(2), new Launch(function, grid, parameters));
+  }
+
+  private String name() {
+    return family + (columns ? "_columns_f32" : "_rows_f32");
+  }
+
+  private Kernel kernel(long scratchBytes, Launch... launches) {
+    String name = launches.length == 1 ? name() : name() + "_parts";
+    return new LaunchKernel(context, name, scratchBytes * parts * kept.count(), launches);
+  }
+
+  /** Folds the input, each result in parts. */
+  private Launch first(int to) {
+    return fold(to, 0, kept, folded, parts, partLength);
+  }
+
+  private Launch fold(int to, int from, Walk kept, Walk folded, long parts, long partLength) {
+    Parameters parameters = new Parameters().operand(to).operand(from).number(fn);
     if (!columns) {
       parameters.number(parts);
     }
     parameters.number(partLength).struct(kept.words()).struct(folded.words());
-    long function =
-        context.modules().function(FILE, columns ? "reduce_columns_f32" : "reduce_rows_f32");
     Grid grid =
         columns
-            ? new Grid((int) ((kept.count() + COLUMNS - 1) / COLUMNS), (int) parts, 1, THREADS, 0)
+            ? new Grid((int) Math.ceilDiv(kept.count(), COLUMNS), (int) parts, 1, THREADS, 0)
             : Grid.of(kept.count() * parts, rowThreads(partLength));
-    return new Launch(function, grid, parameters);
+    return new Launch(context.modules().function(FILE, name()), grid, parameters);
   }
 
   /** The constant of {@code reduce.cu}. */

@@ -16,6 +16,14 @@ import io.quern.nn.Mode;
 import io.quern.nn.Module;
 import io.quern.nn.Relu;
 import io.quern.nn.Sequential;
+import io.quern.op.AdamStep;
+import io.quern.op.GroupNorm;
+import io.quern.op.LayerNorm;
+import io.quern.op.NormGrad;
+import io.quern.op.Random;
+import io.quern.op.RmsNorm;
+import io.quern.op.SgdStep;
+import io.quern.op.SoftmaxGrad;
 import io.quern.op.TensorSpec;
 import io.quern.op.Unary;
 import io.quern.op.Window;
@@ -53,6 +61,8 @@ final class GpuBench {
     memory("softmax", 2, x -> x.reshape(-1, 1024).softmax(1));
     train(128);
     train(1024);
+    rows();
+    steps();
     for (int n : new int[] {256, 512, 1024, 2048, 4096, 8192}) {
       matmul(DType.F32, n);
     }
@@ -99,6 +109,80 @@ final class GpuBench {
     step.plan().fallbacks().forEach(fallback -> System.out.println("  on the host: " + fallback));
     Tensor loss = step.run(in);
     System.out.println(step.plan().describe(step.plan().profile(in, new Tensor[] {loss})));
+  private static void rows() {
+    memory("softmax", 2, x -> x.reshape(-1, 1024).softmax(1));
+    memory("softmax of 64", 2, x -> x.reshape(-1, 64).softmax(1));
+    memory("softmax of 4096", 2, x -> x.reshape(-1, 4096).softmax(1));
+    memory("softmax of 50257", 2, x -> x.slice(0, 0, 1335L * 50257).reshape(-1, 50257).softmax(1));
+    memory("log softmax", 2, x -> x.reshape(-1, 1024).logSoftmax(1));
+    memory(
+        "softmax grad",
+        1.5,
+        x -> Tensor.apply(new SoftmaxGrad(1, false), part(x, 2, 0), part(x, 2, 1)));
+    Tensor gamma = Rng.of(1).uniform(4096).to(GPU);
+    for (int length : new int[] {768, 4096}) {
+      Tensor weights = gamma.slice(0, 0, length);
+      int rows = 64 * MEGA / length;
+      Function<Tensor, Tensor> whole =
+          x -> x.slice(0, 0, (long) rows * length).reshape(rows, length);
+      memory(
+          "layer norm of " + length,
+          2,
+          x -> Tensor.apply(new LayerNorm(1, 1e-5), whole.apply(x), weights, weights));
+      memory(
+          "rms norm of " + length,
+          2,
+          x -> Tensor.apply(new RmsNorm(1, 1e-5), whole.apply(x), weights));
+    }
+    Tensor channels = gamma.slice(0, 0, 64);
+    memory(
+        "group norm",
+        2,
+        x -> Tensor.apply(new GroupNorm(32, 1e-5), x.reshape(-1, 64, 32, 32), channels, channels));
+    Tensor weights = gamma.slice(0, 0, 1024);
+    memory(
+        "layer norm grad",
+        1.5,
+        x ->
+            Tensor.applyAll(new NormGrad(1, 1e-5, true), part(x, 2, 0), weights, part(x, 2, 1))[0]);
+    memory("argmax of rows", 1, x -> x.reshape(-1, 1024).argmax(1));
+    memory("argmax of columns", 1, x -> x.reshape(-1, 1024).argmax(0));
+  }
+
+  private static void steps() {
+    Tensor scalars = Tensor.of(new float[] {0.1f, 0.5f, 0.5f}).to(GPU);
+    memory(
+        "sgd",
+        5 / 3.0,
+        x ->
+            Tensor.applyAll(
+                new SgdStep(0.9, false, 0),
+                part(x, 3, 0),
+                part(x, 3, 1),
+                part(x, 3, 2),
+                scalars.slice(0, 0, 1))[0]);
+    memory(
+        "adam",
+        1.75,
+        x ->
+            Tensor.applyAll(
+                new AdamStep(0.9, 0.999, 1e-8, 0.01, true),
+                part(x, 4, 0),
+                part(x, 4, 1),
+                part(x, 4, 2),
+                part(x, 4, 3),
+                scalars)[0]);
+    TensorSpec spec = new TensorSpec(DType.F32, Shape.of(64 * MEGA));
+    for (Random.Distribution distribution : Random.Distribution.values()) {
+      Random random = new Random(distribution, spec);
+      memory(random.name(), 1, x -> Tensor.apply(random, x.slice(0, 0, 2).to(DType.I64)));
+    }
+  }
+
+  /** One of so many parts of all rows of 1024 elements. */
+  private static Tensor part(Tensor x, int parts, int index) {
+    long rows = 64L * MEGA / 1024 / parts;
+    return x.reshape(-1, 1024).slice(0, index * rows, (index + 1) * rows);
   }
 
   private static void transfers() {
@@ -154,7 +238,7 @@ final class GpuBench {
     return Quern.compile(GPU, in -> List.of(function.apply(in.getFirst())), List.of(spec));
   }
 
-  private static void memory(String name, int passes, Function<Tensor, Tensor> function) {
+  private static void memory(String name, double passes, Function<Tensor, Tensor> function) {
     if (!name.startsWith(wanted)) {
       return;
     }

@@ -1,0 +1,46 @@
+// Four neighbouring floats at a time, in one access where addresses allow it.
+#pragma once
+#include "quern.cuh"
+
+// Whether no address is off by other than multiples of 16 bytes; join addresses with |.
+__device__ inline bool are_aligned(u64 addresses) {
+  return addresses % 16 == 0;
+}
+
+__device__ inline void load_quad(float* values, const float* from) {
+  float4 quad = *(const float4*)from;
+  values[0] = quad.x;
+  values[1] = quad.y;
+  values[2] = quad.z;
+  values[3] = quad.w;
+}
+
+__device__ inline void store_quad(float* to, const float* values) {
+  float4 quad = {values[0], values[1], values[2], values[3]};
+  *(float4*)to = quad;
+}
+
+// The elements from index at on, those before end.
+__device__ inline void load_quad(float* values, const float* from, i64 at, i64 end, bool aligned) {
+  if (aligned && at + 4 <= end) {
+    load_quad(values, from + at);
+    return;
+  }
+#pragma unroll
+  for (int k = 0; k < 4; k++) {
+    values[k] = at + k < end ? from[at + k] : 0;
+  }
+}
+
+__device__ inline void store_quad(float* to, const float* values, i64 at, i64 end, bool aligned) {
+  if (aligned && at + 4 <= end) {
+    store_quad(to + at, values);
+    return;
+  }
+#pragma unroll
+  for (int k = 0; k < 4; k++) {
+    if (at + k < end) {
+      to[at + k] = values[k];
+    }
+  }
+}

@@ -1,0 +1,115 @@
+package io.quern.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.quern.Device;
+import io.quern.Rng;
+import io.quern.Tensor;
+import io.quern.op.LayerNorm;
+import io.quern.op.LogSoftmax;
+import io.quern.op.NormGrad;
+import io.quern.op.Op;
+import io.quern.op.SgdStep;
+import io.quern.op.Softmax;
+import io.quern.op.SoftmaxGrad;
+import io.quern.op.Unary;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * The functions of {@code math.cuh} have the bits of the CPU's, seen through rows of two, and
+ * results do not depend on addresses.
+ */
+@EnabledIf(
+    value = "io.quern.cuda.StandIn#isReady",
+    disabledReason = "there is no GPU, and no g++ to build a stand-in")
+class RowKernelsTest {
+  private static final int COUNT = 20_000;
+
+  /** The gradient of a row's second element is exp of it where the others are -1 and 0. */
+  @Test
+  void exp() {
+    float[] x = values(-110, 95);
+    float[] y = new float[2 * COUNT];
+    float[] g = new float[2 * COUNT];
+    for (int i = 0; i < COUNT; i++) {
+      y[2 * i + 1] = x[i];
+      g[2 * i] = -1;
+    }
+    float[] found = run(Tensor.apply(new SoftmaxGrad(1, true), rows(y), rows(g)));
+    float[] expected = onCpu(Unary.Fn.EXP, x);
+    for (int i = 0; i < COUNT; i++) {
+      assertThat(found[2 * i + 1]).as("exp of %s", x[i]).isEqualTo(expected[i]);
+    }
+  }
+
+  /** The result for 0 next to x is -log(1 + exp(x)). */
+  @Test
+  void logAndExpOfNegatives() {
+    float[] x = values(-20, 0);
+    float[] rows = new float[2 * COUNT];
+    float[] sums = onCpu(Unary.Fn.EXP, x);
+    for (int i = 0; i < COUNT; i++) {
+      rows[2 * i + 1] = x[i];
+      sums[i] += 1;
+    }
+    float[] found = run(Tensor.apply(new LogSoftmax(1), rows(rows)));
+    float[] expected = onCpu(Unary.Fn.LOG, sums);
+    for (int i = 0; i < COUNT; i++) {
+      assertThat(found[2 * i]).as("log of %s", sums[i]).isEqualTo(0 - expected[i]);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {8, 500, 2000, 10_000})
+  void unalignedRowsGiveTheSameBits(int length) {
+    Tensor x = Rng.of(1).normal(3, length).to(Device.of("cuda"));
+    Tensor weights = Rng.of(2).normal(length).to(Device.of("cuda"));
+    List<Op> unary = List.of(new Softmax(1), new LogSoftmax(1));
+    for (Op op : unary) {
+      assertThat(run(Tensor.apply(op, unaligned(x)))).isEqualTo(run(Tensor.apply(op, x)));
+    }
+    Op norm = new LayerNorm(1, 1e-5);
+    assertThat(run(Tensor.apply(norm, unaligned(x), weights, weights)))
+        .isEqualTo(run(Tensor.apply(norm, x, weights, weights)));
+    Op grad = new NormGrad(1, 1e-5, true);
+    assertThat(run(Tensor.applyAll(grad, unaligned(x), weights, x)[0]))
+        .isEqualTo(run(Tensor.applyAll(grad, x, weights, x)[0]));
+    Op step = new SgdStep(0.9, true, 0.1);
+    Tensor rate = Tensor.of(new float[] {0.1f}).to(Device.of("cuda"));
+    assertThat(run(Tensor.applyAll(step, unaligned(x), x, x, rate)[0]))
+        .isEqualTo(run(Tensor.applyAll(step, x, x, x, rate)[0]));
+  }
+
+  /** The same values, four bytes beyond a multiple of 16. */
+  private static Tensor unaligned(Tensor x) {
+    long count = x.shape().size();
+    Tensor longer = Tensor.concat(0, x.reshape(-1).slice(0, 0, 1), x.reshape(-1));
+    return longer.slice(0, 1, count + 1).reshape(3, -1);
+  }
+
+  private static float[] values(double low, double high) {
+    SplittableRandom random = new SplittableRandom(1);
+    float[] values = new float[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+      values[i] = (float) random.nextDouble(low, high);
+    }
+    return values;
+  }
+
+  private static Tensor rows(float[] values) {
+    return Tensor.of(values).reshape(-1, 2).to(Device.of("cuda"));
+  }
+
+  private static float[] run(Tensor result) {
+    return result.to(Device.of("cpu")).reshape(-1).toFloatArray();
+  }
+
+  private static float[] onCpu(Unary.Fn fn, float[] values) {
+    return Tensor.of(values).to(Device.of("cpu")).map(fn).toFloatArray();
+  }
+}
