@@ -27,14 +27,16 @@ class PtxTest {
   private static final Path PTX = Path.of("src/main/resources/io/quern/cuda");
 
   static Stream<String> files() throws IOException {
+    return sources(".cu").stream().map(name -> name.substring(0, name.length() - 3));
+  }
+
+  private static List<String> sources(String ending) throws IOException {
     try (Stream<Path> sources = Files.list(SOURCES)) {
       return sources
           .map(path -> path.getFileName().toString())
-          .filter(name -> name.endsWith(".cu"))
-          .map(name -> name.substring(0, name.length() - 3))
+          .filter(name -> name.endsWith(ending))
           .sorted()
-          .toList()
-          .stream();
+          .toList();
     }
   }
 
@@ -42,7 +44,9 @@ class PtxTest {
   @MethodSource("files")
   void shippedPtxIsOfTheseSources(String name) throws Exception {
     MessageDigest digest = MessageDigest.getInstance("SHA-256");
-    digest.update(Files.readAllBytes(SOURCES.resolve("quern.cuh")));
+    for (String header : sources(".cuh")) {
+      digest.update(Files.readAllBytes(SOURCES.resolve(header)));
+    }
     digest.update(Files.readAllBytes(SOURCES.resolve(name + ".cu")));
     String first = Files.readAllLines(PTX.resolve(name + ".ptx")).getFirst();
     assertThat(first)
