@@ -6,11 +6,20 @@ import io.quern.backend.KernelTable;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
+import io.quern.op.Concat;
+import io.quern.op.CumSum;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
+import io.quern.op.Gather;
+import io.quern.op.GatherGrad;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
+import io.quern.op.Pad;
 import io.quern.op.Reduce;
+import io.quern.op.Sort;
+import io.quern.op.TakeAlong;
+import io.quern.op.TakeAlongGrad;
+import io.quern.op.TopK;
 import io.quern.op.Unary;
 import io.quern.op.Where;
 import org.jspecify.annotations.Nullable;
@@ -47,6 +56,15 @@ final class CudaKernels {
         .add(Fill.class, "fill", ElementwiseKernels::fill)
         .add(Reduce.class, "reduce_f32", ReduceKernels::create)
         .add(MatMul.class, "matmul", MatMulKernels::create)
+        .add(Gather.class, "gather", IndexKernels::gather)
+        .add(GatherGrad.class, "gather_grad_f32", IndexKernels::gatherGrad)
+        .add(TakeAlong.class, "take_along", IndexKernels::takeAlong)
+        .add(TakeAlongGrad.class, "take_along_grad_f32", IndexKernels::takeAlongGrad)
+        .add(Concat.class, "copy_rows", IndexKernels::concat)
+        .add(Pad.class, "pad_f32", IndexKernels::pad)
+        .add(CumSum.class, "cum_sum_f32", ScanKernels::cumSum)
+        .add(Sort.class, "order_f32", ScanKernels::sort)
+        .add(TopK.class, "order_f32", ScanKernels::topK)
         .table;
   }
 }
