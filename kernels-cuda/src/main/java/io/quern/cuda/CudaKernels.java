@@ -3,6 +3,8 @@ package io.quern.cuda;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.KernelTable;
+import io.quern.op.Attention;
+import io.quern.op.AttentionGrad;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
@@ -65,6 +67,8 @@ final class CudaKernels {
         .add(CumSum.class, "cum_sum_f32", ScanKernels::cumSum)
         .add(Sort.class, "order_f32", ScanKernels::sort)
         .add(TopK.class, "order_f32", ScanKernels::topK)
+        .add(Attention.class, "attention_f32", AttentionKernels::forward)
+        .add(AttentionGrad.class, "attention_grad_f32", AttentionKernels::gradient)
         .table;
   }
 }
