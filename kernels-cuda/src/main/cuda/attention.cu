@@ -42,7 +42,7 @@ struct Matrix {
 
 // Shared memory: two matrices side by side in depth, or rows of values; and weights, transposed.
 template <int R>
-struct Shared {
+struct alignas(16) Shared {
   static const int ROWS = ROW_GROUPS * R;
   union {
     struct {
