@@ -34,10 +34,15 @@ struct Parts {
   i64 length; // a multiple of COLUMNS
 };
 
+struct alignas(16) Four {
+  float x[4];
+};
+
 struct Matrix {
   const float* first;
   i64 rows, columns;
   i64 row, column; // elements between neighbours
+  bool vector;     // whether fours of a row can be loaded at once
 };
 
 // Shared memory: two matrices side by side in depth, or rows of values; and weights, transposed.
@@ -63,10 +68,47 @@ __device__ inline int column_of(int j) {
   return j / 4 * 32 + threadIdx.x % COLUMN_GROUPS * 4 + j % 4;
 }
 
-__device__ inline float element(const Matrix& matrix, i64 row, i64 column) {
-  return row < matrix.rows && column < matrix.columns
-      ? matrix.first[row * matrix.row + column * matrix.column]
-      : 0.0f;
+__device__ inline Matrix matrix(const float* first, i64 rows, i64 columns, i64 row, i64 column) {
+  bool vector = column == 1 && columns % 4 == 0 && row % 4 == 0 && (u64)first % 16 == 0;
+  return {first, rows, columns, row, column, vector};
+}
+
+// Elements of a row from a column on, a multiple of 4; 0 outside.
+__device__ inline Four four(const Matrix& from, i64 row, i64 column) {
+  Four result = {};
+  if (row < from.rows && column < from.columns) {
+    const float* at = from.first + (row * from.row + column * from.column);
+    if (from.vector) {
+      return *(const Four*)at;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      if (column + i < from.columns) {
+        result.x[i] = at[i * from.column];
+      }
+    }
+  }
+  return result;
+}
+
+// Puts rows of a matrix from a depth on into columns of shared memory.
+template <int ROWS>
+__device__ inline void load(
+    float (&to)[DEPTH][ROWS + 4], const Matrix& from, i64 first, i64 depth) {
+  const int FOURS = ROWS * DEPTH / 4;
+#pragma unroll 2
+  for (int i = 0; i < (FOURS + THREADS - 1) / THREADS; i++) {
+    int e = i * THREADS + threadIdx.x;
+    int row = e / (DEPTH / 4);
+    int step = e % (DEPTH / 4) * 4;
+    if (FOURS % THREADS == 0 || e < FOURS) {
+      Four loaded = four(from, first + row, depth + step);
+#pragma unroll
+      for (int c = 0; c < 4; c++) {
+        to[step + c][row] = loaded.x[c];
+      }
+    }
+  }
 }
 
 // Products of the rows of a and b: a b^T.
@@ -87,16 +129,8 @@ __device__ inline void products(
   }
   for (i64 depth = 0; depth < a.columns; depth += DEPTH) {
     __syncthreads();
-#pragma unroll 4
-    for (int i = 0; i < ROW_GROUPS * R * DEPTH / THREADS; i++) {
-      int e = i * THREADS + threadIdx.x;
-      shared.left[e % DEPTH][e / DEPTH] = element(a, first_a + e / DEPTH, depth + e % DEPTH);
-    }
-#pragma unroll 4
-    for (int i = 0; i < COLUMNS * DEPTH / THREADS; i++) {
-      int e = i * THREADS + threadIdx.x;
-      shared.right[e % DEPTH][e / DEPTH] = element(b, first_b + e / DEPTH, depth + e % DEPTH);
-    }
+    load<ROW_GROUPS * R>(shared.left, a, first_a, depth);
+    load<COLUMNS>(shared.right, b, first_b, depth);
     __syncthreads();
 #pragma unroll 4
     for (int p = 0; p < DEPTH; p++) {
@@ -137,12 +171,13 @@ __device__ inline void add_weighted(
   i64 count = b.rows - first < COLUMNS ? b.rows - first : COLUMNS;
   for (int start = 0; start < count; start += DEPTH) {
     __syncthreads();
-#pragma unroll 4
-    for (int i = 0; i < DEPTH * W * COLUMN_GROUPS / THREADS; i++) {
+    const int FOURS = W * COLUMN_GROUPS / 4;
+#pragma unroll 2
+    for (int i = 0; i < DEPTH * FOURS / THREADS; i++) {
       int e = i * THREADS + threadIdx.x;
-      int row = e / (W * COLUMN_GROUPS);
-      int column = e % (W * COLUMN_GROUPS);
-      shared.values[row][column] = element(b, first + start + row, column);
+      int row = e / FOURS;
+      int column = e % FOURS * 4;
+      *(Four*)&shared.values[row][column] = four(b, first + start + row, column);
     }
     __syncthreads();
 #pragma unroll 4
@@ -259,9 +294,10 @@ __device__ inline void attention(
   i64 first = (tiles - 1 - blockIdx.x / parts.count / heads.count) * ROWS;
   i64 at[4];
   locate(heads, (u32)head, at);
-  Matrix queries = {q + at[0], sizes.queries, sizes.size, sizes.q_row, sizes.q_column};
-  Matrix keys = {k + at[1], sizes.keys, sizes.size, sizes.k_row, sizes.k_column};
-  Matrix values = {v + at[2], sizes.keys, sizes.value_size, sizes.v_row, sizes.v_column};
+  Matrix queries = matrix(q + at[0], sizes.queries, sizes.size, sizes.q_row, sizes.q_column);
+  Matrix keys = matrix(k + at[1], sizes.keys, sizes.size, sizes.k_row, sizes.k_column);
+  Matrix values =
+      matrix(v + at[2], sizes.keys, sizes.value_size, sizes.v_row, sizes.v_column);
   mask = mask ? mask + at[3] : mask;
   i64 visible = visible_to(first + ROWS, sizes);
   i64 part_end = (part + 1) * parts.length;
@@ -393,15 +429,17 @@ __device__ inline Operands operands_of(
   i64 output_at[2];
   locate(output_heads, (u32)head, output_at);
   return {
-      {q + at[0], sizes.queries, sizes.size, sizes.q_row, sizes.q_column},
-      {k + at[1], sizes.keys, sizes.size, sizes.k_row, sizes.k_column},
-      {v + at[2], sizes.keys, sizes.value_size, sizes.v_row, sizes.v_column},
-      {output + output_at[0], sizes.queries, sizes.value_size, outputs.row, outputs.column},
-      {gradient + output_at[1],
-       sizes.queries,
-       sizes.value_size,
-       outputs.gradient_row,
-       outputs.gradient_column},
+      matrix(q + at[0], sizes.queries, sizes.size, sizes.q_row, sizes.q_column),
+      matrix(k + at[1], sizes.keys, sizes.size, sizes.k_row, sizes.k_column),
+      matrix(v + at[2], sizes.keys, sizes.value_size, sizes.v_row, sizes.v_column),
+      matrix(
+          output + output_at[0], sizes.queries, sizes.value_size, outputs.row, outputs.column),
+      matrix(
+          gradient + output_at[1],
+          sizes.queries,
+          sizes.value_size,
+          outputs.gradient_row,
+          outputs.gradient_column),
       mask ? mask + at[3] : mask};
 }
 
@@ -466,8 +504,13 @@ KERNEL __launch_bounds__(128) attention_statistics_f32(float* statistics, GRAD_P
     float sum = fold_row<false>(sums[i]);
     i64 row = first + row_group() * GRAD_R + i;
     float mean = 0;
-    for (i64 j = threadIdx.x % COLUMN_GROUPS; j < sizes.value_size; j += COLUMN_GROUPS) {
-      mean = fmaf(element(all.gradient, row, j), element(all.output, row, j), mean);
+    for (i64 j = threadIdx.x % COLUMN_GROUPS * 4; j < sizes.value_size; j += COLUMN_GROUPS * 4) {
+      Four gradients = four(all.gradient, row, j);
+      Four outputs_of_row = four(all.output, row, j);
+#pragma unroll
+      for (int c = 0; c < 4; c++) {
+        mean = fmaf(gradients.x[c], outputs_of_row.x[c], mean);
+      }
     }
     mean = fold_row<false>(mean);
     if (row < sizes.queries && threadIdx.x % COLUMN_GROUPS == 0) {

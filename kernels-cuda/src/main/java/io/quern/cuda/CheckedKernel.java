@@ -8,8 +8,7 @@ import java.util.List;
  * Launches that read indices and tell of a {@link Fault}, so that an index that is out of range is
  * told to the caller who gave it.
  */
-record CheckedKernel(
-    CudaContext context, String name, long scratchBytes, List<Launch> launches)
+record CheckedKernel(CudaContext context, String name, long scratchBytes, List<Launch> launches)
     implements Kernel {
   @Override
   public void run(Operands operands) {

@@ -79,7 +79,7 @@ final class Sorting {
             .number(n)
             .number(firstRun)
             .number(lastRun);
-    int threads = (int) Math.clamp(inTile / 2, 32, 1024);
+    int threads = Math.clamp(inTile / 2, 32, 1024);
     return new Launch(
         context.modules().function(FILE, "sort_tiles_" + tile),
         Grid.of(tiles, threads),
