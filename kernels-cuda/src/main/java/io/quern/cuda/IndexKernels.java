@@ -23,7 +23,7 @@ final class IndexKernels {
   /** The most threads that copy, which are enough to be fast. */
   private static final long COPYING = 1 << 20;
 
-  /** The most bytes of an operand, so that numbers of 32 bits count them. */
+  /** The most pieces of an output, with room for the step of a loop in 32 bits. */
   private static final long MOST = 1L << 31;
 
   /** The most pairs of an index and an element of its lane that are compared. */
@@ -175,7 +175,7 @@ final class IndexKernels {
   static @Nullable Kernel pad(CudaContext context, KernelKey key) {
     Layout input = key.layout(0);
     Shape output = key.output().shape();
-    if (!key.all(DType.F32) || input.rank() > Walk.RANK || 4 * output.size() > MOST) {
+    if (!key.all(DType.F32) || input.rank() > Walk.RANK || output.size() >= MOST) {
       return null;
     }
     Pad pad = (Pad) key.op();
@@ -195,14 +195,11 @@ final class IndexKernels {
     return new LaunchKernel(context, "pad_f32", launch(context, "pad_f32", grid, parameters));
   }
 
-  /** Whether all operands are contiguous and small enough. */
+  /** Whether all operands are contiguous and numbers of 32 bits count the output's pieces. */
   private static boolean fits(KernelKey key) {
-    for (int i = 0; i < key.operands(); i++) {
-      if (key.dtype(i).byteSize(key.shape(i).size()) >= MOST) {
-        return false;
-      }
-    }
-    return key.isContiguous();
+    int bytes = key.dtype(key.inputs()).bytes();
+    long pieces = key.output().shape().size() * (bytes < 4 ? bytes : bytes / 4);
+    return key.isContiguous() && pieces < MOST;
   }
 
   private static long isLong(KernelKey key, int operand) {

@@ -24,6 +24,9 @@ final class ScanKernels {
 
   private static final long FEW = 256;
 
+  /** The most elements, so that there are not too many blocks. */
+  private static final long MOST = 1L << 31;
+
   private final CudaContext context;
   private final AxisShape shape;
 
@@ -33,7 +36,7 @@ final class ScanKernels {
   }
 
   static @Nullable Kernel cumSum(CudaContext context, KernelKey key) {
-    if (!key.all(DType.F32) || !key.isContiguous()) {
+    if (!key.all(DType.F32) || !key.isContiguous() || key.shape(0).size() >= MOST) {
       return null;
     }
     CumSum op = (CumSum) key.op();
