@@ -107,6 +107,27 @@ adam = torch.optim.AdamW([parameter], 1e-6, fused=True)
 measure("adam", adam.step, 1.75 * gb, "GB/s")
 measure("random_uniform", lambda: y.uniform_(), gb, "GB/s")
 measure("random_normal", lambda: y.normal_(), gb, "GB/s")
+index = torch.randperm(rows.shape[0], device="cuda")
+measure("gather rows", lambda: rows[index], 2 * gb, "GB/s")
+measure("gather rows, gradient", lambda: torch.ops.aten.embedding_dense_backward(rows, index, rows.shape[0], -1, False), 2 * gb, "GB/s")
+measure("concat", lambda: torch.cat((rows, rows), 1), 4 * gb, "GB/s")
+measure("pad", lambda: torch.nn.functional.pad(rows, (1, 1, 1, 1)), 2 * gb, "GB/s")
+measure("cumsum of rows", lambda: rows.cumsum(1), 2 * gb, "GB/s")
+measure("cumsum of columns", lambda: x.reshape(-1, 8192).cumsum(0), 2 * gb, "GB/s")
+measure("cumsum of all", lambda: x.cumsum(0), 2 * gb, "GB/s")
+measure("sort rows", lambda: rows.sort(1), 2 * gb, "GB/s")
+measure("top 50", lambda: x.reshape(-1, 1 << 16).topk(50), gb, "GB/s")
+for batch, heads, length, size, causal in (
+    (2, 12, 512, 64, False), (4, 16, 2048, 64, True), (4, 16, 2048, 128, False)):
+    q = torch.randn(batch, heads, length, size, device="cuda", requires_grad=True)
+    tflop = 4e-12 * batch * heads * length**2 * size / (2 if causal else 1)
+    attend = lambda: torch.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=causal)
+    name = f"{[batch, heads, length, size]}{' causal' if causal else ''}"
+    with torch.no_grad():
+        measure(f"attention {name}", attend, tflop, "TFLOP/s")
+    out = attend()
+    measure(f"attention gradient {name}",
+            lambda: torch.autograd.grad(out, q, q, retain_graph=True), 2.5 * tflop, "TFLOP/s")
 for n in (256, 512, 1024, 2048, 4096, 8192):
     a = torch.randn(n, n, device="cuda")
     measure(f"matmul {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")

@@ -31,21 +31,24 @@ final class CudaContext implements DeviceContext {
   private final Gpu gpu;
   private final DeviceMemory memory;
   private final Modules modules;
+  private final Fault fault;
   private final KernelTable table;
 
-  /** Guards the frame of launches and the pinned memory. */
+  /** Guards the frame of launches, the stage of copies and the fault. */
   private final ReentrantLock turn = new ReentrantLock();
 
   private final long frame =
       (HostMemory.shared().allocate(2 * Launch.FRAME + 128).address() + 127) & -128;
   private long stage;
   private boolean recording;
+  private boolean recordsChecks;
   private volatile @Nullable CudaException lost;
 
   CudaContext(Gpu gpu) {
     this.gpu = gpu;
     this.memory = new DeviceMemory(gpu);
     this.modules = new Modules(gpu);
+    this.fault = new Fault(gpu);
     this.table = CudaKernels.table(this);
   }
 
@@ -125,6 +128,30 @@ final class CudaContext implements DeviceContext {
       if (scratch != null) {
         memory.free(scratch);
       }
+    }
+  }
+
+  Fault fault() {
+    return fault;
+  }
+
+  /**
+   * Queues launches that tell of a {@link Fault}, and waits for them unless they are recorded.
+   *
+   * @throws IndexOutOfBoundsException if an index is out of range
+   */
+  void queueChecked(List<Launch> launches, Operands operands, long scratchBytes) {
+    turn.lock();
+    try {
+      queue(launches, operands, scratchBytes);
+      if (recording) {
+        recordsChecks = true;
+      } else {
+        finish();
+        fault.check();
+      }
+    } finally {
+      turn.unlock();
     }
   }
 
@@ -208,6 +235,7 @@ final class CudaContext implements DeviceContext {
       }
       boolean waits = false;
       recording = true;
+      recordsChecks = false;
       try {
         work.run();
       } catch (Waits e) {
@@ -215,7 +243,7 @@ final class CudaContext implements DeviceContext {
       } finally {
         recording = false;
       }
-      Graph graph = new Graph(gpu.endRecording(), unmapped);
+      Graph graph = new Graph(gpu.endRecording(), unmapped, recordsChecks);
       return waits ? null : graph;
     } catch (CudaException e) {
       throw failed(e);
@@ -228,10 +256,12 @@ final class CudaContext implements DeviceContext {
   private final class Graph implements Recording {
     private final long handle;
     private final int unmapped;
+    private final boolean checked;
 
-    Graph(long handle, int unmapped) {
+    Graph(long handle, int unmapped, boolean checked) {
       this.handle = handle;
       this.unmapped = unmapped;
+      this.checked = checked;
       Gpu owner = gpu;
       CLEANER.register(this, () -> owner.forget(handle));
     }
@@ -245,6 +275,10 @@ final class CudaContext implements DeviceContext {
           return false;
         }
         gpu.replay(handle);
+        if (checked) {
+          gpu.finish();
+          fault.check();
+        }
         return true;
       } catch (CudaException e) {
         throw failed(e);

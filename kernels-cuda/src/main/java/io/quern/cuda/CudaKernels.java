@@ -5,15 +5,21 @@ import io.quern.backend.KernelKey;
 import io.quern.backend.KernelTable;
 import io.quern.op.AdamStep;
 import io.quern.op.ArgReduce;
+import io.quern.op.Attention;
+import io.quern.op.AttentionGrad;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
+import io.quern.op.Concat;
+import io.quern.op.CumSum;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.GroupNorm;
 import io.quern.op.Iota;
 import io.quern.op.LayerNorm;
 import io.quern.op.LogSoftmax;
+import io.quern.op.Gather;
+import io.quern.op.GatherGrad;
 import io.quern.op.MatMul;
 import io.quern.op.NormGrad;
 import io.quern.op.Op;
@@ -23,6 +29,12 @@ import io.quern.op.RmsNorm;
 import io.quern.op.SgdStep;
 import io.quern.op.Softmax;
 import io.quern.op.SoftmaxGrad;
+import io.quern.op.Pad;
+import io.quern.op.Reduce;
+import io.quern.op.Sort;
+import io.quern.op.TakeAlong;
+import io.quern.op.TakeAlongGrad;
+import io.quern.op.TopK;
 import io.quern.op.Unary;
 import io.quern.op.Where;
 import org.jspecify.annotations.Nullable;
@@ -71,6 +83,17 @@ final class CudaKernels {
         .add(SgdStep.class, "sgd_f32", OptimKernels::sgd)
         .add(AdamStep.class, "adam_f32", OptimKernels::adam)
         .add(MatMul.class, "matmul", MatMulKernels::create)
+        .add(Gather.class, "gather", IndexKernels::gather)
+        .add(GatherGrad.class, "gather_grad_f32", IndexKernels::gatherGrad)
+        .add(TakeAlong.class, "take_along", IndexKernels::takeAlong)
+        .add(TakeAlongGrad.class, "take_along_grad_f32", IndexKernels::takeAlongGrad)
+        .add(Concat.class, "copy_rows", IndexKernels::concat)
+        .add(Pad.class, "pad_f32", IndexKernels::pad)
+        .add(CumSum.class, "cum_sum_f32", ScanKernels::cumSum)
+        .add(Sort.class, "order_f32", ScanKernels::sort)
+        .add(TopK.class, "order_f32", ScanKernels::topK)
+        .add(Attention.class, "attention_f32", AttentionKernels::forward)
+        .add(AttentionGrad.class, "attention_grad_f32", AttentionKernels::gradient)
         .table;
   }
 }

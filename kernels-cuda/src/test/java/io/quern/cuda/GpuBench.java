@@ -24,6 +24,9 @@ import io.quern.op.Random;
 import io.quern.op.RmsNorm;
 import io.quern.op.SgdStep;
 import io.quern.op.SoftmaxGrad;
+import io.quern.op.AttentionGrad;
+import io.quern.op.GatherGrad;
+import io.quern.op.Op;
 import io.quern.op.TensorSpec;
 import io.quern.op.Unary;
 import io.quern.op.Window;
@@ -63,6 +66,15 @@ final class GpuBench {
     train(1024);
     rows();
     steps();
+    indices();
+    memory("cumsum of rows", 2, x -> x.reshape(-1, 1024).cumSum(1));
+    memory("cumsum of columns", 2, x -> x.reshape(-1, 8192).cumSum(0));
+    memory("cumsum of all", 2, x -> x.cumSum(0));
+    memory("sort rows", 2, x -> x.reshape(-1, 1024).sort(1, false).values());
+    memory("top 50", 1, x -> x.reshape(-1, MEGA / 16).topK(1, 50).values());
+    attention(2, 12, 512, 64, false);
+    attention(4, 16, 2048, 64, true);
+    attention(4, 16, 2048, 128, false);
     for (int n : new int[] {256, 512, 1024, 2048, 4096, 8192}) {
       matmul(DType.F32, n);
     }
@@ -249,6 +261,36 @@ final class GpuBench {
       Compiled compiled = compile(function, x.spec());
       long nanos = time(compiled, x);
       line(name + " " + compiled.plan().kernels(), nanos, 4.0 * count * passes / nanos, "GB/s");
+    }
+  }
+
+  private static void indices() {
+    int count = MEGA / 16;
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor index = Tensor.of(Rng.of(2).permutation(count)).to(GPU);
+      memory("gather rows", 2, x -> x.reshape(-1, 1024).gather(0, index));
+      Op grad = new GatherGrad(0, Shape.of(count, 1024));
+      memory("gather rows, gradient", 2, x -> Tensor.apply(grad, index, x.reshape(-1, 1024)));
+    }
+    memory("concat", 4, x -> Tensor.concat(1, x.reshape(-1, 1024), x.reshape(-1, 1024)));
+    memory("pad", 2, x -> x.reshape(-1, 1024).pad(new long[] {1, 1}, new long[] {1, 1}, 0));
+  }
+
+  private static void attention(int batch, int heads, int length, int size, boolean causal) {
+    if (!"attention".startsWith(wanted)) {
+      return;
+    }
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor q = Rng.of(1).normal(batch, heads, length, size).to(GPU);
+      Compiled forward = compile(x -> x.attention(q, q, null, causal), q.spec());
+      Op op = new AttentionGrad(1 / Math.sqrt(size), causal);
+      Compiled gradient = compile(x -> Tensor.apply(op, x, q, q, q, q), q.spec());
+      double flops = 4e-3 * batch * heads * length * length * size / (causal ? 2 : 1);
+      String name = q.shape() + (causal ? " causal" : "");
+      long nanos = time(forward, q);
+      line("attention " + name, nanos, flops / nanos, "TFLOP/s");
+      nanos = time(gradient, q);
+      line("attention gradient " + name, nanos, 2.5 * flops / nanos, "TFLOP/s");
     }
   }
 

@@ -1,6 +1,7 @@
 package io.quern.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.quern.DType;
 import io.quern.Device;
@@ -59,6 +60,34 @@ class RecordingTest {
         x.close();
       }
     }
+  }
+
+  @Test
+  void indicesOfRecordedRunsAreChecked() {
+    Tensor rows = filled(7);
+    Compiled compiled =
+        Quern.compile(
+            device,
+            in -> List.of(rows.gather(0, in.getFirst()).matmul(rows)),
+            List.of(new TensorSpec(DType.I64, Shape.of(2))));
+    Tensor index = Tensor.full(0, DType.I64, device, 2);
+    Tensor[] in = {index};
+    Tensor[] out = {Tensor.full(0, DType.F32, device, 2, 4)};
+    for (int run = 0; run < 6; run++) {
+      int value = run < 3 ? run : run + 1;
+      index.copyFrom(Tensor.full(value, DType.I64, device, 2));
+      if (run < 3) {
+        compiled.runInto(in, out);
+        assertThat(out[0].toFloatArray()).containsOnly(4 * 7 * 7);
+      } else {
+        assertThatThrownBy(() -> compiled.runInto(in, out))
+            .isInstanceOf(IndexOutOfBoundsException.class)
+            .hasMessage("gather: index " + value + " is out of range, expected 0 to 3");
+      }
+    }
+    index.copyFrom(Tensor.full(3, DType.I64, device, 2));
+    compiled.runInto(in, out);
+    assertThat(out[0].toFloatArray()).containsOnly(4 * 7 * 7);
   }
 
   @Test
