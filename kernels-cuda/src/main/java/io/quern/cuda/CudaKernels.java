@@ -6,6 +6,9 @@ import io.quern.backend.KernelTable;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
+import io.quern.op.Conv2d;
+import io.quern.op.Conv2dInputGrad;
+import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.MatMul;
@@ -47,6 +50,9 @@ final class CudaKernels {
         .add(Fill.class, "fill", ElementwiseKernels::fill)
         .add(Reduce.class, "reduce_f32", ReduceKernels::create)
         .add(MatMul.class, "matmul", MatMulKernels::create)
+        .add(Conv2d.class, "conv2d_f32", ConvKernels::forward)
+        .add(Conv2dInputGrad.class, "conv2d_input_grad_f32", ConvKernels::inputGrad)
+        .add(Conv2dWeightGrad.class, "conv2d_weight_grad_f32", ConvKernels::weightGrad)
         .table;
   }
 }
