@@ -13,6 +13,8 @@ import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
+import io.quern.op.Pool2d;
+import io.quern.op.Pool2dGrad;
 import io.quern.op.Reduce;
 import io.quern.op.Unary;
 import io.quern.op.Where;
@@ -53,6 +55,8 @@ final class CudaKernels {
         .add(Conv2d.class, "conv2d_f32", ConvKernels::forward)
         .add(Conv2dInputGrad.class, "conv2d_input_grad_f32", ConvKernels::inputGrad)
         .add(Conv2dWeightGrad.class, "conv2d_weight_grad_f32", ConvKernels::weightGrad)
+        .add(Pool2d.class, "pool2d_f32", PoolKernels::forward)
+        .add(Pool2dGrad.class, "pool2d_grad_f32", PoolKernels::grad)
         .table;
   }
 }
