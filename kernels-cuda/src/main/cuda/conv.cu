@@ -90,7 +90,6 @@ __device__ inline void convolve(
   int m = (int)shape.m;
   a += shape.a_first + blockIdx.y * shape.a_group;
   b += blockIdx.y * shape.b_group;
-  c += shape.c_first + blockIdx.y * shape.c_group + blockIdx.z * shape.c_part;
   for (int i = thread; i < TILE_N; i += THREADS) {
     column_places[i] = place(columns, left + i, (int)shape.n);
   }
@@ -157,7 +156,7 @@ __device__ inline void convolve(
     if (thread < DEPTH) {
       step_places[half][thread] = place(steps, depth + 2 * DEPTH + thread, end);
     }
-#pragma unroll
+#pragma unroll 2 // more takes more registers than there are
     for (int p = 0; p < DEPTH; p++) {
       Quad column[PER_M / 4];
       Quad row[PER_N / 4];
@@ -184,6 +183,7 @@ __device__ inline void convolve(
     __syncthreads();
   }
 
+  c += shape.c_first + blockIdx.y * shape.c_group + blockIdx.z * shape.c_part;
 #pragma unroll
   for (int j = 0; j < PER_N; j += 4) {
     const Place* group = &column_places[(thread_column + j / 4 * APART_N) * 4];
@@ -222,15 +222,15 @@ __device__ inline void convolve(
 
 CONVOLUTION(conv2d_128x128_f32, 128, 128, 8, 8, 2, true, false)
 CONVOLUTION(conv2d_64x128_f32, 64, 128, 8, 8, 3, true, false)
-CONVOLUTION(conv2d_32x128_f32, 32, 128, 8, 4, 4, true, false)
+CONVOLUTION(conv2d_32x128_f32, 32, 128, 8, 4, 3, true, false)
 CONVOLUTION(conv2d_32x32_f32, 32, 32, 4, 4, 8, true, false)
 CONVOLUTION(conv2d_input_grad_128x128_f32, 128, 128, 8, 8, 2, false, false)
 CONVOLUTION(conv2d_input_grad_64x128_f32, 64, 128, 8, 8, 3, false, false)
-CONVOLUTION(conv2d_input_grad_32x128_f32, 32, 128, 8, 4, 4, false, false)
+CONVOLUTION(conv2d_input_grad_32x128_f32, 32, 128, 8, 4, 3, false, false)
 CONVOLUTION(conv2d_input_grad_32x32_f32, 32, 32, 4, 4, 8, false, false)
 CONVOLUTION(conv2d_weight_grad_128x128_f32, 128, 128, 8, 8, 2, true, true)
 CONVOLUTION(conv2d_weight_grad_64x128_f32, 64, 128, 8, 8, 3, true, true)
-CONVOLUTION(conv2d_weight_grad_32x128_f32, 32, 128, 8, 4, 4, true, true)
+CONVOLUTION(conv2d_weight_grad_32x128_f32, 32, 128, 8, 4, 3, true, true)
 CONVOLUTION(conv2d_weight_grad_32x32_f32, 32, 32, 4, 4, 8, true, true)
 
 // Few rows in each group, as in depthwise convolutions: a thread makes one element.
