@@ -31,6 +31,7 @@ final class ConvKernels {
 
   private final CudaContext context;
   private final KernelKey key;
+  private final Tiling tiling;
   private final Window window;
   private final int groups;
 
@@ -45,9 +46,16 @@ final class ConvKernels {
   private final long taps;
 
   private ConvKernels(
-      CudaContext context, KernelKey key, Window window, int groups, Shape image, Shape output) {
+      CudaContext context,
+      KernelKey key,
+      Tiling tiling,
+      Window window,
+      int groups,
+      Shape image,
+      Shape output) {
     this.context = context;
     this.key = key;
+    this.tiling = tiling;
     this.window = window;
     this.groups = groups;
     this.batch = image.dim(0);
@@ -60,29 +68,28 @@ final class ConvKernels {
     this.taps = (long) window.kernelH() * window.kernelW();
   }
 
-  static @Nullable Kernel forward(CudaContext context, KernelKey key) {
-    Conv2d op = (Conv2d) key.op();
-    return covers(key, op.groups())
-        ? new ConvKernels(
-                context, key, op.window(), op.groups(), key.shape(0), key.output().shape())
-            .forward()
-        : null;
+  /** Cuts up a product of matrices. */
+  interface Tiling {
+    ConvTile of(long m, long n, long k, long groups);
   }
 
-  static @Nullable Kernel inputGrad(CudaContext context, KernelKey key) {
-    Conv2dInputGrad op = (Conv2dInputGrad) key.op();
-    return covers(key, op.groups())
-        ? new ConvKernels(context, key, op.window(), op.groups(), key.shape(2), key.shape(1))
-            .inputGrad()
-        : null;
+  static @Nullable Kernel create(CudaContext context, KernelKey key) {
+    return create(context, key, ConvTile::of);
   }
 
-  static @Nullable Kernel weightGrad(CudaContext context, KernelKey key) {
-    Conv2dWeightGrad op = (Conv2dWeightGrad) key.op();
-    return covers(key, op.groups())
-        ? new ConvKernels(context, key, op.window(), op.groups(), key.shape(0), key.shape(1))
-            .weightGrad()
-        : null;
+  static @Nullable Kernel create(CudaContext context, KernelKey key, Tiling tiling) {
+    Shape first = key.shape(0);
+    Shape second = key.shape(1);
+    Shape output = key.output().shape();
+    return switch (key.op()) {
+      case Conv2d(Window window, int groups) when covers(key, groups) ->
+          new ConvKernels(context, key, tiling, window, groups, first, output).forward();
+      case Conv2dInputGrad(Window window, int groups, Shape _) when covers(key, groups) ->
+          new ConvKernels(context, key, tiling, window, groups, output, second).inputGrad();
+      case Conv2dWeightGrad(Window window, int groups) when covers(key, groups) ->
+          new ConvKernels(context, key, tiling, window, groups, first, second).weightGrad();
+      default -> null;
+    };
   }
 
   private static boolean covers(KernelKey key, int groups) {
@@ -236,9 +243,7 @@ final class ConvKernels {
                     window.padLeft())));
       }
     }
-    return in <= FEW_ROWS
-        ? direct(0, 1, products)
-        : tiled("conv2d_input_grad", 0, 1, products);
+    return in <= FEW_ROWS ? direct(0, 1, products) : tiled("conv2d_input_grad", 0, 1, products);
   }
 
   /**
@@ -325,17 +330,13 @@ final class ConvKernels {
     for (Product each : products) {
       longest = each.k > longest.k ? each : longest;
     }
-    ConvTile tile = ConvTile.of(longest.m, longest.n, longest.k, groups);
+    ConvTile tile = tiling.of(longest.m, longest.n, longest.k, groups);
     String name = op + "_" + tile.m() + "x" + tile.n() + "_f32";
     List<Launch> launches = new ArrayList<>();
     for (Product each : products) {
       Grid grid =
           new Grid(
-              Math.toIntExact(tile.count(each.m, each.n)),
-              groups,
-              tile.parts(),
-              tile.threads(),
-              0);
+              Math.toIntExact(tile.count(each.m, each.n)), groups, tile.parts(), tile.threads(), 0);
       launches.add(launch(name, grid, a, image, true, each, tile.parts()));
     }
     return kernel(name, launches, tile.parts());

@@ -13,7 +13,7 @@ import java.util.List;
  * @param parts into how many parts sums are split
  */
 record ConvTile(int m, int n, int threads, double speed, int parts) {
-  private static final List<ConvTile> TILES =
+  static final List<ConvTile> TILES =
       List.of(
           new ConvTile(128, 128, 256, 0.8, 1),
           new ConvTile(64, 128, 128, 0.75, 1),
@@ -37,7 +37,7 @@ record ConvTile(int m, int n, int threads, double speed, int parts) {
     double least = Double.POSITIVE_INFINITY;
     for (ConvTile tile : TILES) {
       for (int parts = 1; parts <= Math.clamp(k / 64, 1, MOST_PARTS); parts++) {
-        ConvTile each = new ConvTile(tile.m, tile.n, tile.threads, tile.speed, parts);
+        ConvTile each = tile.parts(parts);
         double clocks = each.clocks(m, n, k, groups);
         if (clocks < least) {
           least = clocks;
@@ -46,6 +46,11 @@ record ConvTile(int m, int n, int threads, double speed, int parts) {
       }
     }
     return best;
+  }
+
+  /** This tile with sums in another number of parts. */
+  ConvTile parts(int count) {
+    return new ConvTile(m, n, threads, speed, count);
   }
 
   /** Number of tiles of a matrix. */

@@ -52,9 +52,9 @@ final class CudaKernels {
         .add(Fill.class, "fill", ElementwiseKernels::fill)
         .add(Reduce.class, "reduce_f32", ReduceKernels::create)
         .add(MatMul.class, "matmul", MatMulKernels::create)
-        .add(Conv2d.class, "conv2d_f32", ConvKernels::forward)
-        .add(Conv2dInputGrad.class, "conv2d_input_grad_f32", ConvKernels::inputGrad)
-        .add(Conv2dWeightGrad.class, "conv2d_weight_grad_f32", ConvKernels::weightGrad)
+        .add(Conv2d.class, "conv2d_f32", ConvKernels::create)
+        .add(Conv2dInputGrad.class, "conv2d_input_grad_f32", ConvKernels::create)
+        .add(Conv2dWeightGrad.class, "conv2d_weight_grad_f32", ConvKernels::create)
         .add(Pool2d.class, "pool2d_f32", PoolKernels::forward)
         .add(Pool2dGrad.class, "pool2d_grad_f32", PoolKernels::grad)
         .table;
