@@ -59,8 +59,8 @@ __device__ inline i64 part_end(const Product& shape, i64 first) {
 
 __device__ inline float pixel(
     const float* image, const Product& shape, const Place& column, const Place& step) {
-  bool inside = (u32)(column.y + step.y) < (u32)shape.height
-      && (u32)(column.x + step.x) < (u32)shape.width;
+  bool inside = ((u32)(column.y + step.y) < (u32)shape.height)
+      & ((u32)(column.x + step.x) < (u32)shape.width);
   return inside ? image[column.at + step.at] : 0.0f;
 }
 
@@ -81,7 +81,7 @@ __device__ inline void convolve(
   __shared__ Quad tile_b[2][DEPTH][TILE_N / 4 + 1];
   __shared__ Place column_places[TILE_N];
   __shared__ Place step_places[2][DEPTH];
-  int thread = (int)threadIdx.x;
+  u32 thread = threadIdx.x;
   u32 tiles = (u32)((shape.m + TILE_M - 1) / TILE_M);
   int top = (int)(blockIdx.x % tiles) * TILE_M;
   int left = (int)(blockIdx.x / tiles) * TILE_N;
@@ -90,51 +90,57 @@ __device__ inline void convolve(
   int m = (int)shape.m;
   a += shape.a_first + blockIdx.y * shape.a_group;
   b += blockIdx.y * shape.b_group;
-  for (int i = thread; i < TILE_N; i += THREADS) {
-    column_places[i] = place(columns, left + i, (int)shape.n);
+  for (u32 i = thread; i < TILE_N; i += THREADS) {
+    column_places[i] = place(columns, left + (int)i, (int)shape.n);
   }
   if (thread < 2 * DEPTH) {
-    step_places[thread / DEPTH][thread % DEPTH] = place(steps, first + thread, end);
+    step_places[thread / DEPTH][thread % DEPTH] = place(steps, first + (int)thread, end);
   }
   __syncthreads();
 
+  // What this thread loads of a tile: the first row or column and the first step, and how far apart
+  // the others are.
+  const int APART_A = A_ALONG_K ? THREADS / DEPTH : 0;
+  const int APART_B = B_ALONG_K ? THREADS / DEPTH : 0;
+  const int STEPS_A = A_ALONG_K ? 0 : THREADS / TILE_M;
+  const int STEPS_B = B_ALONG_K ? 0 : THREADS / TILE_N;
+  u32 first_row = A_ALONG_K ? thread / DEPTH : thread % TILE_M;
+  u32 first_column = B_ALONG_K ? thread / DEPTH : thread % TILE_N;
+  u32 step_a = A_ALONG_K ? thread % DEPTH : thread / TILE_M;
+  u32 step_b = B_ALONG_K ? thread % DEPTH : thread / TILE_N;
   int a_row = (int)shape.a_row;
   float next_a[LOADS_A];
   float next_b[LOADS_B];
   auto load = [&](int half) {
 #pragma unroll
     for (int i = 0; i < LOADS_A; i++) {
-      int e = thread + i * THREADS;
-      int row = top + (A_ALONG_K ? e / DEPTH : e % TILE_M);
+      int row = top + (int)first_row + i * APART_A;
       row = row < m ? row : m - 1;
-      int at = step_places[half][A_ALONG_K ? e % DEPTH : e / TILE_M].other;
+      int at = step_places[half][step_a + i * STEPS_A].other;
       next_a[i] = at >= 0 ? a[row * a_row + at] : 0.0f;
     }
 #pragma unroll
     for (int i = 0; i < LOADS_B; i++) {
-      int e = thread + i * THREADS;
-      const Place& column = column_places[B_ALONG_K ? e / DEPTH : e % TILE_N];
-      const Place& step = step_places[half][B_ALONG_K ? e % DEPTH : e / TILE_N];
+      const Place& column = column_places[first_column + i * APART_B];
+      const Place& step = step_places[half][step_b + i * STEPS_B];
       next_b[i] = pixel(b, shape, column, step);
     }
   };
   auto keep = [&](int half) {
 #pragma unroll
     for (int i = 0; i < LOADS_A; i++) {
-      int e = thread + i * THREADS;
-      int row = A_ALONG_K ? e / DEPTH : e % TILE_M;
-      tile_a[half][A_ALONG_K ? e % DEPTH : e / TILE_M][row / 4].lane[row % 4] = next_a[i];
+      u32 row = first_row + i * APART_A;
+      tile_a[half][step_a + i * STEPS_A][row / 4].lane[row % 4] = next_a[i];
     }
 #pragma unroll
     for (int i = 0; i < LOADS_B; i++) {
-      int e = thread + i * THREADS;
-      int column = B_ALONG_K ? e / DEPTH : e % TILE_N;
-      tile_b[half][B_ALONG_K ? e % DEPTH : e / TILE_N][column / 4].lane[column % 4] = next_b[i];
+      u32 column = first_column + i * APART_B;
+      tile_b[half][step_b + i * STEPS_B][column / 4].lane[column % 4] = next_b[i];
     }
   };
 
-  int thread_row = thread / ACROSS;
-  int thread_column = thread % ACROSS;
+  int thread_row = (int)(thread / ACROSS);
+  int thread_column = (int)(thread % ACROSS);
   float sums[PER_M][PER_N];
 #pragma unroll
   for (int i = 0; i < PER_M; i++) {
@@ -154,9 +160,9 @@ __device__ inline void convolve(
       load(half ^ 1);
     }
     if (thread < DEPTH) {
-      step_places[half][thread] = place(steps, depth + 2 * DEPTH + thread, end);
+      step_places[half][thread] = place(steps, depth + 2 * DEPTH + (int)thread, end);
     }
-#pragma unroll 2 // more takes more registers than there are
+#pragma unroll
     for (int p = 0; p < DEPTH; p++) {
       Quad column[PER_M / 4];
       Quad row[PER_N / 4];
@@ -221,16 +227,16 @@ __device__ inline void convolve(
   }
 
 CONVOLUTION(conv2d_128x128_f32, 128, 128, 8, 8, 2, true, false)
-CONVOLUTION(conv2d_64x128_f32, 64, 128, 8, 8, 3, true, false)
-CONVOLUTION(conv2d_32x128_f32, 32, 128, 8, 4, 3, true, false)
+CONVOLUTION(conv2d_64x128_f32, 64, 128, 8, 8, 4, true, false)
+CONVOLUTION(conv2d_32x128_f32, 32, 128, 8, 4, 4, true, false)
 CONVOLUTION(conv2d_32x32_f32, 32, 32, 4, 4, 8, true, false)
 CONVOLUTION(conv2d_input_grad_128x128_f32, 128, 128, 8, 8, 2, false, false)
-CONVOLUTION(conv2d_input_grad_64x128_f32, 64, 128, 8, 8, 3, false, false)
-CONVOLUTION(conv2d_input_grad_32x128_f32, 32, 128, 8, 4, 3, false, false)
+CONVOLUTION(conv2d_input_grad_64x128_f32, 64, 128, 8, 8, 4, false, false)
+CONVOLUTION(conv2d_input_grad_32x128_f32, 32, 128, 8, 4, 4, false, false)
 CONVOLUTION(conv2d_input_grad_32x32_f32, 32, 32, 4, 4, 8, false, false)
 CONVOLUTION(conv2d_weight_grad_128x128_f32, 128, 128, 8, 8, 2, true, true)
-CONVOLUTION(conv2d_weight_grad_64x128_f32, 64, 128, 8, 8, 3, true, true)
-CONVOLUTION(conv2d_weight_grad_32x128_f32, 32, 128, 8, 4, 3, true, true)
+CONVOLUTION(conv2d_weight_grad_64x128_f32, 64, 128, 8, 8, 4, true, true)
+CONVOLUTION(conv2d_weight_grad_32x128_f32, 32, 128, 8, 4, 4, true, true)
 CONVOLUTION(conv2d_weight_grad_32x32_f32, 32, 32, 4, 4, 8, true, true)
 
 // Few rows in each group, as in depthwise convolutions: a thread makes one element.
