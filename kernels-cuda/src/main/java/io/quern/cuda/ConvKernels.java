@@ -398,6 +398,6 @@ final class ConvKernels {
                 .number(count)
                 .number((long) parts)));
     return new LaunchKernel(
-        context, name + "_parts", 4 * parts * count, all.toArray(Launch[]::new));
+        context, name + "_parts", 4L * parts * count, all.toArray(Launch[]::new));
   }
 }
