@@ -16,7 +16,7 @@ struct Places {
   i64 other, other_row, other_column; // elements of the other operand between neighbours
 };
 
-struct Place {
+struct alignas(16) Place {
   int at; // in the image
   int y, x;
   int other; // negative for places that are none
@@ -121,8 +121,8 @@ __device__ inline void convolve(
     }
 #pragma unroll
     for (int i = 0; i < LOADS_B; i++) {
-      const Place& column = column_places[first_column + i * APART_B];
-      const Place& step = step_places[half][step_b + i * STEPS_B];
+      Place column = column_places[first_column + i * APART_B];
+      Place step = step_places[half][step_b + i * STEPS_B];
       next_b[i] = pixel(b, shape, column, step);
     }
   };
