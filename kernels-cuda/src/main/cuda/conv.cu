@@ -30,6 +30,7 @@ struct Product {
   i64 c_first, c_row, c_group; // the result
   i64 part_length; // steps of one part of the sum
   i64 c_part; // elements between parts of the result
+  i64 relu; // whether it makes negative results 0
 };
 
 // Added to any other place it lies outside of the image.
@@ -62,6 +63,10 @@ __device__ inline float pixel(
   bool inside = ((u32)(column.y + step.y) < (u32)shape.height)
       & ((u32)(column.x + step.x) < (u32)shape.width);
   return inside ? image[column.at + step.at] : 0.0f;
+}
+
+__device__ inline float finish(float x, i64 relu) {
+  return relu && x <= 0 ? 0.0f : x;
 }
 
 // A block makes a tile of the result of one group, or of one part of it. Each thread makes 4 rows
@@ -191,6 +196,13 @@ __device__ inline void convolve(
 
   c += shape.c_first + blockIdx.y * shape.c_group + blockIdx.z * shape.c_part;
 #pragma unroll
+  for (int i = 0; i < PER_M; i++) {
+#pragma unroll
+    for (int j = 0; j < PER_N; j++) {
+      sums[i][j] = finish(sums[i][j], shape.relu);
+    }
+  }
+#pragma unroll
   for (int j = 0; j < PER_N; j += 4) {
     const Place* group = &column_places[(thread_column + j / 4 * APART_N) * 4];
     int at[4];
@@ -264,7 +276,8 @@ KERNEL conv2d_direct_f32(
       }
     }
   }
-  c[shape.c_first + group * shape.c_group + row * shape.c_row + column.other] = sum;
+  c[shape.c_first + group * shape.c_group + row * shape.c_row + column.other] =
+      finish(sum, shape.relu);
 }
 
 // Few elements in each group with long sums: a block makes a part of one, threads take steps in
@@ -299,7 +312,7 @@ KERNEL __launch_bounds__(256) conv2d_dot_f32(
 }
 
 // Sums the parts of each element, in order.
-KERNEL conv2d_parts_f32(float* to, const float* from, i64 count, i64 parts) {
+KERNEL conv2d_parts_f32(float* to, const float* from, i64 count, i64 parts, i64 relu) {
   i64 i = thread_index();
   if (i >= count) {
     return;
@@ -309,5 +322,5 @@ KERNEL conv2d_parts_f32(float* to, const float* from, i64 count, i64 parts) {
   for (i64 part = 1; part < parts; part++) {
     sum += from[part * count + i];
   }
-  to[i] = sum;
+  to[i] = finish(sum, relu);
 }

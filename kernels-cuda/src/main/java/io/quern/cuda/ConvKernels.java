@@ -4,12 +4,19 @@ import io.quern.DType;
 import io.quern.Shape;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
+import io.quern.op.Binary;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.Epilogue;
+import io.quern.op.ScalarProgram;
+import io.quern.op.ScalarProgram.Apply1;
+import io.quern.op.ScalarProgram.Apply2;
+import io.quern.op.Unary;
 import io.quern.op.Window;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -83,7 +90,16 @@ final class ConvKernels {
     Shape output = key.output().shape();
     return switch (key.op()) {
       case Conv2d(Window window, int groups) when covers(key, groups) ->
-          new ConvKernels(context, key, tiling, window, groups, first, output).forward();
+          new ConvKernels(context, key, tiling, window, groups, first, output)
+              .forward(Finish.of(key.inputs()));
+      case Epilogue(Conv2d(Window window, int groups), int operands, ScalarProgram program)
+          when covers(key, groups) ->
+          Finish.of(key, operands, program)
+              .map(
+                  finish ->
+                      new ConvKernels(context, key, tiling, window, groups, first, output)
+                          .forward(finish))
+              .orElse(null);
       case Conv2dInputGrad(Window window, int groups, Shape _) when covers(key, groups) ->
           new ConvKernels(context, key, tiling, window, groups, output, second).inputGrad();
       case Conv2dWeightGrad(Window window, int groups) when covers(key, groups) ->
@@ -98,6 +114,48 @@ final class ConvKernels {
       small &= key.shape(i).size() < 1 << 30;
     }
     return key.all(DType.F32) && key.isContiguous() && small;
+  }
+
+  /**
+   * What becomes of a sum.
+   *
+   * @param bias the operand that it starts with, one element for each channel, or 0 for none
+   * @param relu whether negative results become 0
+   */
+  private record Finish(int bias, boolean relu) {
+    private static final Apply2 ADD = new Apply2(Binary.Fn.ADD, 0, 1);
+
+    static final Finish NONE = new Finish(0, false);
+
+    /** That of a convolution with so many operands. */
+    static Finish of(int operands) {
+      return operands == 3 ? new Finish(2, false) : NONE;
+    }
+
+    /** That of a convolution and a program, unless the program does more than these. */
+    static Optional<Finish> of(KernelKey key, int operands, ScalarProgram program) {
+      if (program.equals(relu(0))) {
+        return Optional.of(new Finish(of(operands).bias, true));
+      }
+      Shape channels = Shape.of(key.output().shape().dim(1), 1, 1);
+      boolean biased =
+          operands == 2
+              && program.inputs() == 2
+              && program.steps().getFirst().equals(ADD)
+              && (key.shape(2).equals(channels)
+                  || key.shape(2).equals(Shape.of(1).concat(channels)));
+      boolean ends = program.steps().size() == 1 || program.equals(relu(2, ADD));
+      return biased && ends
+          ? Optional.of(new Finish(2, program.steps().size() > 1))
+          : Optional.empty();
+    }
+
+    /** The program that applies some steps, and then a rectifier to value {@code x}. */
+    private static ScalarProgram relu(int x, Apply2... before) {
+      List<ScalarProgram.Step> steps = new ArrayList<>(List.of(before));
+      steps.add(new Apply1(Unary.Fn.RELU, x));
+      return new ScalarProgram(before.length + 1, steps);
+    }
   }
 
   /** The kernels' struct: how an index runs over an image, and over the other operand. */
@@ -136,9 +194,23 @@ final class ConvKernels {
       long cGroup,
       Places columns,
       Places steps) {
-    long[] words(long partLength, long part) {
+    long[] words(long partLength, long part, boolean relu) {
       return new long[] {
-        m, n, k, height, width, aFirst, aRow, aGroup, bGroup, cFirst, cRow, cGroup, partLength, part
+        m,
+        n,
+        k,
+        height,
+        width,
+        aFirst,
+        aRow,
+        aGroup,
+        bGroup,
+        cFirst,
+        cRow,
+        cGroup,
+        partLength,
+        part,
+        relu ? 1 : 0
       };
     }
   }
@@ -175,7 +247,7 @@ final class ConvKernels {
         1);
   }
 
-  private Kernel forward() {
+  private Kernel forward(Finish finish) {
     long area = outHeight * outWidth;
     Product product =
         new Product(
@@ -194,8 +266,8 @@ final class ConvKernels {
             pixels(),
             taps());
     return out <= FEW_ROWS
-        ? direct(1, 0, List.of(product))
-        : tiled("conv2d", 1, 0, List.of(product));
+        ? direct(1, 0, List.of(product), finish)
+        : tiled("conv2d", 1, 0, List.of(product), finish);
   }
 
   private Kernel weightGrad() {
@@ -218,7 +290,7 @@ final class ConvKernels {
             pixels());
     return product.m * product.n <= FEW_ELEMENTS
         ? dots(product)
-        : tiled("conv2d_weight_grad", 1, 0, List.of(product));
+        : tiled("conv2d_weight_grad", 1, 0, List.of(product), Finish.NONE);
   }
 
   private Kernel inputGrad() {
@@ -243,7 +315,9 @@ final class ConvKernels {
                     window.padLeft())));
       }
     }
-    return in <= FEW_ROWS ? direct(0, 1, products) : tiled("conv2d_input_grad", 0, 1, products);
+    return in <= FEW_ROWS
+        ? direct(0, 1, products, Finish.NONE)
+        : tiled("conv2d_input_grad", 0, 1, products, Finish.NONE);
   }
 
   /**
@@ -325,7 +399,7 @@ final class ConvKernels {
         steps);
   }
 
-  private Kernel tiled(String op, int a, int image, List<Product> products) {
+  private Kernel tiled(String op, int a, int image, List<Product> products, Finish finish) {
     Product longest = products.getFirst();
     for (Product each : products) {
       longest = each.k > longest.k ? each : longest;
@@ -337,20 +411,21 @@ final class ConvKernels {
       Grid grid =
           new Grid(
               Math.toIntExact(tile.count(each.m, each.n)), groups, tile.parts(), tile.threads(), 0);
-      launches.add(launch(name, grid, a, image, true, each, tile.parts()));
+      launches.add(
+          launch(name, grid, operands(a, image, tile.parts(), finish), each, tile.parts(), finish));
     }
-    return kernel(name, launches, tile.parts());
+    return kernel(name, launches, tile.parts(), finish);
   }
 
-  private Kernel direct(int a, int image, List<Product> products) {
+  private Kernel direct(int a, int image, List<Product> products, Finish finish) {
     String name = "conv2d_direct_f32";
     List<Launch> launches = new ArrayList<>();
     for (Product each : products) {
       Grid row = Grid.covering(each.n, THREADS);
       Grid grid = new Grid(row.x(), Math.toIntExact(groups * each.m), 1, THREADS, 0);
-      launches.add(launch(name, grid, a, image, true, each, 1));
+      launches.add(launch(name, grid, operands(a, image, 1, finish), each, 1, finish));
     }
-    return kernel(name, launches, 1);
+    return kernel(name, launches, 1, finish);
   }
 
   private Kernel dots(Product product) {
@@ -359,30 +434,35 @@ final class ConvKernels {
     long blocks = Math.max(1, rows * product.n);
     int parts = (int) Math.max(1, Math.min(1024 / blocks, product.k / 4096));
     Grid grid = new Grid((int) product.n, rows, parts, THREADS, 0);
-    return kernel(name, List.of(launch(name, grid, 1, 0, false, product, parts)), parts);
+    Parameters operands = operands(1, 0, parts);
+    Launch launch = launch(name, grid, operands, product, parts, Finish.NONE);
+    return kernel(name, List.of(launch), parts, Finish.NONE);
+  }
+
+  /** The result or its parts, the other operand, and the image. */
+  private Parameters operands(int a, int image, int parts) {
+    return new Parameters()
+        .operand(parts == 1 ? key.inputs() : key.operands())
+        .operand(a)
+        .operand(image);
+  }
+
+  private Parameters operands(int a, int image, int parts, Finish finish) {
+    Parameters operands = operands(a, image, parts);
+    return finish.bias == 0 ? operands.number(0L) : operands.operand(finish.bias);
   }
 
   private Launch launch(
-      String name, Grid grid, int a, int image, boolean biased, Product product, int parts) {
+      String name, Grid grid, Parameters operands, Product product, int parts, Finish finish) {
     long partLength = Math.max(1, (product.k + parts - 1) / parts);
-    Parameters parameters =
-        new Parameters()
-            .operand(parts == 1 ? key.inputs() : key.operands())
-            .operand(a)
-            .operand(image);
-    if (biased && key.inputs() == 3) {
-      parameters.operand(2);
-    } else if (biased) {
-      parameters.number(0L);
-    }
-    parameters
-        .struct(product.words(partLength, key.output().shape().size()))
+    operands
+        .struct(product.words(partLength, key.output().shape().size(), parts == 1 && finish.relu))
         .struct(product.columns.words())
         .struct(product.steps.words());
-    return new Launch(context.modules().function(FILE, name), grid, parameters);
+    return new Launch(context.modules().function(FILE, name), grid, operands);
   }
 
-  private Kernel kernel(String name, List<Launch> launches, int parts) {
+  private Kernel kernel(String name, List<Launch> launches, int parts, Finish finish) {
     if (parts == 1) {
       return new LaunchKernel(context, name, 0, launches.toArray(Launch[]::new));
     }
@@ -396,7 +476,8 @@ final class ConvKernels {
                 .operand(key.inputs())
                 .operand(key.operands())
                 .number(count)
-                .number((long) parts)));
+                .number((long) parts)
+                .number(finish.relu ? 1L : 0L)));
     return new LaunchKernel(
         context, name + "_parts", 4L * parts * count, all.toArray(Launch[]::new));
   }

@@ -9,6 +9,7 @@ import io.quern.op.Compare;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.Epilogue;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.MatMul;
@@ -53,6 +54,7 @@ final class CudaKernels {
         .add(Reduce.class, "reduce_f32", ReduceKernels::create)
         .add(MatMul.class, "matmul", MatMulKernels::create)
         .add(Conv2d.class, "conv2d_f32", ConvKernels::create)
+        .add(Epilogue.class, "conv2d_f32", ConvKernels::create)
         .add(Conv2dInputGrad.class, "conv2d_input_grad_f32", ConvKernels::create)
         .add(Conv2dWeightGrad.class, "conv2d_weight_grad_f32", ConvKernels::create)
         .add(Pool2d.class, "pool2d_f32", PoolKernels::forward)
