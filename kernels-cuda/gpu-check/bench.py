@@ -4,6 +4,8 @@ import torch
 
 print(torch.__version__, torch.cuda.get_device_name())
 torch.backends.cuda.matmul.allow_tf32 = False
+torch.backends.cudnn.allow_tf32 = False
+torch.backends.cudnn.benchmark = True
 
 
 def measure(name, function, figure, unit):
@@ -134,3 +136,41 @@ for n in (256, 512, 1024, 2048, 4096, 8192):
 for n in (1024, 2048, 4096, 8192):
     a = torch.randn(n, n, device="cuda").bfloat16()
     measure(f"matmul bf16 {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")
+grads = torch.ops.aten.convolution_backward
+for batch, channels, size, filters, kernel, stride, groups in (
+    (256, 1, 28, 32, 3, 1, 1),
+    (256, 32, 14, 64, 3, 1, 1),
+    (32, 3, 224, 64, 7, 2, 1),
+    (32, 64, 56, 64, 1, 1, 1),
+    (32, 64, 56, 64, 3, 1, 1),
+    (32, 64, 56, 256, 1, 1, 1),
+    (32, 128, 56, 128, 3, 2, 1),
+    (32, 128, 28, 128, 3, 1, 1),
+    (32, 256, 14, 256, 3, 1, 1),
+    (32, 1024, 14, 256, 1, 1, 1),
+    (32, 512, 7, 512, 3, 1, 1),
+    (32, 512, 7, 2048, 1, 1, 1),
+    (32, 384, 14, 384, 3, 1, 384),
+):
+    name = f"conv {kernel}x{kernel} s{stride}, {batch}x{channels}x{size} -> {filters}"
+    images = torch.randn(batch, channels, size, size, device="cuda")
+    weight = torch.randn(filters, channels // groups, kernel, kernel, device="cuda")
+    step = [stride, stride], [kernel // 2, kernel // 2], [1, 1]
+    out = torch.conv2d(images, weight, None, *step, groups)
+    tflop = 2e-12 * out.numel() * weight[0].numel()
+    more = None, *step, False, [0, 0], groups
+    measure(name, lambda: torch.conv2d(images, weight, None, *step, groups), tflop, "TFLOP/s")
+    for grad, mask in ("input grad", [True, False, False]), ("weight grad", [False, True, False]):
+        measure(f"{name} {grad}", lambda: grads(out, images, weight, *more, mask), tflop, "TFLOP/s")
+for name, shape, kernel, pad in (
+    ("pool 2x2, 256x32x28x28", (256, 32, 28, 28), 2, 0),
+    ("pool 3x3 s2, 32x64x112x112", (32, 64, 112, 112), 3, 1),
+):
+    images = torch.randn(shape, device="cuda", requires_grad=True)
+    for fn in torch.nn.functional.max_pool2d, torch.nn.functional.avg_pool2d:
+        out = fn(images, kernel, 2, pad)
+        gb = 4e-9 * (images.numel() + out.numel())
+        measure(f"{name} {fn.__name__}", lambda: fn(images, kernel, 2, pad), gb, "GB/s")
+        measure(
+            f"{name} {fn.__name__} grad",
+            lambda: torch.autograd.grad(out, images, out, retain_graph=True), gb, "GB/s")

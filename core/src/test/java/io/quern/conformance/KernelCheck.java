@@ -49,8 +49,17 @@ public final class KernelCheck {
    */
   public static Optional<String> run(OpCase opCase, DeviceContext device) {
     Optional<Kernel> kernel = device.kernel(key(opCase));
-    kernel.ifPresent(found -> new KernelCheck(opCase, device, found).run());
+    kernel.ifPresent(found -> run(opCase, device, found));
     return kernel.map(Kernel::name);
+  }
+
+  /**
+   * Checks a kernel that was made for the case.
+   *
+   * @throws AssertionError if a result is wrong
+   */
+  public static void run(OpCase opCase, DeviceContext device, Kernel kernel) {
+    new KernelCheck(opCase, device, kernel).run();
   }
 
   /** What a kernel for the case is made for. */

@@ -12,6 +12,10 @@ import io.quern.op.Cast;
 import io.quern.op.Compare;
 import io.quern.op.Concat;
 import io.quern.op.CumSum;
+import io.quern.op.Conv2d;
+import io.quern.op.Conv2dInputGrad;
+import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.Epilogue;
 import io.quern.op.Fill;
 import io.quern.op.Fused;
 import io.quern.op.GroupNorm;
@@ -24,6 +28,8 @@ import io.quern.op.MatMul;
 import io.quern.op.NormGrad;
 import io.quern.op.Op;
 import io.quern.op.Random;
+import io.quern.op.Pool2d;
+import io.quern.op.Pool2dGrad;
 import io.quern.op.Reduce;
 import io.quern.op.RmsNorm;
 import io.quern.op.SgdStep;
@@ -94,6 +100,12 @@ final class CudaKernels {
         .add(TopK.class, "order_f32", ScanKernels::topK)
         .add(Attention.class, "attention_f32", AttentionKernels::forward)
         .add(AttentionGrad.class, "attention_grad_f32", AttentionKernels::gradient)
+        .add(Conv2d.class, "conv2d_f32", ConvKernels::create)
+        .add(Epilogue.class, "conv2d_f32", ConvKernels::create)
+        .add(Conv2dInputGrad.class, "conv2d_input_grad_f32", ConvKernels::create)
+        .add(Conv2dWeightGrad.class, "conv2d_weight_grad_f32", ConvKernels::create)
+        .add(Pool2d.class, "pool2d_f32", PoolKernels::forward)
+        .add(Pool2dGrad.class, "pool2d_grad_f32", PoolKernels::grad)
         .table;
   }
 }

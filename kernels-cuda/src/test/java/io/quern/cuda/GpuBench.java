@@ -27,6 +27,11 @@ import io.quern.op.SoftmaxGrad;
 import io.quern.op.AttentionGrad;
 import io.quern.op.GatherGrad;
 import io.quern.op.Op;
+import io.quern.op.Conv2dInputGrad;
+import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.Op;
+import io.quern.op.Pool2d;
+import io.quern.op.Pool2dGrad;
 import io.quern.op.TensorSpec;
 import io.quern.op.Unary;
 import io.quern.op.Window;
@@ -81,6 +86,29 @@ final class GpuBench {
     for (int n : new int[] {1024, 2048, 4096, 8192}) {
       matmul(DType.BF16, n);
     }
+    convolutions();
+    pool("pool 2x2, 256x32x28x28", Shape.of(256, 32, 28, 28), Window.of(2).stride(2));
+    pool(
+        "pool 3x3 s2, 32x64x112x112",
+        Shape.of(32, 64, 112, 112),
+        Window.of(3).stride(2).padding(1));
+  }
+
+  /** Those of the quickstart and of ResNet-50, and a depthwise one. */
+  private static void convolutions() {
+    convolution(256, 1, 28, 32, 3, 1, 1);
+    convolution(256, 32, 14, 64, 3, 1, 1);
+    convolution(32, 3, 224, 64, 7, 2, 1);
+    convolution(32, 64, 56, 64, 1, 1, 1);
+    convolution(32, 64, 56, 64, 3, 1, 1);
+    convolution(32, 64, 56, 256, 1, 1, 1);
+    convolution(32, 128, 56, 128, 3, 2, 1);
+    convolution(32, 128, 28, 128, 3, 1, 1);
+    convolution(32, 256, 14, 256, 3, 1, 1);
+    convolution(32, 1024, 14, 256, 1, 1, 1);
+    convolution(32, 512, 7, 512, 3, 1, 1);
+    convolution(32, 512, 7, 2048, 1, 1, 1);
+    convolution(32, 384, 14, 384, 3, 1, 384);
   }
 
   /** A compiled training step of the quickstart's network. */
@@ -305,6 +333,62 @@ final class GpuBench {
       long nanos = time(compiled, a);
       line(name + " " + compiled.plan().kernels(), nanos, 2e-3 * n * n * n / nanos, "TFLOP/s");
     }
+  }
+
+  private static void convolution(
+      int batch, int channels, int size, int filters, int kernel, int stride, int groups) {
+    String name =
+        String.format(
+            Locale.ROOT,
+            "conv %dx%d s%d, %dx%dx%d -> %d",
+            kernel,
+            kernel,
+            stride,
+            batch,
+            channels,
+            size,
+            filters);
+    if (!name.startsWith(wanted)) {
+      return;
+    }
+    Window window = Window.of(kernel).stride(stride).padding(kernel / 2);
+    try (TensorScope _ = TensorScope.open()) {
+      Rng rng = Rng.of(1);
+      Tensor images = rng.normal(batch, channels, size, size).to(GPU);
+      Tensor weight = rng.normal(filters, channels / groups, kernel, kernel).to(GPU);
+      Op forward = new io.quern.op.Conv2d(window, groups);
+      Tensor gradient = Tensor.apply(forward, images, weight);
+      Op inputGrad = new Conv2dInputGrad(window, groups, images.shape());
+      Op weightGrad = new Conv2dWeightGrad(window, groups);
+      double flops = 2e-3 * gradient.shape().size() * weight.shape().size() / filters;
+      timed(name, flops, "TFLOP/s", images, x -> Tensor.apply(forward, x, weight));
+      timed(name, flops, "TFLOP/s", gradient, x -> Tensor.apply(inputGrad, weight, x));
+      timed(name, flops, "TFLOP/s", gradient, x -> Tensor.apply(weightGrad, images, x));
+    }
+  }
+
+  private static void pool(String name, Shape shape, Window window) {
+    if (!name.startsWith(wanted)) {
+      return;
+    }
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor images = Rng.of(1).normal(shape.toArray()).to(GPU);
+      for (Pool2d.Fn fn : Pool2d.Fn.values()) {
+        Pool2d pool = new Pool2d(fn, window, true);
+        Tensor gradient = Tensor.apply(pool, images);
+        double bytes = 4.0 * (images.shape().size() + gradient.shape().size());
+        timed(name, bytes, "GB/s", images, x -> Tensor.apply(pool, x));
+        timed(name, bytes, "GB/s", gradient, x -> Tensor.apply(new Pool2dGrad(pool), images, x));
+      }
+    }
+  }
+
+  /** Times a function, whose work is counted in thousands of flops or in bytes. */
+  private static void timed(
+      String name, double work, String unit, Tensor x, Function<Tensor, Tensor> function) {
+    Compiled compiled = compile(function, x.spec());
+    long nanos = time(compiled, x);
+    line(name + " " + compiled.plan().kernels(), nanos, work / nanos, unit);
   }
 
   /** Nanoseconds of a run, the least of three batches that take a tenth of a second each. */
