@@ -7,35 +7,25 @@ import io.quern.Rng;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.TensorScope;
-import io.quern.nn.Conv2d;
-import io.quern.nn.Flatten;
-import io.quern.nn.Linear;
-import io.quern.nn.Losses;
-import io.quern.nn.MaxPool2d;
-import io.quern.nn.Mode;
-import io.quern.nn.Module;
-import io.quern.nn.Relu;
-import io.quern.nn.Sequential;
 import io.quern.op.AdamStep;
+import io.quern.op.AttentionGrad;
+import io.quern.op.Conv2d;
+import io.quern.op.Conv2dInputGrad;
+import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.GatherGrad;
 import io.quern.op.GroupNorm;
 import io.quern.op.LayerNorm;
 import io.quern.op.NormGrad;
+import io.quern.op.Op;
+import io.quern.op.Pool2d;
+import io.quern.op.Pool2dGrad;
 import io.quern.op.Random;
 import io.quern.op.RmsNorm;
 import io.quern.op.SgdStep;
 import io.quern.op.SoftmaxGrad;
-import io.quern.op.AttentionGrad;
-import io.quern.op.GatherGrad;
-import io.quern.op.Op;
-import io.quern.op.Conv2dInputGrad;
-import io.quern.op.Conv2dWeightGrad;
-import io.quern.op.Op;
-import io.quern.op.Pool2d;
-import io.quern.op.Pool2dGrad;
 import io.quern.op.TensorSpec;
 import io.quern.op.Unary;
 import io.quern.op.Window;
-import io.quern.optim.Adam;
 import io.quern.plan.Compiled;
 import java.util.List;
 import java.util.Locale;
@@ -66,9 +56,6 @@ final class GpuBench {
     memory("sum of rows", 1, x -> x.reshape(-1, 1024).sum(1));
     memory("sum of columns", 1, x -> x.reshape(-1, 1024).sum(0));
     memory("add a row", 2, x -> x.reshape(-1, 1024).add(x.slice(0, 0, 1024)));
-    memory("softmax", 2, x -> x.reshape(-1, 1024).softmax(1));
-    train(128);
-    train(1024);
     rows();
     steps();
     indices();
@@ -111,44 +98,6 @@ final class GpuBench {
     convolution(32, 384, 14, 384, 3, 1, 384);
   }
 
-  /** A compiled training step of the quickstart's network. */
-  private static void train(int batch) {
-    String name = "train " + batch;
-    if (!name.startsWith(wanted)) {
-      return;
-    }
-    Rng rng = Rng.of(1);
-    Window window = Window.of(3).padding(1);
-    Module model =
-        Sequential.of(
-                Conv2d.of(1, 32, window, rng),
-                new Relu(),
-                MaxPool2d.of(2),
-                Conv2d.of(32, 64, window, rng),
-                new Relu(),
-                MaxPool2d.of(2),
-                Flatten.of(),
-                Linear.of(64 * 7 * 7, 128, rng),
-                new Relu(),
-                Linear.of(128, 10, rng))
-            .to(GPU);
-    Adam optimizer = Adam.of(model.parameters(), 1e-3);
-    Tensor[] in = {rng.uniform(batch, 1, 28, 28).to(GPU), Tensor.of(new long[batch]).to(GPU)};
-    Compiled step =
-        Quern.compile(
-            GPU,
-            arguments -> {
-              Tensor prediction = model.forward(arguments.get(0), Mode.training(rng));
-              Tensor loss = Losses.crossEntropy(prediction, arguments.get(1));
-              optimizer.step(loss.backward());
-              return List.of(loss);
-            },
-            List.of(in[0].spec(), in[1].spec()));
-    long nanos = time(step, in);
-    line(name + ", " + step.plan().steps() + " steps", nanos, 1e9 * batch / nanos, "images/s");
-    step.plan().fallbacks().forEach(fallback -> System.out.println("  on the host: " + fallback));
-    Tensor loss = step.run(in);
-    System.out.println(step.plan().describe(step.plan().profile(in, new Tensor[] {loss})));
   private static void rows() {
     memory("softmax", 2, x -> x.reshape(-1, 1024).softmax(1));
     memory("softmax of 64", 2, x -> x.reshape(-1, 64).softmax(1));
@@ -356,7 +305,7 @@ final class GpuBench {
       Rng rng = Rng.of(1);
       Tensor images = rng.normal(batch, channels, size, size).to(GPU);
       Tensor weight = rng.normal(filters, channels / groups, kernel, kernel).to(GPU);
-      Op forward = new io.quern.op.Conv2d(window, groups);
+      Op forward = new Conv2d(window, groups);
       Tensor gradient = Tensor.apply(forward, images, weight);
       Op inputGrad = new Conv2dInputGrad(window, groups, images.shape());
       Op weightGrad = new Conv2dWeightGrad(window, groups);
@@ -392,7 +341,7 @@ final class GpuBench {
   }
 
   /** Nanoseconds of a run, the least of three batches that take a tenth of a second each. */
-  private static long time(Compiled compiled, Tensor... in) {
+  static long time(Compiled compiled, Tensor... in) {
     Tensor[] out = {compiled.run(in)};
     GPU.context().finish();
     long best = Long.MAX_VALUE;
@@ -410,7 +359,7 @@ final class GpuBench {
     return best;
   }
 
-  private static void line(String name, long nanos, double figure, String unit) {
+  static void line(String name, long nanos, double figure, String unit) {
     System.out.printf(Locale.ROOT, "%-60s %12.1f us %10.1f %s%n", name, nanos / 1e3, figure, unit);
   }
 }
