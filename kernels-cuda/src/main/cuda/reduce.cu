@@ -1,10 +1,11 @@
 // Folds of some dimensions. Every order of summation follows from shapes and layouts alone.
-#include "quern.cuh"
+#include "quads.cuh"
 
 enum Fold { SUM, PROD, MAX, MIN };
 
-__device__ inline float identity(i64 fold) {
-  switch (fold) {
+template <int FOLD>
+__device__ inline float identity() {
+  switch (FOLD) {
     case SUM: return 0;
     case PROD: return 1;
     case MAX: return __int_as_float((int)0xff800000);
@@ -12,8 +13,9 @@ __device__ inline float identity(i64 fold) {
   }
 }
 
-__device__ inline float combine(i64 fold, float x, float y) {
-  switch (fold) {
+template <int FOLD>
+__device__ inline float combine(float x, float y) {
+  switch (FOLD) {
     case SUM: return x + y;
     case PROD: return x * y;
     case MAX: return larger(x, y);
@@ -21,63 +23,103 @@ __device__ inline float combine(i64 fold, float x, float y) {
   }
 }
 
-// A block folds one part of what belongs to one result: threads take elements in turn, and a tree
-// folds the threads. Parts of a result lie side by side.
+// A team of threads folds one part of what belongs to one result: threads take four elements in
+// turn, and a tree folds the threads. Parts of a result lie side by side.
 //
+// runs: whether four elements in turn are neighbours, at multiples of four
 // walks: kept dimensions of the input, folded dimensions of the input
-KERNEL reduce_rows_f32(
-    float* to, const float* from, i64 fold, i64 parts, i64 part_length, Walk kept, Walk folded) {
-  __shared__ float sums[256];
-  u32 result = blockIdx.x / (u32)parts;
-  i64 first = blockIdx.x % (u32)parts * part_length;
+template <int FOLD>
+__device__ inline void reduce_rows(
+    float* to,
+    const float* from,
+    i64 team,
+    i64 parts,
+    i64 part_length,
+    i64 runs,
+    const Walk& kept,
+    const Walk& folded) {
+  __shared__ float sums[8];
+  u32 thread = threadIdx.x % (u32)team;
+  i64 part = blockIdx.x * (blockDim.x / team) + threadIdx.x / (u32)team;
+  bool inside = part < kept.count * parts;
+  i64 first = part % parts * part_length;
   i64 end = first + part_length < folded.count ? first + part_length : folded.count;
-  const float* row = from + locate(kept, result);
-  float sum = identity(fold);
-  if (folded.rank == 1) {
-    i64 stride = folded.strides[0][0];
-    for (i64 i = first + threadIdx.x; i < end; i += blockDim.x) {
-      sum = combine(fold, sum, row[i * stride]);
-    }
-  } else {
-    for (i64 i = first + threadIdx.x; i < end; i += blockDim.x) {
-      sum = combine(fold, sum, row[locate(folded, (u32)i)]);
+  const float* row = from + (inside ? locate(kept, (u32)(part / parts)) : 0);
+  bool quads = runs && are_aligned((u64)from);
+  bool dense = folded.rank == 1;
+  i64 stride = folded.strides[0][0];
+  float sum[4];
+  for (int e = 0; e < 4; e++) {
+    sum[e] = identity<FOLD>();
+  }
+  for (i64 i = inside ? first + 4 * thread : end; i < end; i += 4 * team) {
+    if (quads && i + 4 <= end) {
+      float quad[4];
+      load_quad(quad, row + (dense ? i : locate(folded, (u32)i)));
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        sum[e] = combine<FOLD>(sum[e], quad[e]);
+      }
+    } else {
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        if (i + e < end) {
+          i64 at = dense ? (i + e) * stride : locate(folded, (u32)(i + e));
+          sum[e] = combine<FOLD>(sum[e], row[at]);
+        }
+      }
     }
   }
-  sums[threadIdx.x] = sum;
-  __syncthreads();
-  for (u32 half = blockDim.x / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half) {
-      sums[threadIdx.x] = combine(fold, sums[threadIdx.x], sums[threadIdx.x + half]);
+  float total = combine<FOLD>(combine<FOLD>(sum[0], sum[1]), combine<FOLD>(sum[2], sum[3]));
+#pragma unroll
+  for (int mask = 16; mask > 0; mask /= 2) {
+    total = combine<FOLD>(total, __shfl_xor_sync(0xffffffff, total, mask));
+  }
+  if (team > 32) {
+    if (threadIdx.x % 32 == 0) {
+      sums[threadIdx.x / 32] = total;
     }
     __syncthreads();
+    for (u32 warp = 1; warp < blockDim.x / 32; warp++) {
+      total = combine<FOLD>(total, sums[warp]);
+    }
   }
-  if (threadIdx.x == 0) {
-    to[blockIdx.x] = sums[0];
+  if (thread == 0 && inside) {
+    to[part] = total;
   }
 }
 
 // Neighbouring results have neighbouring elements: 32 results side by side, 8 threads for each.
 // Parts of the fold lie behind each other: [parts, results].
-KERNEL reduce_columns_f32(
-    float* to, const float* from, i64 fold, i64 part_length, Walk kept, Walk folded) {
+template <int FOLD>
+__device__ inline void reduce_columns(
+    float* to, const float* from, i64 part_length, const Walk& kept, const Walk& folded) {
   __shared__ float sums[8][32];
   u32 lane = threadIdx.x % 32;
   u32 row = threadIdx.x / 32;
   i64 result = (i64)blockIdx.x * 32 + lane;
   i64 first = blockIdx.y * part_length;
   i64 end = first + part_length < folded.count ? first + part_length : folded.count;
-  float sum = identity(fold);
+  float sum = identity<FOLD>();
   if (result < kept.count) {
     const float* column = from + locate(kept, (u32)result);
-    for (i64 i = first + row; i < end; i += 8) {
-      sum = combine(fold, sum, column[locate(folded, (u32)i)]);
+    if (folded.rank == 1) {
+      i64 stride = folded.strides[0][0];
+#pragma unroll 4
+      for (i64 i = first + row; i < end; i += 8) {
+        sum = combine<FOLD>(sum, column[i * stride]);
+      }
+    } else {
+      for (i64 i = first + row; i < end; i += 8) {
+        sum = combine<FOLD>(sum, column[locate(folded, (u32)i)]);
+      }
     }
   }
   sums[row][lane] = sum;
   __syncthreads();
   for (u32 half = 4; half > 0; half /= 2) {
     if (row < half) {
-      sums[row][lane] = combine(fold, sums[row][lane], sums[row + half][lane]);
+      sums[row][lane] = combine<FOLD>(sums[row][lane], sums[row + half][lane]);
     }
     __syncthreads();
   }
@@ -85,6 +127,28 @@ KERNEL reduce_columns_f32(
     to[blockIdx.y * kept.count + result] = sums[0][lane];
   }
 }
+
+#define REDUCE(NAME, FOLD)                                                                         \
+  KERNEL reduce_rows_##NAME##_f32(                                                                 \
+      float* to,                                                                                   \
+      const float* from,                                                                           \
+      i64 team,                                                                                    \
+      i64 parts,                                                                                   \
+      i64 part_length,                                                                             \
+      i64 runs,                                                                                    \
+      Walk kept,                                                                                   \
+      Walk folded) {                                                                               \
+    reduce_rows<FOLD>(to, from, team, parts, part_length, runs, kept, folded);                     \
+  }                                                                                                \
+  KERNEL reduce_columns_##NAME##_f32(                                                              \
+      float* to, const float* from, i64 part_length, Walk kept, Walk folded) {                     \
+    reduce_columns<FOLD>(to, from, part_length, kept, folded);                                     \
+  }
+
+REDUCE(sum, SUM)
+REDUCE(prod, PROD)
+REDUCE(max, MAX)
+REDUCE(min, MIN)
 
 // Positions of extremes: the largest of keys that hold an element's rank and, for the first of
 // equals, its position upside down. Partial results are keys, see reduce for where they lie.

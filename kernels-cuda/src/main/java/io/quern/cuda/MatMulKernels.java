@@ -19,6 +19,11 @@ final class MatMulKernels {
   /** The most blocks in the last dimension of a grid. */
   private static final int BATCH = 65535;
 
+  /** Least length of a part of a sum, and how many parts all results may have. */
+  private static final int PART = 128;
+
+  private static final int PARTS = 256;
+
   /**
    * Of {@code matmul_hopper.cu}: rows, columns and depth of its tile, and bytes that a block has.
    */
@@ -37,6 +42,11 @@ final class MatMulKernels {
   private final long n;
   private final long k;
   private final Walk batch;
+
+  /** Parts of the sum, which follow from the shape alone, and their length. */
+  private final long parts;
+
+  private final long partLength;
 
   /** Elements between neighbours of a and b, along rows and along columns. */
   private final long aRow;
@@ -61,6 +71,10 @@ final class MatMulKernels {
     boolean isOne = walk.rank() == 1 && walk.stride(1, 0) == 0 && walk.stride(0, 0) == rows * aRow;
     this.m = isOne ? walk.count() * rows : rows;
     this.batch = isOne ? Walk.over(List.of(scalar(), scalar())).orElseThrow() : walk;
+    long tiles = Math.max(1, blocks(m, 64) * blocks(n, 64) * batch.count());
+    long wanted = dtype == DType.F32 ? Math.min(k / PART, PARTS / tiles) : 1;
+    this.partLength = Math.max(1, blocks(blocks(k, Math.max(1, wanted)), 32) * 32);
+    this.parts = Math.max(1, blocks(k, partLength));
   }
 
   private static Layout scalar() {
@@ -100,7 +114,7 @@ final class MatMulKernels {
   /** The largest tile with which every multiprocessor has work; results do not depend on it. */
   private int tile() {
     for (int tile = 128; tile > 32; tile /= 2) {
-      if (blocks(m, tile) * blocks(n, tile) * batch.count() >= context.multiprocessors()) {
+      if (blocks(m, tile) * blocks(n, tile) * batch.count() * parts >= context.multiprocessors()) {
         return tile;
       }
     }
@@ -111,15 +125,26 @@ final class MatMulKernels {
     String name = "matmul_" + tile + "_" + type;
     Parameters parameters =
         new Parameters()
-            .operand(2)
+            .operand(parts == 1 ? 2 : 3)
             .operand(0)
             .operand(1)
-            .struct(m, n, k, aRow, aColumn, bRow, bColumn)
+            .struct(m, n, k, aRow, aColumn, bRow, bColumn, parts, partLength)
             .struct(batch.words());
-    Grid grid =
-        new Grid((int) blocks(n, tile), (int) blocks(m, tile), (int) batch.count(), THREADS, 0);
-    long function = context.modules().function("matmul", name);
-    return new LaunchKernel(context, name, new Launch(function, grid, parameters));
+    int matrices = (int) (batch.count() * parts);
+    Grid grid = new Grid((int) blocks(n, tile), (int) blocks(m, tile), matrices, THREADS, 0);
+    Launch product = new Launch(context.modules().function("matmul", name), grid, parameters);
+    if (parts == 1) {
+      return new LaunchKernel(context, name, product);
+    }
+    long count = batch.count() * m * n;
+    Parameters sum =
+        new Parameters().operand(2).operand(3).number(m * n).number(parts).number(count);
+    Launch parted =
+        new Launch(
+            context.modules().function("matmul", "matmul_parts_f32"),
+            Grid.covering(count, THREADS),
+            sum);
+    return new LaunchKernel(context, name + "_parts", 4 * parts * count, product, parted);
   }
 
   private static long blocks(long size, long tile) {

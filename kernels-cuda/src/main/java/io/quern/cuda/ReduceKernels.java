@@ -8,6 +8,7 @@ import io.quern.op.ArgReduce;
 import io.quern.op.Layout;
 import io.quern.op.Reduce;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -23,6 +24,9 @@ final class ReduceKernels {
 
   private static final int COLUMNS = 32;
 
+  /** Elements that a thread that folds rows takes at a time. */
+  private static final int RUN = 4;
+
   /** Elements that are worth a block more. */
   private static final long PART = 1 << 14;
 
@@ -30,54 +34,48 @@ final class ReduceKernels {
   private static final long BLOCKS = 1024;
 
   private final CudaContext context;
-  private final String family;
-  private final int fn;
   private final Walk kept;
   private final Walk folded;
   private final boolean columns;
   private final long parts;
   private final long partLength;
 
-  private ReduceKernels(CudaContext context, String family, int fn, Walk kept, Walk folded) {
+  private ReduceKernels(CudaContext context, Walk kept, Walk folded) {
     this.context = context;
-    this.family = family;
-    this.fn = fn;
     this.kept = kept;
     this.folded = folded;
     this.columns =
         kept.innerStride(0) == 1 && kept.innerDim() >= COLUMNS && folded.innerStride(0) != 1;
     long blocks = Math.max(1, columns ? Math.ceilDiv(kept.count(), COLUMNS) : kept.count());
     long wanted = Math.min(BLOCKS / blocks, folded.count() * kept.count() / PART / blocks);
-    this.partLength = Math.max(1, Math.ceilDiv(folded.count(), Math.max(1, wanted)));
+    long length = Math.ceilDiv(folded.count(), Math.max(1, wanted));
+    this.partLength = Math.max(1, Math.ceilDiv(length, RUN) * RUN);
     this.parts = Math.max(1, Math.ceilDiv(folded.count(), partLength));
   }
 
   static @Nullable Kernel reduce(CudaContext context, KernelKey key) {
     Reduce reduce = (Reduce) key.op();
     return key.all(DType.F32)
-        ? create(context, key, "reduce", number(reduce.fn()), reduce.axes())
-            .map(ReduceKernels::reduce)
-            .orElse(null)
+        ? create(context, key, reduce.axes()).map(each -> each.reduce(reduce.fn())).orElse(null)
         : null;
   }
 
   static @Nullable Kernel argReduce(CudaContext context, KernelKey key) {
     ArgReduce reduce = (ArgReduce) key.op();
-    int least = reduce.fn() == ArgReduce.Fn.ARGMIN ? 1 : 0;
     return key.dtype(0) == DType.F32
-        ? create(context, key, "arg", least, List.of(reduce.axis()))
-            .map(ReduceKernels::argReduce)
+        ? create(context, key, List.of(reduce.axis()))
+            .map(each -> each.argReduce(reduce.fn()))
             .orElse(null)
         : null;
   }
 
   private static Optional<ReduceKernels> create(
-      CudaContext context, KernelKey key, String family, int fn, List<Integer> axes) {
+      CudaContext context, KernelKey key, List<Integer> axes) {
     List<Integer> among = axes.stream().map(axis -> key.shape(0).axis(axis)).toList();
     Optional<Walk> kept = walk(key.layout(0), among, false);
     Optional<Walk> folded = walk(key.layout(0), among, true);
     return kept.isPresent() && folded.isPresent()
-        ? Optional.of(new ReduceKernels(context, family, fn, kept.get(), folded.get()))
+        ? Optional.of(new ReduceKernels(context, kept.get(), folded.get()))
         : Optional.empty();
   }
 
@@ -90,9 +88,12 @@ final class ReduceKernels {
     return Walk.over(List.of(part));
   }
 
-  private Kernel reduce() {
+  // ---- folds ----------------------------------------------------------------------------------
+
+  private Kernel reduce(Reduce.Fn fn) {
+    String suffix = "_" + fn.name().toLowerCase(Locale.ROOT) + "_f32";
     if (parts == 1) {
-      return kernel(0, first(1));
+      return kernel("reduce" + lines() + suffix, 0, fold(suffix, 1, 0, kept, folded, 1));
     }
     // Parts of a result are neighbours after rows, and a row apart after columns.
     Layout partial =
@@ -101,14 +102,86 @@ final class ReduceKernels {
             : Layout.contiguous(Shape.of(kept.count(), parts));
     Walk results = Walk.over(List.of(partial.slice(1, 0, 1, 1))).orElseThrow();
     Walk among = Walk.over(List.of(partial.slice(0, 0, 1, 1))).orElseThrow();
-    return kernel(Float.BYTES, first(2), fold(1, 2, results, among, 1, parts));
+    return kernel(
+        "reduce" + lines() + suffix,
+        Float.BYTES,
+        fold(suffix, 2, 0, kept, folded, parts),
+        fold(suffix, 1, 2, results, among, 1));
   }
 
-  private Kernel argReduce() {
-    if (parts == 1) {
-      return kernel(0, first(1));
+  private String lines() {
+    return columns ? "_columns" : "_rows";
+  }
+
+  private Launch fold(String suffix, int to, int from, Walk kept, Walk folded, long parts) {
+    long length = parts == 1 ? Math.max(1, folded.count()) : partLength;
+    int team = team(Math.ceilDiv(length, RUN));
+    Parameters parameters = new Parameters().operand(to).operand(from);
+    if (!columns) {
+      parameters.number(team).number(parts);
     }
+    parameters.number(length);
+    if (!columns) {
+      parameters.number(hasRuns(kept, folded) ? 1 : 0);
+    }
+    parameters.struct(kept.words()).struct(folded.words());
+    Grid rows = Grid.covering(kept.count() * parts * team, THREADS);
+    return new Launch(
+        context.modules().function(FILE, "reduce" + lines() + suffix),
+        kept.count() == 0 ? Grid.of(0, THREADS) : columns ? columnsGrid(kept, parts) : rows,
+        parameters);
+  }
+
+  /**
+   * Whether four elements of a fold in turn are neighbours, at a multiple of four from the first.
+   */
+  private static boolean hasRuns(Walk kept, Walk folded) {
+    return folded.innerStride(0) == 1
+        && (folded.rank() == 1 || folded.innerDim() % RUN == 0)
+        && folded.isWide(0, folded.rank() - 1)
+        && kept.isWide(0, kept.rank());
+  }
+
+  private static Grid columnsGrid(Walk kept, long parts) {
+    return new Grid((int) Math.ceilDiv(kept.count(), COLUMNS), (int) parts, 1, THREADS, 0);
+  }
+
+  /** A power of two that leaves each thread a turn or a few, at least a warp. */
+  private static int team(long turns) {
+    return Math.clamp(Long.highestOneBit(Math.max(1, 2 * turns - 1)), 32, THREADS);
+  }
+
+  private Kernel kernel(String name, long scratchBytes, Launch... launches) {
+    return new LaunchKernel(
+        context,
+        launches.length == 1 ? name : name + "_parts",
+        scratchBytes * parts * kept.count(),
+        launches);
+  }
+
+  // ---- positions of extremes ------------------------------------------------------------------
+
+  private Kernel argReduce(ArgReduce.Fn fn) {
+    String name = "arg" + lines() + "_f32";
     Parameters parameters =
+        new Parameters()
+            .operand(parts == 1 ? 1 : 2)
+            .operand(0)
+            .number(fn == ArgReduce.Fn.ARGMIN ? 1 : 0);
+    if (!columns) {
+      parameters.number(parts);
+    }
+    parameters.number(partLength).struct(kept.words()).struct(folded.words());
+    Grid rows = Grid.of(kept.count() * parts, team(Math.ceilDiv(partLength, RUN)));
+    Launch first =
+        new Launch(
+            context.modules().function(FILE, name),
+            columns ? columnsGrid(kept, parts) : rows,
+            parameters);
+    if (parts == 1) {
+      return kernel(name, 0, first);
+    }
+    Parameters among =
         new Parameters()
             .operand(1)
             .operand(2)
@@ -116,49 +189,7 @@ final class ReduceKernels {
             .number(columns ? 1 : parts)
             .number(columns ? kept.count() : 1);
     long function = context.modules().function(FILE, "arg_parts");
-    Grid grid = Grid.of(kept.count(), rowThreads(parts));
-    return kernel(Long.BYTES, first(2), new Launch(function, grid, parameters));
-  }
-
-  private String name() {
-    return family + (columns ? "_columns_f32" : "_rows_f32");
-  }
-
-  private Kernel kernel(long scratchBytes, Launch... launches) {
-    String name = launches.length == 1 ? name() : name() + "_parts";
-    return new LaunchKernel(context, name, scratchBytes * parts * kept.count(), launches);
-  }
-
-  /** Folds the input, each result in parts. */
-  private Launch first(int to) {
-    return fold(to, 0, kept, folded, parts, partLength);
-  }
-
-  private Launch fold(int to, int from, Walk kept, Walk folded, long parts, long partLength) {
-    Parameters parameters = new Parameters().operand(to).operand(from).number(fn);
-    if (!columns) {
-      parameters.number(parts);
-    }
-    parameters.number(partLength).struct(kept.words()).struct(folded.words());
-    Grid grid =
-        columns
-            ? new Grid((int) Math.ceilDiv(kept.count(), COLUMNS), (int) parts, 1, THREADS, 0)
-            : Grid.of(kept.count() * parts, rowThreads(partLength));
-    return new Launch(context.modules().function(FILE, name()), grid, parameters);
-  }
-
-  /** The constant of {@code reduce.cu}. */
-  private static int number(Reduce.Fn fn) {
-    return switch (fn) {
-      case SUM -> 0;
-      case PROD -> 1;
-      case MAX -> 2;
-      case MIN -> 3;
-    };
-  }
-
-  /** A power of two that leaves each thread an element or a few. */
-  private static int rowThreads(long length) {
-    return Math.clamp(Long.highestOneBit(Math.max(1, length - 1)) * 2 / 4, 32, THREADS);
+    Grid results = Grid.of(kept.count(), team(Math.ceilDiv(parts, RUN)));
+    return kernel(name, Long.BYTES, first, new Launch(function, results, among));
   }
 }

@@ -80,6 +80,15 @@ record Walk(long count, List<Long> dims, List<List<Long>> strides) {
     return strides.get(operand).getLast();
   }
 
+  /** Whether the strides of the first dimensions, so many, are multiples of four elements. */
+  boolean isWide(int operand, int count) {
+    boolean wide = true;
+    for (int d = 0; d < count; d++) {
+      wide &= stride(operand, d) % 4 == 0 || dims.get(d) == 1;
+    }
+    return wide;
+  }
+
   long innerDim() {
     return dims.getLast();
   }
