@@ -52,7 +52,24 @@ __device__ inline void reduce_rows(
   for (int e = 0; e < 4; e++) {
     sum[e] = identity<FOLD>();
   }
-  for (i64 i = inside ? first + 4 * thread : end; i < end; i += 4 * team) {
+  i64 i = inside ? first + 4 * thread : end;
+  const int AHEAD = 4; // quads that are loaded before the first is used
+  for (i64 turn = 4 * team; quads && i + (AHEAD - 1) * turn + 4 <= end; i += AHEAD * turn) {
+    float quad[AHEAD][4];
+#pragma unroll
+    for (int a = 0; a < AHEAD; a++) {
+      i64 at = i + a * turn;
+      load_quad(quad[a], row + (dense ? at : locate(folded, (u32)at)));
+    }
+#pragma unroll
+    for (int a = 0; a < AHEAD; a++) {
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        sum[e] = combine<FOLD>(sum[e], quad[a][e]);
+      }
+    }
+  }
+  for (; i < end; i += 4 * team) {
     if (quads && i + 4 <= end) {
       float quad[4];
       load_quad(quad, row + (dense ? i : locate(folded, (u32)i)));

@@ -146,9 +146,9 @@ final class ReduceKernels {
     return new Grid((int) Math.ceilDiv(kept.count(), COLUMNS), (int) parts, 1, THREADS, 0);
   }
 
-  /** A power of two that leaves each thread a turn or a few, at least a warp. */
+  /** A power of two that leaves each thread eight turns or so, at least a warp. */
   private static int team(long turns) {
-    return Math.clamp(Long.highestOneBit(Math.max(1, 2 * turns - 1)), 32, THREADS);
+    return Math.clamp(Long.highestOneBit(Math.max(1, turns / 4 - 1)), 32, THREADS);
   }
 
   private Kernel kernel(String name, long scratchBytes, Launch... launches) {
