@@ -23,11 +23,11 @@ def measure(name, function, figure, unit):
             function()
         torch.cuda.synchronize()
         best = min(best, (time.perf_counter() - start) / times)
-    print(f"{name:<60} {best * 1e6:12.1f} us {figure / best:10.1f} {unit}")
+    print(f"{name:<50} {best * 1e6:12.1f} us {figure / best:10.1f} {unit}")
 
 
 small = torch.randn(1024, device="cuda")
-measure("launch, done", lambda: torch.neg(small), 1e-6, "us")
+measure("launch", lambda: torch.neg(small), 1e-6, "launches/us")
 x = torch.rand(64 << 20, device="cuda")
 y = torch.empty_like(x)
 gb = x.numel() * 4e-9
@@ -132,10 +132,10 @@ for batch, heads, length, size, causal in (
             lambda: torch.autograd.grad(out, q, q, retain_graph=True), 2.5 * tflop, "TFLOP/s")
 for n in (256, 512, 1024, 2048, 4096, 8192):
     a = torch.randn(n, n, device="cuda")
-    measure(f"matmul {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")
+    measure(f"matmul F32 {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")
 for n in (1024, 2048, 4096, 8192):
     a = torch.randn(n, n, device="cuda").bfloat16()
-    measure(f"matmul bf16 {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")
+    measure(f"matmul BF16 {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")
 grads = torch.ops.aten.convolution_backward
 for batch, channels, size, filters, kernel, stride, groups in (
     (256, 1, 28, 32, 3, 1, 1),
@@ -170,7 +170,7 @@ for name, shape, kernel, pad in (
     for fn in torch.nn.functional.max_pool2d, torch.nn.functional.avg_pool2d:
         out = fn(images, kernel, 2, pad)
         gb = 4e-9 * (images.numel() + out.numel())
-        measure(f"{name} {fn.__name__}", lambda: fn(images, kernel, 2, pad), gb, "GB/s")
+        measure(f"{name} pool2d_{fn.__name__[:3]}", lambda: fn(images, kernel, 2, pad), gb, "GB/s")
         measure(
-            f"{name} {fn.__name__} grad",
+            f"{name} pool2d_{fn.__name__[:3]} grad",
             lambda: torch.autograd.grad(out, images, out, retain_graph=True), gb, "GB/s")

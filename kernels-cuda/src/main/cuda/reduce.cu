@@ -97,8 +97,9 @@ __device__ inline void reduce_rows(
       sums[threadIdx.x / 32] = total;
     }
     __syncthreads();
-    for (u32 warp = 1; warp < blockDim.x / 32; warp++) {
-      total = combine<FOLD>(total, sums[warp]);
+    u32 own = threadIdx.x / 32 - thread / 32;
+    for (u32 warp = 1; warp < team / 32; warp++) {
+      total = combine<FOLD>(total, sums[own + warp]);
     }
   }
   if (thread == 0 && inside) {
@@ -181,13 +182,14 @@ __device__ inline i64 position_of(u64 key) {
   return (u32)~key;
 }
 
-// Largest key among the threads of a block whose numbers are the same modulo width.
-__device__ inline u64 largest_key(u64 key, u32 width) {
+// Largest key among threads of a team, for its first ones, as many as width. Teams are powers of two.
+__device__ inline u64 largest_key(u64 key, u32 team, u32 width) {
   __shared__ u64 keys[256];
+  u32 thread = threadIdx.x % team;
   keys[threadIdx.x] = key;
   __syncthreads();
-  for (u32 half = blockDim.x / 2; half >= width; half /= 2) {
-    if (threadIdx.x < half && keys[threadIdx.x + half] > keys[threadIdx.x]) {
+  for (u32 half = team / 2; half >= width; half /= 2) {
+    if (thread < half && keys[threadIdx.x + half] > keys[threadIdx.x]) {
       keys[threadIdx.x] = keys[threadIdx.x + half];
     }
     __syncthreads();
@@ -196,20 +198,44 @@ __device__ inline u64 largest_key(u64 key, u32 width) {
 }
 
 KERNEL arg_rows_f32(
-    i64* to, const float* from, i64 least, i64 parts, i64 part_length, Walk kept, Walk folded) {
-  i64 first = blockIdx.x % (u32)parts * part_length;
+    i64* to,
+    const float* from,
+    i64 least,
+    i64 team,
+    i64 parts,
+    i64 part_length,
+    i64 runs,
+    Walk kept,
+    Walk folded) {
+  u32 thread = threadIdx.x % (u32)team;
+  i64 part = blockIdx.x * (blockDim.x / team) + threadIdx.x / (u32)team;
+  bool inside = part < kept.count * parts;
+  i64 first = part % parts * part_length;
   i64 end = first + part_length < folded.count ? first + part_length : folded.count;
-  const float* row = from + locate(kept, blockIdx.x / (u32)parts);
+  const float* row = from + (inside ? locate(kept, (u32)(part / parts)) : 0);
+  bool quads = runs && are_aligned((u64)from);
   i64 stride = folded.strides[0][0];
   u64 best = 0;
 #pragma unroll 4
-  for (i64 i = first + threadIdx.x; i < end; i += blockDim.x) {
-    u64 key = key_of(row[i * stride], least, i);
-    best = key > best ? key : best;
+  for (i64 i = inside ? first + 4 * thread : end; i < end; i += 4 * team) {
+    float quad[4];
+    if (quads && i + 4 <= end) {
+      load_quad(quad, row + i);
+    } else {
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        quad[e] = i + e < end ? row[(i + e) * stride] : 0;
+      }
+    }
+#pragma unroll
+    for (int e = 0; e < 4; e++) {
+      u64 key = key_of(quad[e], least, i + e);
+      best = i + e < end && key > best ? key : best;
+    }
   }
-  best = largest_key(best, 1);
-  if (threadIdx.x == 0) {
-    to[blockIdx.x] = parts == 1 ? position_of(best) : (i64)best;
+  best = largest_key(best, (u32)team, 1);
+  if (thread == 0 && inside) {
+    to[part] = parts == 1 ? position_of(best) : (i64)best;
   }
 }
 
@@ -228,7 +254,7 @@ KERNEL arg_columns_f32(
       best = key > best ? key : best;
     }
   }
-  best = largest_key(best, 32);
+  best = largest_key(best, blockDim.x, 32);
   if (threadIdx.x < 32 && result < kept.count) {
     to[blockIdx.y * kept.count + result] = gridDim.y == 1 ? position_of(best) : (i64)best;
   }
@@ -241,7 +267,7 @@ KERNEL arg_parts(i64* to, const u64* keys, i64 parts, i64 between_results, i64 b
     u64 key = keys[blockIdx.x * between_results + part * between_parts];
     best = key > best ? key : best;
   }
-  best = largest_key(best, 1);
+  best = largest_key(best, blockDim.x, 1);
   if (threadIdx.x == 0) {
     to[blockIdx.x] = position_of(best);
   }

@@ -115,21 +115,30 @@ final class ReduceKernels {
 
   private Launch fold(String suffix, int to, int from, Walk kept, Walk folded, long parts) {
     long length = parts == 1 ? Math.max(1, folded.count()) : partLength;
-    int team = team(Math.ceilDiv(length, RUN));
     Parameters parameters = new Parameters().operand(to).operand(from);
-    if (!columns) {
-      parameters.number(team).number(parts);
-    }
-    parameters.number(length);
-    if (!columns) {
-      parameters.number(hasRuns(kept, folded) ? 1 : 0);
-    }
-    parameters.struct(kept.words()).struct(folded.words());
-    Grid rows = Grid.covering(kept.count() * parts * team, THREADS);
+    addWalks(parameters, kept, folded, parts, length);
     return new Launch(
         context.modules().function(FILE, "reduce" + lines() + suffix),
-        kept.count() == 0 ? Grid.of(0, THREADS) : columns ? columnsGrid(kept, parts) : rows,
+        grid(kept, parts, length),
         parameters);
+  }
+
+  /** What functions that fold lines have in common. */
+  private void addWalks(Parameters parameters, Walk kept, Walk folded, long parts, long length) {
+    if (columns) {
+      parameters.number(length);
+    } else {
+      long runs = hasRuns(kept, folded) ? 1 : 0;
+      parameters.number(team(length)).number(parts).number(length).number(runs);
+    }
+    parameters.struct(kept.words()).struct(folded.words());
+  }
+
+  private Grid grid(Walk kept, long parts, long length) {
+    if (columns) {
+      return new Grid((int) Math.ceilDiv(kept.count(), COLUMNS), (int) parts, 1, THREADS, 0);
+    }
+    return Grid.of(Math.ceilDiv(kept.count() * parts * team(length), THREADS), THREADS);
   }
 
   /**
@@ -142,13 +151,9 @@ final class ReduceKernels {
         && kept.isWide(0, kept.rank());
   }
 
-  private static Grid columnsGrid(Walk kept, long parts) {
-    return new Grid((int) Math.ceilDiv(kept.count(), COLUMNS), (int) parts, 1, THREADS, 0);
-  }
-
-  /** A power of two that leaves each thread eight turns or so, at least a warp. */
-  private static int team(long turns) {
-    return Math.clamp(Long.highestOneBit(Math.max(1, turns / 4 - 1)), 32, THREADS);
+  /** Threads for so many elements, a power of two: each has eight turns or so. */
+  private static int team(long length) {
+    return Math.clamp(Long.highestOneBit(Math.max(1, length / (8 * RUN))), 32, THREADS);
   }
 
   private Kernel kernel(String name, long scratchBytes, Launch... launches) {
@@ -168,16 +173,10 @@ final class ReduceKernels {
             .operand(parts == 1 ? 1 : 2)
             .operand(0)
             .number(fn == ArgReduce.Fn.ARGMIN ? 1 : 0);
-    if (!columns) {
-      parameters.number(parts);
-    }
-    parameters.number(partLength).struct(kept.words()).struct(folded.words());
-    Grid rows = Grid.of(kept.count() * parts, team(Math.ceilDiv(partLength, RUN)));
+    addWalks(parameters, kept, folded, parts, partLength);
     Launch first =
         new Launch(
-            context.modules().function(FILE, name),
-            columns ? columnsGrid(kept, parts) : rows,
-            parameters);
+            context.modules().function(FILE, name), grid(kept, parts, partLength), parameters);
     if (parts == 1) {
       return kernel(name, 0, first);
     }
@@ -189,7 +188,7 @@ final class ReduceKernels {
             .number(columns ? 1 : parts)
             .number(columns ? kept.count() : 1);
     long function = context.modules().function(FILE, "arg_parts");
-    Grid results = Grid.of(kept.count(), team(Math.ceilDiv(parts, RUN)));
+    Grid results = Grid.of(kept.count(), team(8 * RUN * parts));
     return kernel(name, Long.BYTES, first, new Launch(function, results, among));
   }
 }

@@ -237,7 +237,7 @@ final class GpuBench {
       x = x.reshape(1, -1).expand(Shape.of(64, MEGA)).reshape(count);
       Compiled compiled = compile(function, x.spec());
       long nanos = time(compiled, x);
-      line(name + " " + compiled.plan().kernels(), nanos, 4.0 * count * passes / nanos, "GB/s");
+      line(name, nanos, 4.0 * count * passes / nanos, "GB/s", compiled.plan().kernels());
     }
   }
 
@@ -280,7 +280,7 @@ final class GpuBench {
       Tensor a = Rng.of(1).normal(n, n).to(GPU).to(dtype);
       Compiled compiled = compile(x -> x.matmul(a), a.spec());
       long nanos = time(compiled, a);
-      line(name + " " + compiled.plan().kernels(), nanos, 2e-3 * n * n * n / nanos, "TFLOP/s");
+      line(name, nanos, 2e-3 * n * n * n / nanos, "TFLOP/s", compiled.plan().kernels());
     }
   }
 
@@ -311,8 +311,18 @@ final class GpuBench {
       Op weightGrad = new Conv2dWeightGrad(window, groups);
       double flops = 2e-3 * gradient.shape().size() * weight.shape().size() / filters;
       timed(name, flops, "TFLOP/s", images, x -> Tensor.apply(forward, x, weight));
-      timed(name, flops, "TFLOP/s", gradient, x -> Tensor.apply(inputGrad, weight, x));
-      timed(name, flops, "TFLOP/s", gradient, x -> Tensor.apply(weightGrad, images, x));
+      timed(
+          name + " input grad",
+          flops,
+          "TFLOP/s",
+          gradient,
+          x -> Tensor.apply(inputGrad, weight, x));
+      timed(
+          name + " weight grad",
+          flops,
+          "TFLOP/s",
+          gradient,
+          x -> Tensor.apply(weightGrad, images, x));
     }
   }
 
@@ -326,8 +336,13 @@ final class GpuBench {
         Pool2d pool = new Pool2d(fn, window, true);
         Tensor gradient = Tensor.apply(pool, images);
         double bytes = 4.0 * (images.shape().size() + gradient.shape().size());
-        timed(name, bytes, "GB/s", images, x -> Tensor.apply(pool, x));
-        timed(name, bytes, "GB/s", gradient, x -> Tensor.apply(new Pool2dGrad(pool), images, x));
+        timed(name + " " + pool.name(), bytes, "GB/s", images, x -> Tensor.apply(pool, x));
+        timed(
+            name + " " + pool.name() + " grad",
+            bytes,
+            "GB/s",
+            gradient,
+            x -> Tensor.apply(new Pool2dGrad(pool), images, x));
       }
     }
   }
@@ -337,7 +352,7 @@ final class GpuBench {
       String name, double work, String unit, Tensor x, Function<Tensor, Tensor> function) {
     Compiled compiled = compile(function, x.spec());
     long nanos = time(compiled, x);
-    line(name + " " + compiled.plan().kernels(), nanos, work / nanos, unit);
+    line(name, nanos, work / nanos, unit, compiled.plan().kernels());
   }
 
   /** Nanoseconds of a run, the least of three batches that take a tenth of a second each. */
@@ -360,6 +375,18 @@ final class GpuBench {
   }
 
   static void line(String name, long nanos, double figure, String unit) {
-    System.out.printf(Locale.ROOT, "%-60s %12.1f us %10.1f %s%n", name, nanos / 1e3, figure, unit);
+    line(name, nanos, figure, unit, List.of());
+  }
+
+  private static void line(
+      String name, long nanos, double figure, String unit, List<String> kernels) {
+    System.out.printf(
+        Locale.ROOT,
+        "%-50s %12.1f us %10.1f %-9s %s%n",
+        name,
+        nanos / 1e3,
+        figure,
+        unit,
+        String.join(", ", kernels));
   }
 }
