@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The tiles that only convolutions larger than the conformance cases get. */
 @EnabledIf(
     value = "io.quern.cuda.StandIn#isReady",
-    disabledReason = "there is no GPU, and no g++ to build a stand-in")
+    disabledReason = "there is no GPU, and no g++ on x86-64 to build a stand-in")
 class ConvKernelsTest {
   @ParameterizedTest
   @ValueSource(ints = {1, 3})

@@ -9,7 +9,7 @@ import org.junit.jupiter.api.condition.EnabledIf;
 /** The kernels and tensors of a GPU, or of a {@link StandIn}, against the reference. */
 @EnabledIf(
     value = "io.quern.cuda.StandIn#isReady",
-    disabledReason = "there is no GPU, and no g++ to build a stand-in")
+    disabledReason = "there is no GPU, and no g++ on x86-64 to build a stand-in")
 class CudaConformanceTest extends AbstractConformance {
   @Override
   protected Device device() {

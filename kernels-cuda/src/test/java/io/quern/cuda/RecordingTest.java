@@ -17,7 +17,7 @@ import org.junit.jupiter.api.condition.EnabledIf;
 /** Plans that run again and again on the same memory are handed over as one recording. */
 @EnabledIf(
     value = "io.quern.cuda.StandIn#isReady",
-    disabledReason = "there is no GPU, and no g++ to build a stand-in")
+    disabledReason = "there is no GPU, and no g++ on x86-64 to build a stand-in")
 class RecordingTest {
   private static final TensorSpec SQUARE = new TensorSpec(DType.F32, Shape.of(4, 4));
 

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 @EnabledIf(
     value = "io.quern.cuda.StandIn#isReady",
-    disabledReason = "there is no GPU, and no g++ to build a stand-in")
+    disabledReason = "there is no GPU, and no g++ on x86-64 to build a stand-in")
 class RowKernelsTest {
   private static final int COUNT = 20_000;
 
