@@ -34,7 +34,7 @@ for tool in ("memcheck", "racecheck"):
         print(f"compute-sanitizer {tool}, {cases} kernel cases: {end[-1].strip('= ')}.")
 quickstart = directory / "quickstart.txt"
 if quickstart.exists():
-    print("Quickstart: " + re.search(r"accuracy +.*", quickstart.read_text())[0] + ".")
+    print("Quickstart: " + re.search(r"^accuracy +.*", quickstart.read_text(), re.M)[0] + ".")
 print(f"\nBeside PyTorch {versions}; more than 1 is faster than it.\n")
 print("| | us | figure | PyTorch | ratio | kernels |\n|---|---:|---:|---:|---:|---|")
 for name, (micros, figure, unit, kernels) in ours.items():
