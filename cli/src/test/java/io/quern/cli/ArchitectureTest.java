@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.quern.Device;
 import io.quern.cpu.CpuBackend;
+import io.quern.cuda.CudaBackend;
 import io.quern.loader.Dataset;
 import io.quern.serve.ModelHandle;
 import io.quern.text.Tokenizer;
@@ -118,6 +119,14 @@ class ArchitectureTest {
                   "io.quern.Shape",
                   "io.quern.DType")),
           Map.entry(
+              "io.quern.cuda",
+              Set.of(
+                  "io.quern.backend",
+                  "io.quern.op",
+                  "io.quern.runtime",
+                  "io.quern.Shape",
+                  "io.quern.DType")),
+          Map.entry(
               "io.quern.loader",
               Set.of("io.quern", "io.quern.op", "io.quern.grad.Tape", "io.quern.runtime.Philox")),
           Map.entry(
@@ -145,7 +154,12 @@ class ArchitectureTest {
     List<String> violations = new ArrayList<>();
     for (Class<?> anchor :
         List.of(
-            Device.class, CpuBackend.class, Dataset.class, ModelHandle.class, Tokenizer.class)) {
+            Device.class,
+            CpuBackend.class,
+            CudaBackend.class,
+            Dataset.class,
+            ModelHandle.class,
+            Tokenizer.class)) {
       for (byte[] bytes : classes(anchor)) {
         var model = ClassFile.of().parse(bytes);
         String self = name(model.thisClass());
@@ -181,7 +195,10 @@ class ArchitectureTest {
   /** The rule's package that a class belongs to; the backends' inner packages are one. */
   private static String home(String className) {
     String packageName = className.substring(0, className.lastIndexOf('.'));
-    return packageName.startsWith("io.quern.cpu") ? "io.quern.cpu" : packageName;
+    return List.of("io.quern.cpu", "io.quern.cuda").stream()
+        .filter(packageName::startsWith)
+        .findFirst()
+        .orElse(packageName);
   }
 
   private static String name(ClassEntry entry) {

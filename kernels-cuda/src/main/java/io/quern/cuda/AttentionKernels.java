@@ -140,7 +140,7 @@ final class AttentionKernels {
   }
 
   private Launch launch(String name, long blocks, Parameters parameters) {
-    return new Launch(context.modules().function(FILE, name), Grid.of(blocks, THREADS), parameters);
+    return Launch.of(context, FILE, name, Grid.of(blocks, THREADS), parameters);
   }
 
   private boolean isMasked() {

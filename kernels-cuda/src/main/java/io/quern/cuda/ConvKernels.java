@@ -459,7 +459,7 @@ final class ConvKernels {
         .struct(product.words(partLength, key.output().shape().size(), parts == 1 && finish.relu))
         .struct(product.columns.words())
         .struct(product.steps.words());
-    return new Launch(context.modules().function(FILE, name), grid, operands);
+    return Launch.of(context, FILE, name, grid, operands);
   }
 
   private Kernel kernel(String name, List<Launch> launches, int parts, Finish finish) {
@@ -469,8 +469,10 @@ final class ConvKernels {
     long count = key.output().shape().size();
     List<Launch> all = new ArrayList<>(launches);
     all.add(
-        new Launch(
-            context.modules().function(FILE, "conv2d_parts_f32"),
+        Launch.of(
+            context,
+            FILE,
+            "conv2d_parts_f32",
             Grid.covering(count, THREADS),
             new Parameters()
                 .operand(key.inputs())

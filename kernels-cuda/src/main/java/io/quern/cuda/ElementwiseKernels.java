@@ -85,9 +85,8 @@ final class ElementwiseKernels {
     long count = key.output().shape().size();
     String name = "fill_" + key.dtype(0).bytes();
     Parameters parameters = new Parameters().operand(0).number(bits).number(count);
-    long function = context.modules().function(FILE, name);
     return new LaunchKernel(
-        context, name, new Launch(function, Grid.covering(count, THREADS), parameters));
+        context, name, Launch.of(context, FILE, name, Grid.covering(count, THREADS), parameters));
   }
 
   private static @Nullable Kernel create(
@@ -107,11 +106,10 @@ final class ElementwiseKernels {
                 parameters.number(number);
               }
               parameters.struct(walk.words());
-              long function = context.modules().function(FILE, name);
               return new LaunchKernel(
                   context,
                   name,
-                  new Launch(function, Grid.covering(walk.count(), THREADS), parameters));
+                  Launch.of(context, FILE, name, Grid.covering(walk.count(), THREADS), parameters));
             })
         .orElse(null);
   }

@@ -213,6 +213,6 @@ final class IndexKernels {
   }
 
   private static Launch launch(CudaContext context, String name, Grid grid, Parameters parameters) {
-    return new Launch(context.modules().function(FILE, name), grid, parameters);
+    return Launch.of(context, FILE, name, grid, parameters);
   }
 }

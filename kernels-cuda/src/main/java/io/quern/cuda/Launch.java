@@ -30,6 +30,12 @@ final class Launch {
     }
   }
 
+  /** A launch of a function of one of the project's CUDA sources. */
+  static Launch of(
+      CudaContext context, String file, String name, Grid grid, Parameters parameters) {
+    return new Launch(context.modules().function(file, name), grid, parameters);
+  }
+
   /**
    * Queues the function.
    *

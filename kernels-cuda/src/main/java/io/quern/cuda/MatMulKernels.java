@@ -132,7 +132,7 @@ final class MatMulKernels {
             .struct(batch.words());
     int matrices = (int) (batch.count() * parts);
     Grid grid = new Grid((int) blocks(n, tile), (int) blocks(m, tile), matrices, THREADS, 0);
-    Launch product = new Launch(context.modules().function("matmul", name), grid, parameters);
+    Launch product = Launch.of(context, "matmul", name, grid, parameters);
     if (parts == 1) {
       return new LaunchKernel(context, name, product);
     }
@@ -140,10 +140,7 @@ final class MatMulKernels {
     Parameters sum =
         new Parameters().operand(2).operand(3).number(m * n).number(parts).number(count);
     Launch parted =
-        new Launch(
-            context.modules().function("matmul", "matmul_parts_f32"),
-            Grid.covering(count, THREADS),
-            sum);
+        Launch.of(context, "matmul", "matmul_parts_f32", Grid.covering(count, THREADS), sum);
     return new LaunchKernel(context, name + "_parts", 4 * parts * count, product, parted);
   }
 

@@ -65,7 +65,7 @@ final class OptimKernels {
     }
     long count = key.shape(0).size();
     Grid grid = Grid.covering(Math.ceilDiv(count, RUN), THREADS);
-    long function = context.modules().function(FILE, name);
-    return new LaunchKernel(context, name, new Launch(function, grid, parameters.number(count)));
+    return new LaunchKernel(
+        context, name, Launch.of(context, FILE, name, grid, parameters.number(count)));
   }
 }

@@ -88,6 +88,6 @@ final class PoolKernels {
         window.dilationW(),
         pool.countPadding() ? 1 : 0);
     Grid grid = Grid.covering((made.size() + EACH - 1) / EACH, THREADS);
-    return new Launch(context.modules().function("pool", name), grid, parameters);
+    return Launch.of(context, "pool", name, grid, parameters);
   }
 }

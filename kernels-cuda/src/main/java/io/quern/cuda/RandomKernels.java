@@ -39,8 +39,7 @@ final class RandomKernels {
 
   private static Kernel create(
       CudaContext context, String name, Parameters parameters, long threads) {
-    long function = context.modules().function(FILE, name);
     Grid grid = Grid.covering(threads, THREADS);
-    return new LaunchKernel(context, name, new Launch(function, grid, parameters));
+    return new LaunchKernel(context, name, Launch.of(context, FILE, name, grid, parameters));
   }
 }

@@ -117,10 +117,8 @@ final class ReduceKernels {
     long length = parts == 1 ? Math.max(1, folded.count()) : partLength;
     Parameters parameters = new Parameters().operand(to).operand(from);
     addWalks(parameters, kept, folded, parts, length);
-    return new Launch(
-        context.modules().function(FILE, "reduce" + lines() + suffix),
-        grid(kept, parts, length),
-        parameters);
+    return Launch.of(
+        context, FILE, "reduce" + lines() + suffix, grid(kept, parts, length), parameters);
   }
 
   /** What functions that fold lines have in common. */
@@ -174,9 +172,7 @@ final class ReduceKernels {
             .operand(0)
             .number(fn == ArgReduce.Fn.ARGMIN ? 1 : 0);
     addWalks(parameters, kept, folded, parts, partLength);
-    Launch first =
-        new Launch(
-            context.modules().function(FILE, name), grid(kept, parts, partLength), parameters);
+    Launch first = Launch.of(context, FILE, name, grid(kept, parts, partLength), parameters);
     if (parts == 1) {
       return kernel(name, 0, first);
     }
@@ -187,8 +183,7 @@ final class ReduceKernels {
             .number(parts)
             .number(columns ? 1 : parts)
             .number(columns ? kept.count() : 1);
-    long function = context.modules().function(FILE, "arg_parts");
     Grid results = Grid.of(kept.count(), team(8 * RUN * parts));
-    return kernel(name, Long.BYTES, first, new Launch(function, results, among));
+    return kernel(name, Long.BYTES, first, Launch.of(context, FILE, "arg_parts", results, among));
   }
 }

@@ -143,7 +143,7 @@ final class RowKernels {
     int team = team(length);
     int threads = Math.max(team, THREADS);
     long blocks = (rows * team + threads - 1) / threads;
-    return new Launch(context.modules().function(FILE, name), Grid.of(blocks, threads), parameters);
+    return Launch.of(context, FILE, name, Grid.of(blocks, threads), parameters);
   }
 
   /** Three launches: the gradient of x, sums over parts of the rows, and over the parts. */
@@ -199,6 +199,6 @@ final class RowKernels {
   private static Launch columns(
       CudaContext context, String name, Parameters parameters, long strips, long layers) {
     Grid grid = new Grid(Math.toIntExact(strips), (int) layers, 1, COLUMN_THREADS, 0);
-    return new Launch(context.modules().function(FILE, name), grid, parameters);
+    return Launch.of(context, FILE, name, grid, parameters);
   }
 }

@@ -156,6 +156,6 @@ final class ScanKernels {
   }
 
   private Launch launch(String name, Grid grid, Parameters parameters) {
-    return new Launch(context.modules().function(FILE, name), grid, parameters);
+    return Launch.of(context, FILE, name, grid, parameters);
   }
 }

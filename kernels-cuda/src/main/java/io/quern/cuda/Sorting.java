@@ -51,8 +51,10 @@ final class Sorting {
                 .number(n)
                 .number(run);
         launches.add(
-            new Launch(
-                context.modules().function(FILE, "sort_step"),
+            Launch.of(
+                context,
+                FILE,
+                "sort_step",
                 Grid.covering(rows * n / 2, THREADS),
                 parameters.number(distance)));
       }
@@ -80,9 +82,6 @@ final class Sorting {
             .number(firstRun)
             .number(lastRun);
     int threads = Math.clamp(inTile / 2, 32, 1024);
-    return new Launch(
-        context.modules().function(FILE, "sort_tiles_" + tile),
-        Grid.of(tiles, threads),
-        parameters);
+    return Launch.of(context, FILE, "sort_tiles_" + tile, Grid.of(tiles, threads), parameters);
   }
 }

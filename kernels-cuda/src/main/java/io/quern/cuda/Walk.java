@@ -61,16 +61,6 @@ record Walk(long count, List<Long> dims, List<List<Long>> strides) {
     return dims.size();
   }
 
-  /** Whether an operand is a row of elements without gaps. */
-  boolean isDense(int operand) {
-    return rank() == 1 && (strides.get(operand).getFirst() == 1 || dims.getFirst() == 1);
-  }
-
-  /** Whether all elements of an operand are one. */
-  boolean isScalar(int operand) {
-    return rank() == 1 && strides.get(operand).getFirst() == 0;
-  }
-
   long stride(int operand, int dim) {
     return strides.get(operand).get(dim);
   }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import io.quern.runtime.MemoryPool.Block;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.NavigableMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
@@ -43,7 +44,7 @@ class DeviceMemoryTest {
     assertThat(memory.usage().mapped()).isEqualTo(gpu.used()).isLessThanOrEqualTo(256 * MEGABYTE);
   }
 
-  private static void requireFree(TreeMap<Long, Long> ranges, Block block) {
+  private static void requireFree(NavigableMap<Long, Long> ranges, Block block) {
     var before = ranges.floorEntry(block.address());
     var after = ranges.ceilingKey(block.address());
     if ((before != null && before.getKey() + before.getValue() > block.address())

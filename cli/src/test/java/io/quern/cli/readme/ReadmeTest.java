@@ -1,7 +1,10 @@
 package io.quern.cli.readme;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import io.quern.Device;
+import io.quern.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,7 +36,8 @@ class ReadmeTest {
             example("Import.java"),
             example("Export.java"),
             example("Embed.java"),
-            example("Tokenize.java"));
+            example("Tokenize.java"),
+            example("Gpu.java"));
   }
 
   private static String example(String file) throws IOException {
@@ -53,5 +57,18 @@ class ReadmeTest {
     assertThat(Embed.run()).as("mending is nearer than baking").isPositive();
     Export.run(io.quern.nn.ModelFile.load(file).module(), directory.resolve("model.onnx"));
     Compile.run(io.quern.nn.ModelFile.load(file).module(), io.quern.Tensor.zeros(1, 784));
+  }
+
+  @Test
+  void aMissingGpuIsExplained() {
+    Tensor image = Tensor.zeros(1, 4);
+    if (Device.available().contains("cuda")) {
+      Gpu.run(image);
+    } else {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> Gpu.run(image))
+          .withMessageContaining("cuda is not available, cuda has 0 devices: ")
+          .withMessageContaining("NVIDIA driver");
+    }
   }
 }
