@@ -60,6 +60,8 @@ class OnnxExportOpsTest {
           "argmax",
           "argmin",
           "cast",
+          "fused_reduce_max",
+          "fused_reduce_min",
           "gate",
           "gelu",
           "log_softmax",

@@ -1,6 +1,5 @@
 package io.quern.plan;
 
-import io.quern.backend.Buffer;
 import io.quern.backend.DeviceContext;
 import io.quern.backend.DeviceContext.Recording;
 import io.quern.backend.Operands;
@@ -8,21 +7,28 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The steps of a frame as one recording, where the device can record them: made when a run has the
- * buffers of the run before, used as long as the buffers stay. For one thread at a time.
+ * The steps of a frame as recordings, where the device can record them: one for each of the last
+ * few sets of buffers, made when a set is met for the second time. For one thread at a time.
  */
 final class Replay {
+  /** Sets of buffers that are remembered; arguments and results often take turns. */
+  private static final int SETS = 4;
+
   private final DeviceContext device;
   private final Operands[] operands;
-  private final long[] addresses;
+  private final @Nullable Recording[] recordings = new Recording[SETS];
+  private final long[][] addresses;
+  private final long[] now;
+  private int oldest;
   private boolean records;
-  private @Nullable Recording recording;
 
   Replay(DeviceContext device, Operands[] operands) {
     this.device = device;
     this.operands = operands;
-    this.addresses = new long[Arrays.stream(operands).mapToInt(Operands::count).sum()];
     this.records = !device.isHostMemory() && operands.length > 1;
+    int count = records ? Arrays.stream(operands).mapToInt(Operands::count).sum() : 0;
+    this.addresses = new long[SETS][count];
+    this.now = new long[count];
   }
 
   /** Runs the steps, at once where possible, or else by {@code steps}. */
@@ -31,15 +37,18 @@ final class Replay {
       steps.run();
       return;
     }
-    if (!hasSameBuffers()) {
-      recording = null;
+    int set = find();
+    if (set < 0) {
+      System.arraycopy(now, 0, addresses[oldest], 0, now.length);
+      recordings[oldest] = null;
+      oldest = (oldest + 1) % SETS;
       steps.run();
       return;
     }
-    Recording known = recording;
+    Recording known = recordings[set];
     if (known == null || !known.run()) {
       known = device.record(steps);
-      recording = known;
+      recordings[set] = known;
       records = known != null;
       if (known == null || !known.run()) {
         steps.run();
@@ -47,18 +56,19 @@ final class Replay {
     }
   }
 
-  /** Whether every operand is where it was in the last run; remembers where they are. */
-  private boolean hasSameBuffers() {
-    boolean same = true;
+  /** The set of buffers that the operands have now, -1 when it is a new one. */
+  private int find() {
     int at = 0;
     for (Operands each : operands) {
       for (int i = 0; i < each.count(); i++) {
-        Buffer buffer = each.buffer(i);
-        long address = buffer.address() + each.byteOffset(i);
-        same &= addresses[at] == address;
-        addresses[at++] = address;
+        now[at++] = each.address(i);
       }
     }
-    return same;
+    for (int set = 0; set < SETS; set++) {
+      if (Arrays.equals(now, addresses[set])) {
+        return set;
+      }
+    }
+    return -1;
   }
 }

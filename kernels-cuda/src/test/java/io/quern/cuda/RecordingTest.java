@@ -91,6 +91,20 @@ class RecordingTest {
   }
 
   @Test
+  void argumentsMayTakeTurns() {
+    Compiled compiled =
+        Quern.compile(
+            device, in -> List.of(in.getFirst().matmul(in.getFirst()).sum(0)), List.of(SQUARE));
+    Tensor[] out = {Tensor.full(0, DType.F32, device, 4)};
+    Tensor[] takingTurns = {filled(1), filled(2), filled(3), filled(4), filled(5)};
+    for (int run = 0; run < 40; run++) {
+      int turn = run % (run < 20 ? 3 : 5);
+      compiled.runInto(new Tensor[] {takingTurns[turn]}, out);
+      assertThat(out[0].toFloatArray()).containsOnly(4 * 4 * (turn + 1) * (turn + 1));
+    }
+  }
+
+  @Test
   void stepsOnTheHostAreNotRecorded() {
     Compiled compiled =
         Quern.compile(
