@@ -104,7 +104,8 @@ final class NodeCase {
     return this;
   }
 
-  private void run() throws Exception {
+  /** The file of the model. */
+  byte[] bytes() {
     Models models = new Models();
     inputs.forEach(
         (slot, tensor) ->
@@ -114,7 +115,11 @@ final class NodeCase {
       node.string(2, "out" + i);
       models.output(new ProtoWriter().string(1, "out" + i));
     }
-    byte[] bytes = models.add(node).bytes();
+    return models.add(node).bytes();
+  }
+
+  private void run() throws Exception {
+    byte[] bytes = bytes();
     try (OnnxRuntime runtime = new OnnxRuntime(bytes)) {
       Map<String, double[]> expected = runtime.run(inputs);
       Map<String, Tensor> found = Models.parse(bytes).run(inputs);
