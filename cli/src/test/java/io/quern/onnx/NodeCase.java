@@ -25,6 +25,7 @@ final class NodeCase {
   private final Map<String, Tensor> inputs = new LinkedHashMap<>();
   private final List<String> slots = new ArrayList<>();
   private int outputs = 1;
+  private long opset = 17;
 
   NodeCase(String domain, String op, String remark) {
     this.name = op + " " + remark;
@@ -106,7 +107,7 @@ final class NodeCase {
 
   /** The file of the model. */
   byte[] bytes() {
-    Models models = new Models();
+    Models models = new Models().opset(opset);
     inputs.forEach(
         (slot, tensor) ->
             models.input(Models.value(slot, code(tensor.dtype()), tensor.shape().toArray())));
@@ -125,6 +126,11 @@ final class NodeCase {
       Map<String, Tensor> found = Models.parse(bytes).run(inputs);
       expected.forEach((output, values) -> compare(output, values, found.get(output)));
     }
+  }
+
+  NodeCase opset(long version) {
+    opset = version;
+    return this;
   }
 
   private static int code(DType dtype) {
