@@ -1,9 +1,14 @@
 package io.quern.onnx;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.quern.DType;
+import io.quern.Rng;
 import io.quern.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
@@ -30,6 +35,9 @@ class RecentOpsTest {
     norms(cases);
     grids(cases);
     attention(cases);
+    latest(cases);
+    quantized(cases);
+    signals(cases);
     return cases.stream().map(NodeCase::test);
   }
 
@@ -293,6 +301,185 @@ class RecentOpsTest {
               .in(2, 3, 4)
               .in(2, 3, 4)
               .integer("interleaved", interleaved));
+    }
+  }
+
+  private static void latest(List<NodeCase> cases) {
+    cases.add(
+        one(24, "Attention", "lengths")
+            .in(2, 3, 4, 8)
+            .in(2, 3, 6, 8)
+            .in(2, 3, 6, 8)
+            .none()
+            .none()
+            .none()
+            .in(longs(4, 6)));
+    cases.add(one(24, "TensorScatter", "").in(2, 3, 6, 4).in(2, 3, 2, 4).in(longs(1, 3)));
+    cases.add(
+        one(24, "TensorScatter", "circular")
+            .in(2, 3, 6, 4)
+            .in(2, 3, 2, 4)
+            .in(longs(5, 3))
+            .text("mode", "circular"));
+    cases.add(one(26, "CumProd", "").in(3, 4).in(longs(1).reshape()));
+    cases.add(
+        one(26, "CumProd", "reverse")
+            .in(3, 4)
+            .in(longs(0).reshape())
+            .integer("reverse", 1)
+            .integer("exclusive", 1));
+    cases.add(one(26, "BitCast", "").in(3, 4).integer("to", 6));
+    Tensor keep = Tensor.of(new int[] {1, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1}, 3, 4).to(DType.BOOL);
+    cases.add(one(23, "Attention", "truths").in(1, 2, 3, 8).in(1, 2, 4, 8).in(1, 2, 4, 8).in(keep));
+    for (int mode = 0; mode < 4; mode++) {
+      cases.add(
+          one(23, "Attention", "products " + mode)
+              .in(1, 2, 3, 8)
+              .in(1, 2, 4, 8)
+              .in(1, 2, 4, 8)
+              .in(3, 6)
+              .in(1, 2, 2, 8)
+              .in(1, 2, 2, 8)
+              .integer("qk_matmul_output_mode", mode)
+              .number("softcap", 3)
+              .outputs(4));
+    }
+    cases.add(one(18, "ReduceSum", "f16").in(halves(3, 8).to(DType.F16)).in(longs(1)));
+    cases.add(one(18, "ReduceLogSum", "").in(halves(3, 8).abs().add(1)).in(longs(1)));
+    cases.add(
+        one(19, "DeformConv", "")
+            .in(1, 2, 5, 5)
+            .in(3, 2, 3, 3)
+            .in(1, 18, 5, 5)
+            .in(3)
+            .in(1, 9, 5, 5)
+            .integers("kernel_shape", 3, 3)
+            .integers("pads", 1, 1, 1, 1));
+    cases.add(
+        one(18, "Col2Im", "padded")
+            .in(2, 8, 6)
+            .in(longs(4, 5))
+            .in(longs(2, 2))
+            .integers("strides", 2, 1)
+            .integers("pads", 1, 0, 0, 0)
+            .integers("dilations", 1, 2));
+  }
+
+  private static Tensor halves(long... shape) {
+    return Rng.of(4).normal(shape).mul(4).to(DType.I32).to(DType.F32).mul(0.5);
+  }
+
+  private static void quantized(List<NodeCase> cases) {
+    Tensor scales = Rng.of(5).normal(3, 2).abs().add(0.125);
+    Tensor zeros = Tensor.of(new int[] {1, 2, 3, 4, 5, 6}, 3, 2);
+    cases.add(
+        one(21, "QuantizeLinear", "blocks")
+            .in(3, 8)
+            .in(scales)
+            .in(zeros.to(DType.U8))
+            .integer("axis", 1)
+            .integer("block_size", 4));
+    Tensor codes = Rng.of(6).normal(3, 8).mul(50).to(DType.I8);
+    cases.add(
+        one(21, "DequantizeLinear", "blocks")
+            .in(codes)
+            .in(scales)
+            .in(zeros.to(DType.I8))
+            .integer("axis", 1)
+            .integer("block_size", 4));
+    cases.add(
+        one(21, "QuantizeLinear", "16 bits")
+            .in(3, 8)
+            .in(Tensor.of(new float[] {0.01f}).reshape())
+            .in(Tensor.of(new int[] {5}).reshape().to(DType.I16)));
+  }
+
+  private static void signals(List<NodeCase> cases) {
+    for (long inverse = 0; inverse < 2; inverse++) {
+      cases.add(one(17, "DFT", "" + inverse).in(2, 6, 2).integer("inverse", inverse));
+      cases.add(
+          one(20, "DFT", "axis " + inverse)
+              .in(2, 6, 3, 2)
+              .none()
+              .in(longs(1).reshape())
+              .integer("inverse", inverse));
+    }
+    cases.add(one(20, "DFT", "one-sided").in(2, 7, 1).integer("onesided", 1));
+    cases.add(one(20, "DFT", "longer").in(2, 6, 1).in(longs(9).reshape()));
+  }
+
+  private record Narrow(ElementType type, long opset, double... values) {}
+
+  /** Without infinities, of which the specification makes NaN in types that have none. */
+  private static final double[] FRACTIONS = {
+    0,
+    -0.0,
+    1,
+    1.0625,
+    1.1875,
+    -3.3,
+    17.5,
+    0.0019,
+    0.00098,
+    447,
+    448,
+    465,
+    500,
+    1e-8,
+    57344,
+    60000,
+    1e6,
+    -1e6,
+    0.4,
+    0.75,
+    5,
+    5.5,
+    7,
+    -0.25,
+    Double.NaN
+  };
+
+  /** Numbers that are rounded to a narrow type and read again. */
+  @TestFactory
+  Stream<DynamicTest> castsRoundAsOnnxRuntimeDoes() {
+    double[] wholes = {0, 1, 2, 7, -1, -8, 3, 5};
+    double[] naturals = {0, 1, 2, 7, 8, 15, 3};
+    return Stream.of(
+            new Narrow(ElementType.FLOAT8E4M3FN, 19, FRACTIONS),
+            new Narrow(ElementType.FLOAT8E4M3FNUZ, 19, FRACTIONS),
+            new Narrow(ElementType.FLOAT8E5M2, 19, FRACTIONS),
+            new Narrow(ElementType.FLOAT8E5M2FNUZ, 19, FRACTIONS),
+            new Narrow(ElementType.BFLOAT16, 19, FRACTIONS),
+            new Narrow(ElementType.FLOAT16, 19, FRACTIONS),
+            new Narrow(ElementType.INT4, 21, wholes),
+            new Narrow(ElementType.UINT4, 21, naturals))
+        .flatMap(
+            narrow ->
+                LongStream.rangeClosed(0, 1)
+                    .mapToObj(
+                        saturate ->
+                            DynamicTest.dynamicTest(
+                                narrow.type + " saturate " + saturate,
+                                () -> cast(narrow, saturate))));
+  }
+
+  private static void cast(Narrow narrow, long saturate) throws Exception {
+    ProtoWriter to = Models.node("Cast", "x", "narrow", "to", narrow.type.code());
+    if (narrow.type.name().startsWith("FLOAT8")) {
+      to.message(5, Models.attribute("saturate", saturate));
+    }
+    byte[] bytes =
+        new Models()
+            .opset(narrow.opset)
+            .input(Models.value("x", 1, narrow.values.length))
+            .output(Models.value("y", 1, narrow.values.length))
+            .add(to)
+            .add(Models.node("Cast", "narrow", "y", "to", 1).string(3, "back"))
+            .bytes();
+    Map<String, Tensor> x = Map.of("x", Tensor.of(narrow.values).to(DType.F32));
+    try (OnnxRuntime runtime = new OnnxRuntime(bytes)) {
+      assertThat(Models.parse(bytes).run(x).get("y").toDoubleArray())
+          .isEqualTo(runtime.run(x).get("y"));
     }
   }
 }
