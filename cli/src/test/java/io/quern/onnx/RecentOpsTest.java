@@ -408,6 +408,7 @@ class RecentOpsTest {
     cases.add(one(20, "DFT", "longer").in(2, 6, 1).in(longs(9).reshape()));
   }
 
+  @SuppressWarnings("ArrayRecordComponent") // not compared
   private record Narrow(ElementType type, long opset, double... values) {}
 
   /** Without infinities, of which the specification makes NaN in types that have none. */
