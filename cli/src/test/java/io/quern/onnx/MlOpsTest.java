@@ -10,10 +10,13 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import io.quern.Rng;
 import io.quern.Tensor;
+import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -31,6 +34,7 @@ class MlOpsTest {
     features(cases);
     linear(cases);
     vectors(cases);
+    classifiers(cases);
     trees(cases);
     return cases.stream().map(NodeCase::test);
   }
@@ -114,6 +118,82 @@ class MlOpsTest {
             .integer("one_class", 1)
             .numbers("coefficients", 0.5, -1, 2)
             .numbers("rho", 0.15));
+  }
+
+  private static double[] random(int seed, int count) {
+    return Rng.of(seed).normal(count).toDoubleArray();
+  }
+
+  /** A classifier with 2 support vectors for the first class, 3 for the second and so on. */
+  private static NodeCase classifier(String remark, String kernel, int classes) {
+    long[] supports = LongStream.range(2, classes + 2).toArray();
+    int vectors = (int) LongStream.of(supports).sum();
+    return one("SVMClassifier", kernel + " " + classes + " classes " + remark)
+        .in(8, 3)
+        .outputs(2)
+        .text("kernel_type", kernel)
+        .numbers("kernel_params", 0.4, 0.3, 2)
+        .integers("vectors_per_class", supports)
+        .numbers("support_vectors", random(classes, 3 * vectors))
+        .numbers("coefficients", random(classes + 10, (classes - 1) * vectors))
+        .numbers("rho", random(classes + 20, classes * (classes - 1) / 2));
+  }
+
+  private static NodeCase withProbabilities(NodeCase classifier, int classes) {
+    int pairs = classes * (classes - 1) / 2;
+    return classifier
+        .numbers("prob_a", Arrays.stream(random(30, pairs)).map(a -> -Math.abs(a) / 2).toArray())
+        .numbers("prob_b", Arrays.stream(random(31, pairs)).map(b -> b / 4).toArray());
+  }
+
+  private static NodeCase numbered(NodeCase classifier, int classes) {
+    return classifier.integers("classlabels_ints", LongStream.range(7, classes + 7).toArray());
+  }
+
+  private static void classifiers(List<NodeCase> cases) {
+    for (int classes = 2; classes < 5; classes++) {
+      for (String kernel : List.of("LINEAR", "POLY", "RBF", "SIGMOID")) {
+        cases.add(numbered(classifier("", kernel, classes), classes));
+        NodeCase likely = classifier("probabilities", kernel, classes);
+        cases.add(numbered(withProbabilities(likely, classes), classes));
+      }
+      for (String transform : List.of("LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT")) {
+        if (!transform.equals("PROBIT")) {
+          NodeCase raw = classifier(transform, "RBF", classes).text("post_transform", transform);
+          cases.add(numbered(raw, classes));
+        }
+        NodeCase likely =
+            classifier("probabilities " + transform, "RBF", classes)
+                .text("post_transform", transform);
+        cases.add(numbered(withProbabilities(likely, classes), classes));
+      }
+    }
+    NodeCase hyperplanes =
+        one("SVMClassifier", "3 hyperplanes")
+            .in(8, 3)
+            .outputs(2)
+            .text("kernel_type", "LINEAR")
+            .numbers("kernel_params", 0, 0, 3)
+            .numbers("coefficients", random(40, 9))
+            .numbers("rho", 0.125);
+    cases.add(numbered(hyperplanes, 3));
+  }
+
+  @Test
+  void svmClassifierGivesTextAsOnnxRuntimeDoes() throws OrtException {
+    NodeCase named = classifier("text", "RBF", 3).texts("classlabels_strings", "a", "b", "c");
+    byte[] bytes = named.bytes();
+    Tensor x = Rng.of(50).normal(8, 3);
+    String[] expected;
+    OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    FloatBuffer elements = FloatBuffer.wrap(x.toFloatArray());
+    try (OrtSession session = environment.createSession(bytes);
+        OnnxTensor input = OnnxTensor.createTensor(environment, elements, new long[] {8, 3});
+        OrtSession.Result result = session.run(Map.of("in0", input))) {
+      expected = (String[]) result.get(0).getValue();
+    }
+    OnnxValue found = Models.parse(bytes).runValues(Map.of("in0", OnnxValue.of(x))).get("out0");
+    assertThat(((OnnxValue.Strings) found).elements()).containsExactly(expected);
   }
 
   @Test

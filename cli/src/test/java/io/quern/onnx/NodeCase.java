@@ -25,6 +25,7 @@ final class NodeCase {
   private final Map<String, Tensor> inputs = new LinkedHashMap<>();
   private final List<String> slots = new ArrayList<>();
   private int outputs = 1;
+  private long opset = 17;
 
   NodeCase(String domain, String op, String remark) {
     this.name = op + " " + remark;
@@ -104,8 +105,9 @@ final class NodeCase {
     return this;
   }
 
-  private void run() throws Exception {
-    Models models = new Models();
+  /** The file of the model. */
+  byte[] bytes() {
+    Models models = new Models().opset(opset);
     inputs.forEach(
         (slot, tensor) ->
             models.input(Models.value(slot, code(tensor.dtype()), tensor.shape().toArray())));
@@ -114,12 +116,21 @@ final class NodeCase {
       node.string(2, "out" + i);
       models.output(new ProtoWriter().string(1, "out" + i));
     }
-    byte[] bytes = models.add(node).bytes();
+    return models.add(node).bytes();
+  }
+
+  private void run() throws Exception {
+    byte[] bytes = bytes();
     try (OnnxRuntime runtime = new OnnxRuntime(bytes)) {
       Map<String, double[]> expected = runtime.run(inputs);
       Map<String, Tensor> found = Models.parse(bytes).run(inputs);
       expected.forEach((output, values) -> compare(output, values, found.get(output)));
     }
+  }
+
+  NodeCase opset(long version) {
+    opset = version;
+    return this;
   }
 
   private static int code(DType dtype) {

@@ -47,22 +47,22 @@ final class AttentionOps {
     double scale = call.number("scale", 1 / Math.sqrt((double) q.dim(-1)));
     Tensor products =
         q.mul(Math.sqrt(scale)).matmul(repeated(k, groups).mul(Math.sqrt(scale)).transpose(2, 3));
-    Tensor bias = bias(call, products, past);
-    Tensor masked = bias == null ? products : products.add(bias);
     double cap = call.number("softcap", 0);
-    Tensor capped = cap == 0 ? masked : masked.mul(1 / cap).tanh().mul(cap);
+    Tensor capped = cap == 0 ? products : products.mul(1 / cap).tanh().mul(cap);
+    Tensor bias = bias(call, products, past);
+    Tensor masked = bias == null ? capped : capped.add(bias);
     DType precision =
         call.hasAttribute("softmax_precision")
             ? call.dtype(call.integer("softmax_precision"))
-            : capped.dtype();
-    Tensor weights = capped.to(precision).softmax(-1).to(v.dtype());
+            : masked.dtype();
+    Tensor weights = masked.to(precision).softmax(-1).to(v.dtype());
     Tensor y = weights.matmul(repeated(v, groups));
     Tensor joined = flat ? y.transpose(1, 2).reshape(y.dim(0), y.dim(2), y.dim(1) * y.dim(3)) : y;
     Tensor shown =
         switch ((int) call.integer("qk_matmul_output_mode", 0)) {
           case 0 -> products;
-          case 1 -> masked;
-          case 2 -> capped;
+          case 1 -> capped;
+          case 2 -> masked;
           default -> weights;
         };
     return new Tensor[] {joined, k, v, shown};

@@ -29,7 +29,7 @@ final class Interpreter {
   private static final int DEEPEST = 200;
 
   private final Map<String, Long> opsets;
-  private final Map<String, Function> functions = new HashMap<>();
+  private final Map<Key, Function> functions = new HashMap<>();
   private final TensorReader constants;
   private final Map<TensorProto, OnnxValue> read = new ConcurrentHashMap<>();
   private final Derived derived = new Derived();
@@ -38,13 +38,11 @@ final class Interpreter {
     this.opsets = model.opsets();
     this.constants = constants;
     for (Function function : model.functions()) {
-      functions.put(key(function.domain(), function.name(), function.overload()), function);
+      functions.put(new Key(function.domain(), function.name(), function.overload()), function);
     }
   }
 
-  private static String key(String domain, String op, String overload) {
-    return domain + ":" + op + ":" + overload;
-  }
+  private record Key(String domain, String op, String overload) {}
 
   /** Names and their values, within those of the surrounding graph. */
   record Scope(
@@ -72,7 +70,7 @@ final class Interpreter {
 
   /** The function that the model itself defines for a node, or null. */
   @Nullable Function function(Node node) {
-    return functions.get(key(node.domain(), node.op(), node.overload()));
+    return functions.get(new Key(node.domain(), node.op(), node.overload()));
   }
 
   /** A constant, which is read once. */
@@ -239,7 +237,7 @@ final class Interpreter {
       Scope outer) {
     Map<String, Attribute> arguments = new HashMap<>(function.defaults());
     arguments.putAll(attributes);
-    Map<String, Long> versions = new HashMap<>(outer.opsets);
+    Map<String, Long> versions = new HashMap<>(opsets);
     versions.putAll(function.opsets());
     Scope scope =
         new Scope(this, new HashMap<>(), arguments, versions, null, deeper(outer, "functions"));

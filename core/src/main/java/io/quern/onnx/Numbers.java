@@ -25,6 +25,6 @@ final class Numbers {
   }
 
   long[] toArray() {
-    return Arrays.copyOf(values, size);
+    return size == 0 ? NONE : Arrays.copyOf(values, size);
   }
 }

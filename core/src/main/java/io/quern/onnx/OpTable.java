@@ -16,7 +16,7 @@ final class OpTable {
   /** All operators. */
   static final OpTable ALL = all();
 
-  private final Map<String, NavigableMap<Long, Entry>> entries = new HashMap<>();
+  private final Map<Key, NavigableMap<Long, Entry>> entries = new HashMap<>();
   private String domain = "";
 
   /** How an operator meets a trace. */
@@ -37,6 +37,8 @@ final class OpTable {
     /** The outputs, in order; those that nobody wants may be left out at the end. */
     OnnxValue[] build(Call call);
   }
+
+  private record Key(String domain, String op) {}
 
   /** A builder, and the version from which on it is right. */
   record Entry(long since, Kind kind, Builder builder) {}
@@ -77,7 +79,7 @@ final class OpTable {
 
   private OpTable add(String op, long since, Kind kind, Builder builder) {
     NavigableMap<Long, Entry> versions =
-        entries.computeIfAbsent(domain + ":" + op, _ -> new TreeMap<>());
+        entries.computeIfAbsent(new Key(domain, op), _ -> new TreeMap<>());
     if (versions.put(since, new Entry(since, kind, builder)) != null) {
       throw new IllegalStateException("onnx: " + op + " " + since + " is listed twice");
     }
@@ -121,7 +123,7 @@ final class OpTable {
 
   /** The entry for a version of a domain, or null. */
   @Nullable Entry find(String domain, String op, long version) {
-    NavigableMap<Long, Entry> versions = entries.get(domain + ":" + op);
+    NavigableMap<Long, Entry> versions = entries.get(new Key(domain, op));
     Map.Entry<Long, Entry> found = versions == null ? null : versions.floorEntry(version);
     return found == null ? null : found.getValue();
   }

@@ -37,7 +37,8 @@ final class ProtoReader {
 
   private final Object source;
   private final MemorySegment bytes;
-  private final long origin;
+  private final long start;
+  private final long end;
   private final int depth;
   private long at;
   private long tagAt;
@@ -46,19 +47,21 @@ final class ProtoReader {
 
   /** A reader of the message that fills {@code bytes}; errors name {@code source}. */
   ProtoReader(Object source, MemorySegment bytes) {
-    this(source, bytes, 0, 0);
+    this(source, bytes, 0, bytes.byteSize(), 0);
   }
 
-  private ProtoReader(Object source, MemorySegment bytes, long origin, int depth) {
+  private ProtoReader(Object source, MemorySegment bytes, long start, long end, int depth) {
     this.source = source;
     this.bytes = bytes;
-    this.origin = origin;
+    this.start = start;
+    this.end = end;
+    this.at = start;
     this.depth = depth;
   }
 
   /** Goes on to the next field, which must then be read or skipped; false at the end. */
   boolean next() {
-    if (at == bytes.byteSize()) {
+    if (at == end) {
       return false;
     }
     tagAt = at;
@@ -78,7 +81,7 @@ final class ProtoReader {
 
   /** Where this message begins in the file. */
   long position() {
-    return origin;
+    return start;
   }
 
   /** An integer, or a bool or an enum. */
@@ -105,24 +108,30 @@ final class ProtoReader {
 
   /** Bytes, in place. */
   MemorySegment bytes() {
-    require(BYTES, "bytes");
+    long length = length("bytes");
+    return bytes.asSlice(at - length, length);
+  }
+
+  /** Passes over a field of some length, which is given. */
+  private long length(String what) {
+    require(BYTES, what);
     long length = rawVarint();
-    if (length < 0 || length > bytes.byteSize() - at) {
+    if (length < 0 || length > end - at) {
       throw error(
           "a length of " + Long.toUnsignedString(length),
-          "at most the " + (bytes.byteSize() - at) + " bytes that are left");
+          "at most the " + (end - at) + " bytes that are left");
     }
     at += length;
-    return bytes.asSlice(at - length, length);
+    return length;
   }
 
   /** A reader of the message in the current field. */
   ProtoReader message() {
-    MemorySegment message = bytes();
+    long length = length("a message");
     if (depth == DEEPEST) {
       throw error("messages nested deeper", "at most " + DEEPEST + " levels");
     }
-    return new ProtoReader(source, message, origin + at - message.byteSize(), depth + 1);
+    return new ProtoReader(source, bytes, at - length, at, depth + 1);
   }
 
   /** Adds the integers of a repeated field, which is packed or not. */
@@ -132,7 +141,7 @@ final class ProtoReader {
       return;
     }
     ProtoReader packed = packed("integers");
-    while (packed.at < packed.bytes.byteSize()) {
+    while (packed.at < packed.end) {
       into.add(packed.rawVarint());
     }
   }
@@ -144,7 +153,7 @@ final class ProtoReader {
       return;
     }
     ProtoReader packed = packed("floats");
-    while (packed.at < packed.bytes.byteSize()) {
+    while (packed.at < packed.end) {
       into.add(packed.fixed32());
     }
   }
@@ -156,15 +165,14 @@ final class ProtoReader {
       return;
     }
     ProtoReader packed = packed("doubles");
-    while (packed.at < packed.bytes.byteSize()) {
+    while (packed.at < packed.end) {
       into.add(packed.fixed64());
     }
   }
 
   private ProtoReader packed(String what) {
-    require(BYTES, what);
-    MemorySegment list = bytes();
-    return new ProtoReader(source, list, origin + at - list.byteSize(), depth);
+    long length = length(what);
+    return new ProtoReader(source, bytes, at - length, at, depth);
   }
 
   /** Passes over the current field. */
@@ -172,7 +180,7 @@ final class ProtoReader {
     switch (wireType) {
       case VARINT -> rawVarint();
       case FIXED64 -> fixed64();
-      case BYTES -> bytes();
+      case BYTES -> length("bytes");
       case FIXED32 -> fixed32();
       default -> throw error("wire type " + wireType, "0, 1, 2 or 5");
     }
@@ -188,7 +196,7 @@ final class ProtoReader {
   private long rawVarint() {
     long value = 0;
     for (int shift = 0; shift < 70; shift += 7) {
-      if (at == bytes.byteSize()) {
+      if (at == end) {
         throw error("the end within a number", "more bytes");
       }
       byte next = bytes.get(ValueLayout.JAVA_BYTE, at++);
@@ -213,8 +221,8 @@ final class ProtoReader {
   }
 
   private void requireRoom(long count) {
-    if (bytes.byteSize() - at < count) {
-      throw error((bytes.byteSize() - at) + " bytes", count + " bytes of a number");
+    if (end - at < count) {
+      throw error((end - at) + " bytes", count + " bytes of a number");
     }
   }
 
@@ -222,7 +230,7 @@ final class ProtoReader {
   FormatException error(String found, String expected) {
     return new FormatException(
         source,
-        "at byte " + (origin + tagAt) + " found " + found + ", expected " + expected,
+        "at byte " + tagAt + " found " + found + ", expected " + expected,
         "the file is truncated, corrupt or not an ONNX file");
   }
 }

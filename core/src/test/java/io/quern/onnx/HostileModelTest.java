@@ -75,6 +75,21 @@ class HostileModelTest {
   }
 
   @Test
+  void manyProblemsAreCountedInsteadOfTold() {
+    Models models = new Models().input(Models.value("x", 1, 2)).output(Models.value("x", 1, 2));
+    for (int i = 0; i < 150; i++) {
+      models.add(Models.node("Relu", "missing" + i, "y" + i));
+    }
+    assertThat(models.model().check().problems())
+        .hasSize(101)
+        .contains(
+            "Relu 'relu_node': input 'missing99' is neither an input of the graph nor a constant"
+                + " nor given by an earlier node")
+        .last()
+        .isEqualTo("and 50 more");
+  }
+
+  @Test
   void hugeLengthIsRefusedAtOnce() {
     byte[] bytes = {0x3A, (byte) 0xFF, (byte) 0xFF, (byte) 0xFF, (byte) 0xFF, 0x7F};
     assertThatThrownBy(() -> Models.parse(bytes))
