@@ -13,6 +13,11 @@ import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import jcuda.nvptxcompiler.JNvPTXCompiler;
 import jcuda.nvptxcompiler.nvPTXCompilerHandle;
@@ -100,6 +105,29 @@ class PtxTest {
         .as("%s%n%s", new String(log, StandardCharsets.US_ASCII).strip(), text)
         .isZero();
     JNvPTXCompiler.nvPTXCompilerDestroy(compiler);
+  }
+
+  /** Registers that are spilled to memory are slow; those of two kernels of attention are known. */
+  @Test
+  void kernelsKeepToTheirBudgets() throws IOException {
+    Map<String, Integer> spilled = new TreeMap<>();
+    for (String line : Files.readAllLines(SOURCES.resolve("budgets.txt"))) {
+      String[] words = line.split(" ");
+      spilled.put(words[0], Integer.parseInt(words[2]));
+      assertThat(Integer.parseInt(words[1])).as(line).isBetween(1, 255);
+      assertThat(Integer.parseInt(words[3])).as(line).isLessThanOrEqualTo(48 << 10);
+    }
+    Set<String> kernels = new TreeSet<>();
+    for (String name : files().toList()) {
+      Pattern.compile("\\.entry (\\w+)\\(")
+          .matcher(Files.readString(PTX.resolve(name + ".ptx")))
+          .results()
+          .forEach(entry -> kernels.add(entry.group(1)));
+    }
+    assertThat(spilled.keySet()).as("run kernels-cuda/build-ptx").isEqualTo(kernels);
+    spilled.values().removeIf(bytes -> bytes == 0);
+    assertThat(spilled)
+        .isEqualTo(Map.of("attention_128x128_f32", 272, "attention_key_grad_128_f32", 84));
   }
 
   @Test
