@@ -1,6 +1,6 @@
 package io.quern.cpu.math;
 
-import static io.quern.runtime.Constants.*;
+import static io.quern.runtime.MathConstants.*;
 import static java.lang.Float.floatToRawIntBits;
 import static java.lang.Float.intBitsToFloat;
 import static java.lang.Math.abs;

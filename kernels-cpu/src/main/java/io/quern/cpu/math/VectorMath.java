@@ -1,7 +1,7 @@
 package io.quern.cpu.math;
 
 import static io.quern.cpu.Simd.F32;
-import static io.quern.runtime.Constants.*;
+import static io.quern.runtime.MathConstants.*;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.EQ;
 import static jdk.incubator.vector.VectorOperators.FMA;

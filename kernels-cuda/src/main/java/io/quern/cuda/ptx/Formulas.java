@@ -1,6 +1,6 @@
 package io.quern.cuda.ptx;
 
-import static io.quern.runtime.Constants.*;
+import static io.quern.runtime.MathConstants.*;
 
 import io.quern.op.Binary;
 import io.quern.op.ScalarProgram;

@@ -10,7 +10,7 @@ package io.quern.runtime;
  * free being fitted again each time (Muller, Elementary Functions). Digits in other names are the
  * power a coefficient belongs to.
  */
-public final class Constants {
+public final class MathConstants {
   public static final int SIGN_BIT = 0x80000000;
   public static final int MANTISSA_BITS = 0x007fffff;
   public static final int ONE_BITS = 0x3f800000;
@@ -137,5 +137,5 @@ public final class Constants {
   /** From here on {@code exp(-a)} and {@code a exp(-a)} are 0. */
   public static final float DECAY_MAX = 110f;
 
-  private Constants() {}
+  private MathConstants() {}
 }
