@@ -1,5 +1,5 @@
 // Functions of one float with the bits of the CPU's, whose operations they repeat one by one: see
-// ScalarMath.java for how they work and Constants.java for the constants.
+// ScalarMath.java for how they work and MathConstants.java for the constants.
 #pragma once
 #include "quern.cuh"
 
