@@ -93,6 +93,11 @@ public final class Layout {
     return high;
   }
 
+  /** Elements from the lowest to the highest that is touched, 0 when there are none. */
+  public long span() {
+    return shape.size() == 0 ? 0 : highest() - lowest() + 1;
+  }
+
   /** Dimensions in the order of {@code axes}. */
   public Layout permute(int... axes) {
     long[] dims = new long[axes.length];

@@ -129,7 +129,7 @@ final class WatchedRun {
   private Tensor copy(Place place, Buffer buffer, long byteOffset) {
     Layout layout = place.layout();
     long first = place.dtype().byteSize(layout.lowest() - layout.offset());
-    long elements = layout.shape().size() == 0 ? 0 : layout.highest() - layout.lowest() + 1;
+    long elements = layout.span();
     long bytes = place.dtype().byteSize(elements);
     Tensor range =
         TensorAccess.allocate(

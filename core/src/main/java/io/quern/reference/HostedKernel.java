@@ -71,9 +71,7 @@ public final class HostedKernel implements Kernel {
   }
 
   private long bytes(int operand) {
-    Layout layout = key.layout(operand);
-    long elements = layout.shape().size() == 0 ? 0 : layout.highest() - layout.lowest() + 1;
-    return key.dtype(operand).byteSize(elements);
+    return key.dtype(operand).byteSize(key.layout(operand).span());
   }
 
   @Override

@@ -157,20 +157,32 @@ final class CudaContext implements DeviceContext {
 
   @Override
   public void upload(MemorySegment from, Buffer to, long byteOffset) {
-    long address = to.address() + byteOffset;
+    transfer(from, to.address() + byteOffset, true);
+  }
+
+  @Override
+  public void download(Buffer from, long byteOffset, MemorySegment to) {
+    transfer(to, from.address() + byteOffset, false);
+  }
+
+  /** Copies between host and device and waits; memory of the Java heap goes through the stage. */
+  private void transfer(MemorySegment host, long device, boolean up) {
     turn.lock();
     try {
       requireWaiting();
-      if (from.isNative()) {
-        gpu.copyToDevice(address, from.address(), from.byteSize());
-        gpu.finish();
+      if (host.isNative()) {
+        transfer(host.address(), device, host.byteSize(), up);
         return;
       }
-      for (long at = 0; at < from.byteSize(); at += STAGE) {
-        long bytes = Math.min(STAGE, from.byteSize() - at);
-        Raw.copy(from, at, Raw.ALL, stage(), bytes);
-        gpu.copyToDevice(address + at, stage(), bytes);
-        gpu.finish();
+      for (long at = 0; at < host.byteSize(); at += STAGE) {
+        long bytes = Math.min(STAGE, host.byteSize() - at);
+        if (up) {
+          Raw.copy(host, at, Raw.ALL, stage(), bytes);
+        }
+        transfer(stage(), device + at, bytes, up);
+        if (!up) {
+          Raw.copy(Raw.ALL, stage(), host, at, bytes);
+        }
       }
     } catch (CudaException e) {
       throw failed(e);
@@ -179,28 +191,13 @@ final class CudaContext implements DeviceContext {
     }
   }
 
-  @Override
-  public void download(Buffer from, long byteOffset, MemorySegment to) {
-    long address = from.address() + byteOffset;
-    turn.lock();
-    try {
-      requireWaiting();
-      if (to.isNative()) {
-        gpu.copyToHost(to.address(), address, to.byteSize());
-        gpu.finish();
-        return;
-      }
-      for (long at = 0; at < to.byteSize(); at += STAGE) {
-        long bytes = Math.min(STAGE, to.byteSize() - at);
-        gpu.copyToHost(stage(), address + at, bytes);
-        gpu.finish();
-        Raw.copy(Raw.ALL, stage(), to, at, bytes);
-      }
-    } catch (CudaException e) {
-      throw failed(e);
-    } finally {
-      turn.unlock();
+  private void transfer(long host, long device, long bytes, boolean up) {
+    if (up) {
+      gpu.copyToDevice(device, host, bytes);
+    } else {
+      gpu.copyToHost(host, device, bytes);
     }
+    gpu.finish();
   }
 
   @Override

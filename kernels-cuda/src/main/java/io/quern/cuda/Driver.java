@@ -8,6 +8,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
 import java.util.List;
 
 /**
@@ -30,6 +32,9 @@ final class Driver {
 
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
+
+  /** Stands for functions of a driver that is not there; nobody calls it. */
+  private static final MethodHandle MISSING = MethodHandles.empty(MethodType.methodType(int.class));
 
   /** What was found when the driver was first asked for. */
   private static final class Found {
@@ -79,9 +84,6 @@ final class Driver {
                 INT,
                 INT);
   }
-
-  private static final MethodHandle MISSING =
-      java.lang.invoke.MethodHandles.empty(java.lang.invoke.MethodType.methodType(int.class));
 
   /** The driver of this machine, or why there is none. */
   static Driver get() {

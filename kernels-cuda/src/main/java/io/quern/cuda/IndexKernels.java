@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.Shape;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
+import io.quern.op.AxisShape;
 import io.quern.op.Concat;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
@@ -102,45 +103,43 @@ final class IndexKernels {
   }
 
   static @Nullable Kernel takeAlong(CudaContext context, KernelKey key) {
-    if (!fits(key)) {
-      return null;
-    }
     int axis = ((TakeAlong) key.op()).axis();
     AxisShape data = AxisShape.of(key.shape(0), axis);
     long taken = key.shape(1).dim(axis);
     String name = "take_along_" + key.dtype(0).bytes();
-    Parameters parameters =
-        new Parameters()
-            .operand(2)
-            .operand(0)
-            .operand(1)
-            .number(isLong(key, 1))
-            .struct(data.outer(), data.size(), data.inner(), taken)
-            .struct(context.fault().words(key.op().name()));
-    Grid grid = Grid.covering(data.lanes() * taken, THREADS);
-    Launch launch = launch(context, name, grid, parameters);
-    return new CheckedKernel(context, name, 0, List.of(launch));
+    return fits(key) ? along(context, key, name, 0, 1, data, taken, data.lanes() * taken) : null;
   }
 
   static @Nullable Kernel takeAlongGrad(CudaContext context, KernelKey key) {
     int axis = ((TakeAlongGrad) key.op()).axis();
     long elements = key.output().shape().size();
-    long taken = key.shape(0).dim(axis);
-    if (!fits(key) || key.dtype(1) != DType.F32 || (double) elements * taken > COMPARED) {
-      return null;
-    }
     AxisShape data = AxisShape.of(key.shape(2), axis);
+    long taken = key.shape(0).dim(axis);
+    return fits(key) && key.dtype(1) == DType.F32 && (double) elements * taken <= COMPARED
+        ? along(context, key, "take_along_grad_f32", 1, 0, data, taken, elements)
+        : null;
+  }
+
+  /** A thread for each of the results that values and indices give, two operands. */
+  private static Kernel along(
+      CudaContext context,
+      KernelKey key,
+      String name,
+      int values,
+      int indices,
+      AxisShape data,
+      long taken,
+      long results) {
     Parameters parameters =
         new Parameters()
             .operand(2)
-            .operand(1)
-            .operand(0)
-            .number(isLong(key, 0))
+            .operand(values)
+            .operand(indices)
+            .number(isLong(key, indices))
             .struct(data.outer(), data.size(), data.inner(), taken)
             .struct(context.fault().words(key.op().name()));
-    Grid grid = Grid.covering(elements, THREADS);
-    Launch launch = launch(context, "take_along_grad_f32", grid, parameters);
-    return new CheckedKernel(context, "take_along_grad_f32", 0, List.of(launch));
+    Launch launch = launch(context, name, Grid.covering(results, THREADS), parameters);
+    return new CheckedKernel(context, name, 0, List.of(launch));
   }
 
   static @Nullable Kernel concat(CudaContext context, KernelKey key) {

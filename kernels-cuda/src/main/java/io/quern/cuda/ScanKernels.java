@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.Shape;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
+import io.quern.op.AxisShape;
 import io.quern.op.CumSum;
 import io.quern.op.Sort;
 import io.quern.op.TopK;

@@ -15,12 +15,12 @@ import org.jspecify.annotations.Nullable;
 public final class GatherKernel implements Kernel {
   private static final RunReduce SUM = RunReduce.of(Reduce.Fn.SUM);
 
-  private final AxisShape shape;
+  private final IndexedAxis shape;
   private final long indexCount;
   private final long sliceBytes;
   private final boolean gradient;
 
-  private GatherKernel(AxisShape shape, long indexCount, int bytes, boolean gradient) {
+  private GatherKernel(IndexedAxis shape, long indexCount, int bytes, boolean gradient) {
     this.shape = shape;
     this.indexCount = indexCount;
     this.sliceBytes = shape.inner() * bytes;
@@ -31,7 +31,7 @@ public final class GatherKernel implements Kernel {
   public static @Nullable Kernel forward(KernelKey key) {
     return key.isContiguous() && key.op() instanceof Gather(int axis)
         ? new GatherKernel(
-            AxisShape.of(key, key.shape(0), axis, key.dtype(1)),
+            IndexedAxis.of(key, key.shape(0), axis, key.dtype(1)),
             key.shape(1).size(),
             key.dtype(0).bytes(),
             false)
@@ -42,7 +42,7 @@ public final class GatherKernel implements Kernel {
   public static @Nullable Kernel gradient(KernelKey key) {
     return key.isContiguous() && key.dtype(1) == DType.F32 && key.op() instanceof GatherGrad grad
         ? new GatherKernel(
-            AxisShape.of(key, grad.dataShape(), grad.axis(), key.dtype(0)),
+            IndexedAxis.of(key, grad.dataShape(), grad.axis(), key.dtype(0)),
             key.shape(0).size(),
             4,
             true)

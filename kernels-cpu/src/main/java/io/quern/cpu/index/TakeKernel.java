@@ -11,11 +11,11 @@ import org.jspecify.annotations.Nullable;
 
 /** TakeAlong of contiguous floats and its gradient, element by element. */
 public final class TakeKernel implements Kernel {
-  private final AxisShape shape;
+  private final IndexedAxis shape;
   private final long taken;
   private final boolean gradient;
 
-  private TakeKernel(AxisShape shape, long taken, boolean gradient) {
+  private TakeKernel(IndexedAxis shape, long taken, boolean gradient) {
     this.shape = shape;
     this.taken = taken;
     this.gradient = gradient;
@@ -27,7 +27,7 @@ public final class TakeKernel implements Kernel {
             && key.dtype(0) == DType.F32
             && key.op() instanceof TakeAlong(int axis)
         ? new TakeKernel(
-            AxisShape.of(key, key.shape(0), axis, key.dtype(1)), key.shape(1).dim(axis), false)
+            IndexedAxis.of(key, key.shape(0), axis, key.dtype(1)), key.shape(1).dim(axis), false)
         : null;
   }
 
@@ -35,7 +35,7 @@ public final class TakeKernel implements Kernel {
   public static @Nullable Kernel gradient(KernelKey key) {
     return key.isContiguous() && key.dtype(1) == DType.F32 && key.op() instanceof TakeAlongGrad grad
         ? new TakeKernel(
-            AxisShape.of(key, grad.dataShape(), grad.axis(), key.dtype(0)),
+            IndexedAxis.of(key, grad.dataShape(), grad.axis(), key.dtype(0)),
             key.shape(0).dim(grad.axis()),
             true)
         : null;

@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.op.AxisShape;
 import io.quern.op.Sort;
 import io.quern.op.TopK;
 import io.quern.runtime.HostMemory;
@@ -17,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 public final class OrderKernel implements Kernel {
   private static final long CHUNK = 4096;
 
-  private final Lanes lanes;
+  private final AxisShape shape;
   private final long count;
   private final boolean descending;
   private final boolean sorted;
@@ -26,13 +27,13 @@ public final class OrderKernel implements Kernel {
   private final String name;
 
   private OrderKernel(
-      Lanes lanes, long count, boolean descending, boolean sorted, boolean few, String name) {
-    this.lanes = lanes;
+      AxisShape shape, long count, boolean descending, boolean sorted, boolean few, String name) {
+    this.shape = shape;
     this.count = count;
     this.descending = descending;
     this.sorted = sorted;
     this.few = few;
-    this.perChunk = Math.max(1, CHUNK / Math.max(1, lanes.length()));
+    this.perChunk = Math.max(1, CHUNK / Math.max(1, shape.size()));
     this.name = name;
   }
 
@@ -47,8 +48,8 @@ public final class OrderKernel implements Kernel {
     if (!(key.op() instanceof Sort(int axis, boolean descending)) || !fits(key, axis)) {
       return null;
     }
-    Lanes lanes = Lanes.of(key.shape(0), axis);
-    return new OrderKernel(lanes, lanes.length(), descending, true, false, "sort_f32_radix");
+    AxisShape shape = AxisShape.of(key.shape(0), axis);
+    return new OrderKernel(shape, shape.size(), descending, true, false, "sort_f32_radix");
   }
 
   /** The kernel of a TopK, or null when it is not contiguous F32. */
@@ -56,10 +57,10 @@ public final class OrderKernel implements Kernel {
     if (!(key.op() instanceof TopK op) || !fits(key, op.axis())) {
       return null;
     }
-    Lanes lanes = Lanes.of(key.shape(0), op.axis());
+    AxisShape shape = AxisShape.of(key.shape(0), op.axis());
     boolean few = op.count() <= FloatOrder.FEW;
     String name = few ? "top_k_f32_insertion" : "top_k_f32_radix";
-    return new OrderKernel(lanes, op.count(), op.largest(), op.sorted(), few, name);
+    return new OrderKernel(shape, op.count(), op.largest(), op.sorted(), few, name);
   }
 
   private record Call(OrderKernel kernel, long from, long values, long indices) {}
@@ -73,15 +74,15 @@ public final class OrderKernel implements Kernel {
         .run(
             OrderKernel::chunk,
             new Call(this, operands.address(0), operands.address(1), operands.address(2)),
-            Math.toIntExact((lanes.count() + perChunk - 1) / perChunk));
+            Math.toIntExact((shape.lanes() + perChunk - 1) / perChunk));
   }
 
   private static void chunk(Call call, int chunk) {
     OrderKernel kernel = call.kernel;
-    long entries = 8 * (kernel.few ? kernel.count : kernel.lanes.length());
+    long entries = 8 * (kernel.few ? kernel.count : kernel.shape.size());
     MemoryPool.Block scratch = HostMemory.shared().allocate(2 * entries + FloatOrder.TABLE);
     try {
-      long end = Math.min(kernel.lanes.count(), (chunk + 1) * kernel.perChunk);
+      long end = Math.min(kernel.shape.lanes(), (chunk + 1) * kernel.perChunk);
       for (long lane = chunk * kernel.perChunk; lane < end; lane++) {
         kernel.lane(call, lane, scratch.address(), entries);
       }
@@ -91,22 +92,22 @@ public final class OrderKernel implements Kernel {
   }
 
   private void lane(Call call, long lane, long scratch, long bytes) {
-    long step = 4 * lanes.inner();
-    long from = call.from + 4 * lanes.start(lane, lanes.length());
-    long first = lanes.start(lane, count);
+    long step = 4 * shape.inner();
+    long from = call.from + 4 * shape.start(lane, shape.size());
+    long first = shape.start(lane, count);
     long order = scratch;
     if (few) {
-      FloatOrder.least(from, step, lanes.length(), descending, (int) count, scratch);
+      FloatOrder.least(from, step, shape.size(), descending, (int) count, scratch);
     } else {
-      FloatOrder.read(from, step, lanes.length(), descending, scratch);
-      order = FloatOrder.sort(scratch, scratch + bytes, lanes.length(), scratch + 2 * bytes);
+      FloatOrder.read(from, step, shape.size(), descending, scratch);
+      order = FloatOrder.sort(scratch, scratch + bytes, shape.size(), scratch + 2 * bytes);
     }
     if (!sorted) {
       sortByPosition(order);
     }
     for (long i = 0; i < count; i++) {
       long position = Raw.getLong(order + 8 * i) & 0xFFFFFFFFL;
-      long at = first + i * lanes.inner();
+      long at = first + i * shape.inner();
       Raw.putInt(call.values + 4 * at, Raw.getInt(from + position * step));
       Raw.putLong(call.indices + 8 * at, position);
     }
