@@ -43,12 +43,8 @@ public interface DeviceContext {
 
   /** Work of a device that was recorded, on the buffers that it had then. */
   interface Recording {
-    /**
-     * Hands the work to the device.
-     *
-     * @return false when it must be recorded anew; nothing has happened then
-     */
-    boolean run();
+    /** Hands the work to the device. */
+    void run();
   }
 
   /** Whether buffers are host memory, so that the reference kernels can run on them. */

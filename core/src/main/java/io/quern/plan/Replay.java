@@ -45,14 +45,16 @@ final class Replay {
       steps.run();
       return;
     }
-    Recording known = recordings[set];
-    if (known == null || !known.run()) {
-      known = device.record(steps);
-      recordings[set] = known;
-      records = known != null;
-      if (known == null || !known.run()) {
-        steps.run();
-      }
+    Recording recording = recordings[set];
+    if (recording == null) {
+      recording = device.record(steps);
+      recordings[set] = recording;
+      records = recording != null;
+    }
+    if (recording != null) {
+      recording.run();
+    } else {
+      steps.run();
     }
   }
 

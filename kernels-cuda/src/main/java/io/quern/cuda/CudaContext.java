@@ -11,6 +11,7 @@ import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Cleaner;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -40,7 +41,10 @@ final class CudaContext implements DeviceContext {
   private final long frame =
       (HostMemory.shared().allocate(2 * Launch.FRAME + 128).address() + 127) & -128;
   private long stage;
-  private boolean recording;
+
+  /** Scratch memory of what is being recorded; null when nothing is. */
+  private @Nullable List<MemoryPool.Block> recorded;
+
   private boolean recordsChecks;
   private volatile @Nullable CudaException lost;
 
@@ -124,6 +128,10 @@ final class CudaContext implements DeviceContext {
     } catch (CudaException e) {
       throw failed(e);
     } finally {
+      if (scratch != null && recorded != null) {
+        recorded.add(scratch);
+        scratch = null;
+      }
       turn.unlock();
       if (scratch != null) {
         memory.free(scratch);
@@ -144,7 +152,7 @@ final class CudaContext implements DeviceContext {
     turn.lock();
     try {
       queue(launches, operands, scratchBytes);
-      if (recording) {
+      if (recorded != null) {
         recordsChecks = true;
       } else {
         finish();
@@ -226,22 +234,7 @@ final class CudaContext implements DeviceContext {
     turn.lock();
     try {
       requireAlive();
-      int unmapped = memory.unmapped();
-      if (!gpu.beginRecording()) {
-        return null;
-      }
-      boolean waits = false;
-      recording = true;
-      recordsChecks = false;
-      try {
-        work.run();
-      } catch (Waits e) {
-        waits = true;
-      } finally {
-        recording = false;
-      }
-      Graph graph = new Graph(gpu.endRecording(), unmapped, recordsChecks);
-      return waits ? null : graph;
+      return gpu.beginRecording() ? recordBegun(work) : null;
     } catch (CudaException e) {
       throw failed(e);
     } finally {
@@ -249,34 +242,52 @@ final class CudaContext implements DeviceContext {
     }
   }
 
-  /** Recorded work; what it uses as scratch memory is free when it does not run. */
+  private @Nullable Recording recordBegun(Runnable work) {
+    List<MemoryPool.Block> scratch = new ArrayList<>();
+    recorded = scratch;
+    recordsChecks = false;
+    boolean whole = false;
+    Graph graph;
+    try {
+      work.run();
+      whole = true;
+    } catch (Waits e) {
+      // What was queued so far is of no use.
+    } finally {
+      recorded = null;
+      graph = new Graph(gpu.endRecording(), scratch, recordsChecks);
+    }
+    return whole ? graph : null;
+  }
+
+  /** Recorded work, with its scratch memory. */
   private final class Graph implements Recording {
     private final long handle;
-    private final int unmapped;
     private final boolean checked;
 
-    Graph(long handle, int unmapped, boolean checked) {
+    Graph(long handle, List<MemoryPool.Block> scratch, boolean checked) {
       this.handle = handle;
-      this.unmapped = unmapped;
       this.checked = checked;
       Gpu owner = gpu;
-      CLEANER.register(this, () -> owner.forget(handle));
+      DeviceMemory pool = memory;
+      CLEANER.register(
+          this,
+          () -> {
+            owner.forget(handle);
+            scratch.forEach(pool::free);
+          });
     }
 
     @Override
-    public boolean run() {
+    public void run() {
       turn.lock();
       try {
         requireAlive();
-        if (unmapped != memory.unmapped()) {
-          return false;
-        }
         gpu.replay(handle);
         if (checked) {
           gpu.finish();
           fault.check();
         }
-        return true;
       } catch (CudaException e) {
         throw failed(e);
       } finally {
@@ -287,7 +298,7 @@ final class CudaContext implements DeviceContext {
 
   private void requireWaiting() {
     requireAlive();
-    if (recording) {
+    if (recorded != null) {
       throw new Waits();
     }
   }

@@ -2,7 +2,6 @@ package io.quern.cuda;
 
 import io.quern.runtime.Knob;
 import io.quern.runtime.MemoryPool;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,7 +14,6 @@ final class DeviceMemory extends MemoryPool {
           "quern.cuda.memory.limit", "", "memory of a GPU for tensors, such as 8g (default: all)");
 
   private final Gpu gpu;
-  private final AtomicInteger unmapped = new AtomicInteger();
 
   DeviceMemory(Gpu gpu) {
     super(
@@ -27,29 +25,12 @@ final class DeviceMemory extends MemoryPool {
   @Override
   protected @Nullable Mapping map(long bytes) {
     long address = gpu.allocate(bytes);
-    return address == 0 ? null : new OnDevice(address);
+    return address == 0 ? null : new OnDevice(gpu, address);
   }
 
-  /** How often memory was given back, so that addresses of free blocks became wrong. */
-  int unmapped() {
-    return unmapped.get();
-  }
-
-  private final class OnDevice implements Mapping {
-    private final long address;
-
-    OnDevice(long address) {
-      this.address = address;
-    }
-
-    @Override
-    public long address() {
-      return address;
-    }
-
+  private record OnDevice(Gpu gpu, long address) implements Mapping {
     @Override
     public void unmap() {
-      unmapped.incrementAndGet();
       gpu.free(address);
     }
   }

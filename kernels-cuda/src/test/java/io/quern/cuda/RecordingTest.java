@@ -10,6 +10,7 @@ import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.op.TensorSpec;
 import io.quern.plan.Compiled;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
@@ -102,6 +103,32 @@ class RecordingTest {
       compiled.runInto(new Tensor[] {takingTurns[turn]}, out);
       assertThat(out[0].toFloatArray()).containsOnly(4 * 4 * (turn + 1) * (turn + 1));
     }
+  }
+
+  /** Memory that a recording uses besides its operands is not given to tensors. */
+  @Test
+  void recordedRunsLeaveOtherTensorsAlone() {
+    TensorSpec spec = new TensorSpec(DType.F32, Shape.of(1 << 17));
+    Compiled compiled =
+        Quern.compile(
+            device, in -> List.of(in.getFirst().sum(), in.getFirst().neg().sum()), List.of(spec));
+    assertThat(compiled.with().plan().kernels()).contains("reduce_rows_sum_f32_parts");
+    Compiled apart = compiled.with();
+    Tensor x = Tensor.full(2, DType.F32, device, 1 << 17);
+    Tensor[] out = {Tensor.full(0, DType.F32, device), Tensor.full(0, DType.F32, device)};
+    for (int run = 0; run < 3; run++) {
+      apart.runInto(new Tensor[] {x}, out);
+    }
+    List<Tensor> others = new ArrayList<>();
+    for (int i = 0; i < 200; i++) {
+      others.add(Tensor.full(7, DType.F32, device, 1 + i % 64));
+    }
+    apart.runInto(new Tensor[] {x}, out);
+    for (Tensor other : others) {
+      assertThat(other.toFloatArray()).containsOnly(7);
+    }
+    assertThat(out[0].toFloatArray()).containsExactly(1 << 18);
+    assertThat(out[1].toFloatArray()).containsExactly(-(1 << 18));
   }
 
   @Test
