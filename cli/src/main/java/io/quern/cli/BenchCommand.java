@@ -1,6 +1,7 @@
 package io.quern.cli;
 
 import com.sun.management.ThreadMXBean;
+import io.quern.Device;
 import io.quern.Tensor;
 import io.quern.onnx.OnnxModel;
 import io.quern.op.TensorSpec;
@@ -38,6 +39,8 @@ final class BenchCommand implements Callable<Integer> {
 
   @Mixin private ModelInputs inputs;
 
+  @Mixin private DeviceOption device;
+
   @Option(
       names = "--threads",
       paramLabel = "T",
@@ -62,14 +65,15 @@ final class BenchCommand implements Callable<Integer> {
     }
     PrintWriter out = spec.commandLine().getOut();
     long start = System.nanoTime();
-    OnnxModel model = OnnxModel.load(path);
+    Device where = device.device();
+    OnnxModel model = OnnxModel.load(path).on(where);
     long loaded = System.nanoTime();
     List<TensorSpec> specs = inputs.specs(model);
     Compiled compiled = model.compile(specs);
     long planned = System.nanoTime();
-    Tensor[] arguments = ModelInputs.random(specs);
-    Tensor[] results = ModelInputs.random(compiled.plan().outputs());
-    compiled.runInto(arguments, results);
+    Tensor[] arguments = ModelInputs.random(specs, where);
+    Tensor[] results = ModelInputs.random(compiled.plan().outputs(), where);
+    run(compiled, arguments, results);
     long first = System.nanoTime();
     out.printf(
         "%s -> %s, %d threads%n", specs, compiled.plan().outputs(), Workers.shared().threads());
@@ -91,6 +95,12 @@ final class BenchCommand implements Callable<Integer> {
     return CommandLine.ExitCode.OK;
   }
 
+  /** Runs the model and waits for the device. */
+  private static void run(Compiled compiled, Tensor[] arguments, Tensor[] results) {
+    compiled.runInto(arguments, results);
+    compiled.plan().device().context().finish();
+  }
+
   /** Runs for some seconds; gives the number of runs, one at least. */
   private static int measure(
       Compiled compiled, Tensor[] arguments, Tensor[] results, double seconds, long[] nanos) {
@@ -98,7 +108,7 @@ final class BenchCommand implements Callable<Integer> {
     long end = now + (long) (seconds * 1e9);
     int runs = 0;
     do {
-      compiled.runInto(arguments, results);
+      run(compiled, arguments, results);
       long then = System.nanoTime();
       nanos[runs++] = then - now;
       now = then;

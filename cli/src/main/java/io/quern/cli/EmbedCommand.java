@@ -18,6 +18,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -74,6 +75,8 @@ final class EmbedCommand implements Callable<Integer> {
       description = "Write the vectors as the rows of a NumPy array instead of JSON lines.")
   private @Nullable Path npy;
 
+  @Mixin private DeviceOption device;
+
   @Parameters(
       paramLabel = "TEXT",
       arity = "0..*",
@@ -110,7 +113,7 @@ final class EmbedCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "no model given by --model. One to begin with:\n" + GET_MODEL);
     }
-    TextEmbedder embedder = TextEmbedder.load(path);
+    TextEmbedder embedder = TextEmbedder.load(path).on(device.device());
     embedder = pooling == null ? embedder : embedder.withPooling(pooling);
     return maxLength == null ? embedder : embedder.withMaxLength(maxLength);
   }

@@ -64,13 +64,13 @@ final class ModelInputs {
   }
 
   /** Normal numbers for floats, the same each time, and ones for all else. */
-  static Tensor[] random(List<TensorSpec> specs) {
+  static Tensor[] random(List<TensorSpec> specs, Device device) {
     return specs.stream()
         .map(
             spec ->
                 spec.dtype().isFloat()
-                    ? Rng.of(1).normal(spec.shape(), 0, 1).to(spec.dtype())
-                    : Tensor.full(1, spec.dtype(), Device.cpu(), spec.shape().toArray()))
+                    ? Rng.of(1).normal(spec.shape(), 0, 1).to(spec.dtype()).to(device)
+                    : Tensor.full(1, spec.dtype(), device, spec.shape().toArray()))
         .toArray(Tensor[]::new);
   }
 }

@@ -31,6 +31,8 @@ final class OnnxDumpCommand implements Callable<Integer> {
 
   @Mixin private ModelInputs inputs;
 
+  @Mixin private DeviceOption device;
+
   @Option(
       names = "--profile",
       description = "Run it on random numbers, and show the median time of each step.")
@@ -40,7 +42,7 @@ final class OnnxDumpCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    OnnxModel model = OnnxModel.load(path);
+    OnnxModel model = OnnxModel.load(path).on(device.device());
     Plan plan = model.compile(inputs.specs(model)).plan();
     PrintWriter out = spec.commandLine().getOut();
     out.print(profile ? plan.describe(medians(plan)) : plan.describe());
@@ -50,8 +52,8 @@ final class OnnxDumpCommand implements Callable<Integer> {
   }
 
   private static long[] medians(Plan plan) {
-    Tensor[] arguments = ModelInputs.random(plan.inputs());
-    Tensor[] results = ModelInputs.random(plan.outputs());
+    Tensor[] arguments = ModelInputs.random(plan.inputs(), plan.device());
+    Tensor[] results = ModelInputs.random(plan.outputs(), plan.device());
     plan.warmUp();
     long[][] runs = new long[RUNS][];
     for (int i = 0; i < 2 * RUNS; i++) {

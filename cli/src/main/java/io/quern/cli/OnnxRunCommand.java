@@ -12,6 +12,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -43,11 +44,13 @@ final class OnnxRunCommand implements Callable<Integer> {
       description = "Write all outputs to this archive.")
   private @Nullable Path output;
 
+  @Mixin private DeviceOption device;
+
   private OnnxRunCommand() {}
 
   @Override
   public Integer call() {
-    OnnxModel model = OnnxModel.load(path);
+    OnnxModel model = OnnxModel.load(path).on(device.device());
     Map<String, Tensor> arguments = new LinkedHashMap<>();
     inputs.forEach((name, file) -> arguments.put(name, Npy.read(file)));
     Map<String, Tensor> results = model.run(arguments);

@@ -37,6 +37,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -80,11 +81,7 @@ final class QuickstartCommand implements Callable<Integer> {
   @Option(names = "--seed", paramLabel = "N", description = "Where all random numbers begin.")
   private long seed = 1;
 
-  @Option(
-      names = "--device",
-      paramLabel = "NAME",
-      description = "Where to train and predict; 'quern info' lists devices.")
-  private String device = "cpu";
+  @Mixin private DeviceOption device;
 
   @Option(
       names = "--threads",
@@ -113,7 +110,7 @@ final class QuickstartCommand implements Callable<Integer> {
     if (threads > 0) {
       Workers.setThreads(threads);
     }
-    Device target = device();
+    Device target = device.device();
     FashionMnist images = data == null ? FashionMnist.bundled() : FashionMnist.read(data);
     Path modelFile = outputDirectory().resolve("model.safetensors");
     Path checkpoint = out.resolve("checkpoint.safetensors");
@@ -122,7 +119,7 @@ final class QuickstartCommand implements Callable<Integer> {
     say(
         "data      %s: %,d images to train on, %,d to test on",
         images.description(), images.training().size(), images.test().size());
-    Module model = model().to(target);
+    Module model = model(seed).to(target);
     say("model     2 convolutions, 2 linear layers, %,d weights", model.parameterCount());
     say("training  %d epochs in batches of %d with Adam, seed %d", epochs, batch, seed);
     say("");
@@ -161,14 +158,6 @@ final class QuickstartCommand implements Callable<Integer> {
     }
   }
 
-  private Device device() {
-    try {
-      return Device.of(device);
-    } catch (IllegalArgumentException e) {
-      throw new ParameterException(spec.commandLine(), "--device: " + e.getMessage(), e);
-    }
-  }
-
   private Path outputDirectory() {
     try {
       out = Files.createDirectories(out.toAbsolutePath().normalize());
@@ -183,7 +172,8 @@ final class QuickstartCommand implements Callable<Integer> {
 
   // ---- training ---------------------------------------------------------------------------
 
-  private Module model() {
+  /** The network with weights drawn from {@code seed}. */
+  static Module model(long seed) {
     Rng rng = Rng.of(seed);
     Window window = Window.of(3).padding(1);
     return Sequential.builder()

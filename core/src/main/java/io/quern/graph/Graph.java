@@ -35,6 +35,11 @@ public record Graph(
     writes = List.copyOf(writes);
   }
 
+  /** This graph on another device, where what it captures is. */
+  Graph on(Device other) {
+    return new Graph(other, inputs, nodes, outputs, writes);
+  }
+
   /** How often each value is used, as an output or by a write included. */
   public Map<Value, Integer> uses() {
     Map<Value, Integer> uses = new HashMap<>();

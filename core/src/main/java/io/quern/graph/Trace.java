@@ -36,7 +36,7 @@ public final class Trace {
   }
 
   /** The part of a buffer that a tensor shows; buffers are equal to themselves only. */
-  private record Place(Buffer buffer, Layout layout, TensorSpec spec) {
+  record Place(Buffer buffer, Layout layout, TensorSpec spec) {
     static Place of(Tensor tensor) {
       return new Place(TensorAccess.buffer(tensor), tensor.layout(), tensor.spec());
     }

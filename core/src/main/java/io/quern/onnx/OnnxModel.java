@@ -8,6 +8,7 @@ import io.quern.TensorAccess;
 import io.quern.TensorScope;
 import io.quern.backend.MappedBuffer;
 import io.quern.graph.Recognise;
+import io.quern.graph.Relocation;
 import io.quern.io.FormatException;
 import io.quern.onnx.ModelProto.Dimension;
 import io.quern.onnx.ModelProto.TypeProto;
@@ -27,7 +28,7 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model of the ONNX format on the CPU.
+ * A model of the ONNX format.
  *
  * {@snippet :
  * OnnxModel model = OnnxModel.load(Path.of("model.onnx"));
@@ -36,7 +37,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The file is mapped; weights stay where they are in it, and it must not change while the model
  * is in use. A model whose shapes follow from those of its inputs runs as a plan, one for each
- * combination of shapes it meets; others run node by node, see {@link #nodeByNode}. Thread-safe.
+ * combination of shapes it meets; others run node by node, see {@link #nodeByNode}. It runs on the
+ * CPU; {@link #on} gives it on another device. Thread-safe.
  */
 public final class OnnxModel {
   private final Object source;
@@ -44,6 +46,7 @@ public final class OnnxModel {
   private final Interpreter interpreter;
   private final List<ValueInfo> inputs;
   private final ModelReport report;
+  private final Relocation relocation;
   private volatile @Nullable Compiled compiled;
   private volatile @Nullable String nodeByNode;
 
@@ -57,6 +60,7 @@ public final class OnnxModel {
             .filter(input -> !proto.graph().initializers().containsKey(input.name()))
             .toList();
     this.report = ModelCheck.of(proto, interpreter);
+    this.relocation = new Relocation(Device.cpu());
   }
 
   /**
@@ -73,6 +77,23 @@ public final class OnnxModel {
       throw new FormatException(
           path, "became shorter while it was read", "do not write over files in use", e);
     }
+  }
+
+  private OnnxModel(OnnxModel other, Device device) {
+    this.source = other.source;
+    this.proto = other.proto;
+    this.interpreter = other.interpreter;
+    this.inputs = other.inputs;
+    this.report = other.report;
+    this.relocation = new Relocation(device);
+  }
+
+  /**
+   * This model on another device, with copies of its weights there. Arguments may be on any device;
+   * results are on the model's, but for what runs node by node, which the CPU does.
+   */
+  public OnnxModel on(Device device) {
+    return device == relocation.device() ? this : new OnnxModel(this, device);
   }
 
   /** Reads a model from memory, which must stay as it is; {@code name} is for messages. */
@@ -166,7 +187,8 @@ public final class OnnxModel {
   }
 
   private Compiled compiled(List<TensorSpec> specs) {
-    return new Compiled(Device.cpu(), this::trace, specs, Recognise::apply);
+    return new Compiled(
+        Device.cpu(), this::trace, specs, graph -> relocation.apply(Recognise.apply(graph)));
   }
 
   private List<Tensor> trace(List<Tensor> arguments) {
@@ -250,16 +272,36 @@ public final class OnnxModel {
         now = compiled(Arrays.stream(tensors).map(Tensor::spec).toList());
         compiled = now;
       }
-      return OnnxValue.all(now.runAll(tensors));
+      return OnnxValue.all(run(now, tensors));
     } catch (NeedsValue e) {
       nodeByNode = e.getMessage();
       return null;
     }
   }
 
+  private Tensor[] run(Compiled function, Tensor[] arguments) {
+    Device device = relocation.device();
+    if (Arrays.stream(arguments).allMatch(argument -> argument.device() == device)) {
+      return function.runAll(arguments);
+    }
+    try (TensorScope scope = TensorScope.open("a run of " + source)) {
+      Tensor[] moved =
+          Arrays.stream(arguments).map(argument -> argument.to(device)).toArray(Tensor[]::new);
+      return Arrays.stream(function.runAll(moved)).map(scope::keep).toArray(Tensor[]::new);
+    }
+  }
+
+  private static OnnxValue onCpu(OnnxValue value) {
+    return value instanceof OnnxValue.Dense(Tensor tensor, ElementType type)
+        ? new OnnxValue.Dense(tensor.to(Device.cpu()), type)
+        : value;
+  }
+
   private OnnxValue[] eager(Map<String, OnnxValue> arguments) {
     try (TensorScope scope = TensorScope.open("a run of " + source)) {
-      OnnxValue[] results = interpreter.run(proto.graph(), arguments);
+      Map<String, OnnxValue> onCpu = new LinkedHashMap<>();
+      arguments.forEach((name, value) -> onCpu.put(name, onCpu(value)));
+      OnnxValue[] results = interpreter.run(proto.graph(), onCpu);
       for (int i = 0; i < results.length; i++) {
         results[i] = owned(results[i], scope);
       }

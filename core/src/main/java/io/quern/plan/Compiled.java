@@ -38,8 +38,9 @@ public final class Compiled {
   /**
    * Compiles for {@code inputs} at once, for others when they are met.
    *
+   * @param device where the function is traced
    * @param reading what becomes of a traced graph before the passes, such as {@code
-   *     Recognise::apply}
+   *     Recognise::apply}; may move it to another device
    */
   public Compiled(
       Device device,
@@ -109,7 +110,7 @@ public final class Compiled {
     Plan plan = planFor(arguments);
     Tensor[] results = new Tensor[plan.outputs().size()];
     for (int i = 0; i < results.length; i++) {
-      results[i] = TensorAccess.allocate(device, plan.outputs().get(i));
+      results[i] = TensorAccess.allocate(plan.device(), plan.outputs().get(i));
     }
     Tensor[] packed = arguments.clone();
     try {

@@ -1,5 +1,6 @@
 package io.quern.text;
 
+import io.quern.Device;
 import io.quern.io.FormatException;
 import io.quern.onnx.OnnxException;
 import io.quern.onnx.OnnxModel;
@@ -122,6 +123,11 @@ public final class TextEmbedder {
    */
   public static TextEmbedder loadResources(Class<?> user, String model, String tokenizer) {
     return EmbedderFiles.loadResources(user, model, tokenizer);
+  }
+
+  /** The same with the model on another device, with plans of its own. */
+  public TextEmbedder on(Device device) {
+    return new TextEmbedder(model.on(device), base, settings);
   }
 
   /** The same with another pooling; a new embedder of a model has {@link Pooling#MEAN}. */

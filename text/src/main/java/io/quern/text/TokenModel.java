@@ -1,6 +1,7 @@
 package io.quern.text;
 
 import io.quern.DType;
+import io.quern.Device;
 import io.quern.Tensor;
 import io.quern.TensorScope;
 import io.quern.onnx.ElementType;
@@ -53,6 +54,11 @@ final class TokenModel {
                             + "; expected a vector for each token, [texts, tokens, dimensions]"));
     this.mixing =
         model.check().operators().stream().anyMatch(op -> op.startsWith("DynamicQuantize"));
+  }
+
+  /** The same on another device. */
+  TokenModel on(Device device) {
+    return new TokenModel(model.on(device));
   }
 
   /** Whether texts that run together change each other's vectors: they share a scale. */
