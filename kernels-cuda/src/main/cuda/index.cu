@@ -76,7 +76,14 @@ __device__ inline void pick(
 }
 
 KERNEL gather(
-    char* to, const char* from, const void* indices, i64 is_long, Slices slices, Fault fault) {
+    char* to,
+    const char* from,
+    const void* indices,
+    i64 is_long,
+    Slices slices,
+    i64* faults,
+    i64 op) {
+  Fault fault = {faults, op};
   u64 ends = (u64)to | (u64)from | (u64)slices.bytes;
   if (ends % 16 == 0) {
     pick((Wide*)to, (const Wide*)from, indices, is_long, slices, fault);
@@ -89,7 +96,15 @@ KERNEL gather(
 
 // For the sorted order of indices: each with its position. The rest, up to a power of two, is last.
 KERNEL index_entries(
-    u64* entries, i64 n, const void* indices, i64 is_long, i64 count, i64 size, Fault fault) {
+    u64* entries,
+    i64 n,
+    const void* indices,
+    i64 is_long,
+    i64 count,
+    i64 size,
+    i64* faults,
+    i64 op) {
+  Fault fault = {faults, op};
   u32 i = thread_index();
   if (i < n) {
     u64 entry = ~0ULL;
@@ -181,8 +196,8 @@ __device__ inline void take_along(
 
 #define TAKE_ALONG(BYTES, T)                                                                      \
   KERNEL take_along_##BYTES(                                                                       \
-      T* to, const T* from, const void* indices, i64 is_long, Lanes lanes, Fault fault) {           \
-    take_along(to, from, indices, is_long, lanes, fault);                                          \
+      T* to, const T* from, const void* indices, i64 is_long, Lanes lanes, i64* faults, i64 op) {  \
+    take_along(to, from, indices, is_long, lanes, Fault{faults, op});                              \
   }
 
 TAKE_ALONG(1, unsigned char)
@@ -197,7 +212,9 @@ KERNEL take_along_grad_f32(
     const void* indices,
     i64 is_long,
     Lanes lanes,
-    Fault fault) {
+    i64* faults,
+    i64 op) {
+  Fault fault = {faults, op};
   u32 i = thread_index();
   u32 inner = (u32)lanes.inner;
   if (i >= lanes.outer * lanes.size * inner) {

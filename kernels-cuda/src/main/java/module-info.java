@@ -2,6 +2,7 @@
 @SuppressWarnings("requires-automatic")
 module io.quern.cuda {
   requires transitive io.quern;
+  requires io.quern.gpu;
   requires jcuda;
   requires static org.jspecify;
 

@@ -2,6 +2,7 @@ package io.quern.cuda;
 
 import io.quern.backend.Backend;
 import io.quern.backend.DeviceContext;
+import io.quern.gpu.GpuContext;
 
 /** NVIDIA GPUs. A machine without a driver or without a device only says so. */
 public final class CudaBackend implements Backend {
@@ -27,6 +28,6 @@ public final class CudaBackend implements Backend {
 
   @Override
   public DeviceContext open(int index) {
-    return new CudaContext(new JCudaGpu(Driver.get(), index));
+    return new GpuContext(new JCudaGpu(Driver.get(), index));
   }
 }

@@ -1,5 +1,6 @@
 package io.quern.cuda;
 
+import io.quern.gpu.Grid;
 import io.quern.runtime.Knob;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;

@@ -1,11 +1,24 @@
 package io.quern.cuda;
 
+import io.quern.backend.KernelTable;
+import io.quern.cuda.ptx.ChainPtx;
+import io.quern.gpu.ChainWriter;
+import io.quern.gpu.Gpu;
+import io.quern.gpu.GpuContext;
+import io.quern.gpu.Grid;
+import io.quern.op.MatMul;
+import io.quern.runtime.Knob;
+import io.quern.runtime.Raw;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import jcuda.Pointer;
@@ -26,6 +39,10 @@ import jcuda.driver.JCudaDriver;
 
 /** A GPU through JCuda, but for launches and contexts, where that is slow. */
 final class JCudaGpu implements Gpu {
+  private static final Knob LIMIT =
+      Knob.of(
+          "quern.cuda.memory.limit", "", "memory of a GPU for tensors, such as 8g (default: all)");
+
   private final Driver driver;
   private final CUdevice device = new CUdevice();
   private final Context context = new Context();
@@ -112,8 +129,21 @@ final class JCudaGpu implements Gpu {
   }
 
   @Override
-  public String name() {
-    return name;
+  public String backend() {
+    return "cuda";
+  }
+
+  @Override
+  public String describe() {
+    return String.format(
+        Locale.ROOT,
+        "%s, compute capability %d.%d, %d multiprocessors, %.0f GiB, driver for CUDA %s",
+        name,
+        capability() / 10,
+        capability() % 10,
+        multiprocessors(),
+        memory / (double) (1 << 30),
+        CudaBackend.version(driver.version()));
   }
 
   private int attribute(int attribute) {
@@ -123,7 +153,12 @@ final class JCudaGpu implements Gpu {
   }
 
   @Override
-  public int capability() {
+  public void addKernels(GpuContext context, KernelTable table) {
+    table.add(MatMul.class, "matmul_hopper", key -> TensorCores.create(context, this, key));
+  }
+
+  /** Compute capability, such as 90 for 9.0. */
+  int capability() {
     return 10 * attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
         + attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
   }
@@ -139,8 +174,30 @@ final class JCudaGpu implements Gpu {
   }
 
   @Override
-  public int driver() {
-    return driver.version();
+  public Knob memoryLimit() {
+    return LIMIT;
+  }
+
+  @Override
+  public int blockThreads() {
+    return 1024;
+  }
+
+  @Override
+  public ChainWriter chains() {
+    return ChainPtx.WRITER;
+  }
+
+  @Override
+  public String source(String file) {
+    try (InputStream in = JCudaGpu.class.getResourceAsStream(file + ".ptx")) {
+      if (in == null) {
+        throw new IllegalStateException("cuda: " + file + ".ptx is missing from the jar");
+      }
+      return new String(in.readAllBytes(), StandardCharsets.US_ASCII);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Override
@@ -167,6 +224,21 @@ final class JCudaGpu implements Gpu {
     HostAddress address = new HostAddress();
     check("cuMemHostAlloc", JCudaDriver.cuMemHostAlloc(address, bytes, 0));
     return address.address();
+  }
+
+  @Override
+  public long allocateWords(int count) {
+    return allocatePinned(8L * count);
+  }
+
+  @Override
+  public long word(long address) {
+    return Raw.getLong(address);
+  }
+
+  @Override
+  public void setWord(long address, long value) {
+    Raw.putLong(address, value);
   }
 
   @Override
@@ -217,8 +289,8 @@ final class JCudaGpu implements Gpu {
     return found.handle();
   }
 
-  @Override
-  public void reserveShared(long function, int bytes) {
+  /** Allows a function to have this much shared memory that is sized by the launch. */
+  void reserveShared(long function, int bytes) {
     enter();
     check(
         "cuFuncSetAttribute",
@@ -268,13 +340,13 @@ final class JCudaGpu implements Gpu {
     check("cuGraphExecDestroy", JCudaDriver.cuGraphExecDestroy(executables.remove(recording)));
   }
 
-  @Override
-  public void encode(TileMap map, long matrices, long to) {
+  /** Writes the driver's form of a map to an address that is a multiple of its size. */
+  void encode(TileMap map, long matrices, long to) {
     check("cuTensorMapEncodeTiled", driver.encode(map, matrices, to));
   }
 
   @Override
-  public void launch(long function, Grid grid, long parameters) {
+  public void launch(long function, Grid grid, int[] sizes, long parameters) {
     enter();
     check("cuLaunchKernel", driver.launch(function, grid, stream.handle(), parameters));
   }

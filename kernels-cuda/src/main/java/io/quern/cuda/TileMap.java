@@ -4,8 +4,6 @@ package io.quern.cuda;
  * Matrices of 16-bit floats as copies of tiles see them, the driver's {@code CUtensorMap}. Their
  * rows are multiples of 16 bytes apart.
  *
- * @param word index of its first word among the parameters of a launch
- * @param operand the operand that the matrices are
  * @param bf16 whether elements are BF16, else F16
  * @param inner elements of a row
  * @param rows rows of a matrix
@@ -16,8 +14,6 @@ package io.quern.cuda;
  * @param tileRows rows of a tile
  */
 record TileMap(
-    int word,
-    int operand,
     boolean bf16,
     long inner,
     long rows,
@@ -28,9 +24,4 @@ record TileMap(
     int tileRows) {
   /** Words of the driver's struct, at a multiple of as many. */
   static final int WORDS = 16;
-
-  TileMap at(int newWord) {
-    return new TileMap(
-        newWord, operand, bf16, inner, rows, matrices, rowBytes, matrixBytes, tileInner, tileRows);
-  }
 }

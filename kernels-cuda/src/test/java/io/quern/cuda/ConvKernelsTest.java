@@ -8,6 +8,9 @@ import io.quern.backend.Kernel;
 import io.quern.conformance.KernelCheck;
 import io.quern.conformance.OpCase;
 import io.quern.conformance.OpCases;
+import io.quern.gpu.ConvKernels;
+import io.quern.gpu.ConvTile;
+import io.quern.gpu.GpuContext;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
@@ -22,7 +25,7 @@ class ConvKernelsTest {
   @ParameterizedTest
   @ValueSource(ints = {1, 3})
   void everyTileComputesEveryConvolution(int parts) {
-    CudaContext context = (CudaContext) Device.of("cuda").context();
+    GpuContext context = (GpuContext) Device.of("cuda").context();
     TreeSet<String> kernels = new TreeSet<>();
     for (ConvTile tile : ConvTile.TILES) {
       for (OpCase opCase : OpCases.all()) {

@@ -1,24 +1,46 @@
 package io.quern.cuda.ptx;
 
+import io.quern.gpu.ChainWriter;
+import io.quern.gpu.Formulas;
 import io.quern.op.ScalarProgram;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/**
- * A chain of elementwise functions as a PTX module of one function. The text depends on the chain
- * and on how its inputs lie, not on sizes, so that modules are few.
- */
+/** A chain of elementwise functions as a PTX module of one function, with parameters of 64 bits. */
 public final class ChainPtx {
-  /** Name of the function. */
-  public static final String NAME = "chain";
+  /** The writer. */
+  public static final ChainWriter WRITER =
+      new ChainWriter() {
+        @Override
+        public int run() {
+          return RUN;
+        }
+
+        @Override
+        public String dense(ScalarProgram program, boolean[] scalar) {
+          return new ChainPtx(program).dense(scalar);
+        }
+
+        @Override
+        public String strided(ScalarProgram program, int rank) {
+          return new ChainPtx(program).walk(rank, null);
+        }
+
+        @Override
+        public String rows(ScalarProgram program, int rank, boolean[] scalar) {
+          return new ChainPtx(program).walk(rank, scalar);
+        }
+      };
 
   /** Elements of a thread where operands are dense. */
-  public static final int RUN = 4;
+  private static final int RUN = 4;
 
   private static final String HEADER =
-      ".version 6.3\n.target sm_75\n.address_size 64\n\n.visible .entry chain(\n";
+      ".version 6.3\n.target sm_75\n.address_size 64\n\n.visible .entry "
+          + ChainWriter.NAME
+          + "(\n";
 
   private final ScalarProgram program;
   private final PtxWriter out = new PtxWriter();
@@ -26,43 +48,6 @@ public final class ChainPtx {
 
   private ChainPtx(ScalarProgram program) {
     this.program = program;
-  }
-
-  /** Whether the functions of a chain can be written. */
-  public static boolean covers(ScalarProgram program) {
-    return Formulas.cover(program);
-  }
-
-  /**
-   * The chain on dense operands at multiples of 16 bytes. Parameters: addresses of the output and
-   * of the inputs, and the number of elements, 64 bits each. A thread computes {@value #RUN}
-   * elements.
-   *
-   * @param scalar which inputs are one element for all
-   */
-  public static String dense(ScalarProgram program, boolean[] scalar) {
-    return new ChainPtx(program).dense(scalar);
-  }
-
-  /**
-   * The chain on inputs that lie anyhow, into a dense output. Parameters, 64 bits each: addresses
-   * of the output and of the inputs, the number of elements, the sizes of the dimensions but for
-   * the first, and for each input the bytes between neighbours of each dimension. A thread computes
-   * one element.
-   */
-  public static String strided(ScalarProgram program, int rank) {
-    return new ChainPtx(program).walk(rank, null);
-  }
-
-  /**
-   * The chain on inputs whose rows, the last dimension, are dense or one element each; rows are
-   * multiples of {@value #RUN} elements, at multiples of 16 bytes. Parameters as for {@link
-   * #strided}. A thread computes {@value #RUN} elements.
-   *
-   * @param scalar which inputs have rows of one element
-   */
-  public static String rows(ScalarProgram program, int rank, boolean[] scalar) {
-    return new ChainPtx(program).walk(rank, scalar);
   }
 
   private String dense(boolean[] scalar) {

@@ -1,5 +1,7 @@
 package io.quern.cuda.ptx;
 
+import io.quern.gpu.Arithmetic;
+
 /** Writes instructions as PTX. Values are names of registers; names are used once. */
 final class PtxWriter implements Arithmetic<String> {
   private final StringBuilder text = new StringBuilder();

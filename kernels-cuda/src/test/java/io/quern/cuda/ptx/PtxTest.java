@@ -2,6 +2,7 @@ package io.quern.cuda.ptx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.gpu.Formulas;
 import io.quern.op.Binary;
 import io.quern.op.ScalarProgram;
 import io.quern.op.Unary;
@@ -81,14 +82,14 @@ class PtxTest {
           new ScalarProgram(
               2, List.of(new ScalarProgram.Literal(3), new ScalarProgram.Apply2(fn, 0, 1))));
     }
-    programs.removeIf(program -> !ChainPtx.covers(program));
+    programs.removeIf(program -> !Formulas.cover(program));
     assertThat(programs).hasSize(Unary.Fn.values().length + Binary.Fn.values().length - 3);
     for (ScalarProgram program : programs) {
-      assemble(ChainPtx.dense(program, new boolean[program.inputs()]), capability);
-      assemble(ChainPtx.strided(program, 3), capability);
-      assemble(ChainPtx.rows(program, 2, new boolean[program.inputs()]), capability);
+      assemble(ChainPtx.WRITER.dense(program, new boolean[program.inputs()]), capability);
+      assemble(ChainPtx.WRITER.strided(program, 3), capability);
+      assemble(ChainPtx.WRITER.rows(program, 2, new boolean[program.inputs()]), capability);
     }
-    assemble(ChainPtx.dense(programs.getLast(), new boolean[] {true, false}), capability);
+    assemble(ChainPtx.WRITER.dense(programs.getLast(), new boolean[] {true, false}), capability);
   }
 
   private static void assemble(String text, String capability) {
@@ -134,7 +135,8 @@ class PtxTest {
   void generatedPtxDependsOnTheChainAlone() {
     ScalarProgram program =
         new ScalarProgram(1, List.of(new ScalarProgram.Apply1(Unary.Fn.NEG, 0)));
-    assertThat(ChainPtx.strided(program, 2)).isEqualTo(ChainPtx.strided(program, 2));
-    assertThat(ChainPtx.strided(program, 2)).isNotEqualTo(ChainPtx.strided(program, 3));
+    assertThat(ChainPtx.WRITER.strided(program, 2)).isEqualTo(ChainPtx.WRITER.strided(program, 2));
+    assertThat(ChainPtx.WRITER.strided(program, 2))
+        .isNotEqualTo(ChainPtx.WRITER.strided(program, 3));
   }
 }

@@ -1,0 +1,92 @@
+package io.quern.gpu;
+
+import io.quern.DType;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.op.Binary;
+import io.quern.op.Fused;
+import io.quern.op.Layout;
+import io.quern.op.ScalarProgram;
+import io.quern.op.Unary;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/** Elementwise functions of F32, alone or in chains, as generated functions. */
+final class ChainKernels {
+  private static final int THREADS = 256;
+
+  private ChainKernels() {}
+
+  static @Nullable Kernel fused(GpuContext context, KernelKey key) {
+    return create(context, key, ((Fused) key.op()).program());
+  }
+
+  static @Nullable Kernel unary(GpuContext context, KernelKey key) {
+    ScalarProgram.Step step = new ScalarProgram.Apply1(((Unary) key.op()).fn(), 0);
+    return create(context, key, new ScalarProgram(1, List.of(step)));
+  }
+
+  static @Nullable Kernel binary(GpuContext context, KernelKey key) {
+    ScalarProgram.Step step = new ScalarProgram.Apply2(((Binary) key.op()).fn(), 0, 1);
+    return create(context, key, new ScalarProgram(2, List.of(step)));
+  }
+
+  private static @Nullable Kernel create(GpuContext context, KernelKey key, ScalarProgram program) {
+    if (!key.all(DType.F32) || !Formulas.cover(program) || program.inputs() > 8) {
+      return null;
+    }
+    List<Layout> layouts = new ArrayList<>();
+    for (int i = 0; i < program.inputs(); i++) {
+      layouts.add(key.layout(i).expand(key.output().shape()));
+    }
+    layouts.add(key.output());
+    Optional<Walk> walk = Walk.over(layouts);
+    return walk.map(found -> create(context, key, program, found)).orElse(null);
+  }
+
+  private static Kernel create(
+      GpuContext context, KernelKey key, ScalarProgram program, Walk walk) {
+    int output = key.inputs();
+    Parameters dense = new Parameters().operand(output);
+    Parameters strided = new Parameters().operand(output);
+    for (int i = 0; i < program.inputs(); i++) {
+      dense.operand(i);
+      strided.operand(i);
+    }
+    dense.number(walk.count());
+    strided.number(walk.count());
+    for (int d = walk.rank() - 1; d > 0; d--) {
+      strided.number(walk.dims().get(d));
+    }
+    ChainWriter chains = context.gpu().chains();
+    int run = chains.run();
+    boolean[] scalar = new boolean[program.inputs()];
+    boolean hasRuns = walk.rank() == 1 || walk.innerDim() % run == 0;
+    for (int i = 0; i < scalar.length; i++) {
+      scalar[i] = walk.innerStride(i) == 0;
+      hasRuns &= scalar[i] || walk.innerStride(i) == 1;
+      for (int d = 0; d < walk.rank(); d++) {
+        strided.number(4 * walk.stride(i, d));
+        hasRuns &= scalar[i] || d == walk.rank() - 1 || walk.stride(i, d) % run == 0;
+      }
+    }
+    Grid elements = Grid.covering(walk.count(), THREADS);
+    Kernel anyhow = kernel(context, chains.strided(program, walk.rank()), elements, strided);
+    if (!hasRuns) {
+      return anyhow;
+    }
+    Grid runs = Grid.covering(Math.ceilDiv(walk.count(), run), THREADS);
+    return new AlignedKernel(
+        walk.rank() == 1
+            ? kernel(context, chains.dense(program, scalar), runs, dense)
+            : kernel(context, chains.rows(program, walk.rank(), scalar), runs, strided),
+        anyhow);
+  }
+
+  private static Kernel kernel(GpuContext context, String text, Grid grid, Parameters parameters) {
+    long function = context.modules().generated(text, ChainWriter.NAME);
+    return new LaunchKernel(context, "chain_f32", new Launch(function, grid, parameters));
+  }
+}

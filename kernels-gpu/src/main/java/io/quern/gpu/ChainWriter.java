@@ -1,0 +1,41 @@
+package io.quern.gpu;
+
+import io.quern.op.ScalarProgram;
+
+/**
+ * Writes chains of elementwise functions as text that a device compiles, a module of one function
+ * each. The text depends on the chain and on how its inputs lie, not on sizes, so that modules are
+ * few.
+ */
+public interface ChainWriter {
+  /** Name of the function. */
+  String NAME = "chain";
+
+  /** Elements of a thread where operands are dense. */
+  int run();
+
+  /**
+   * The chain on dense operands at multiples of 16 bytes. Parameters: addresses of the output and
+   * of the inputs, and the number of elements. A thread computes {@link #run} elements.
+   *
+   * @param scalar which inputs are one element for all
+   */
+  String dense(ScalarProgram program, boolean[] scalar);
+
+  /**
+   * The chain on inputs that lie anyhow, into a dense output. Parameters: addresses of the output
+   * and of the inputs, the number of elements, the sizes of the dimensions but for the first from
+   * the last one on, and for each input the bytes between neighbours of each dimension. A thread
+   * computes one element.
+   */
+  String strided(ScalarProgram program, int rank);
+
+  /**
+   * The chain on inputs whose rows, the last dimension, are dense or one element each; rows are
+   * multiples of {@link #run} elements, at multiples of 16 bytes. Parameters as for {@link
+   * #strided}. A thread computes {@link #run} elements.
+   *
+   * @param scalar which inputs have rows of one element
+   */
+  String rows(ScalarProgram program, int rank, boolean[] scalar);
+}

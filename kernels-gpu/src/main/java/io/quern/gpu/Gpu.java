@@ -1,0 +1,119 @@
+package io.quern.gpu;
+
+import io.quern.backend.KernelTable;
+import io.quern.runtime.Knob;
+import java.util.List;
+
+/**
+ * One GPU as its driver shows it: memory by address, and one queue of work that is done in order.
+ * Calls may come from any thread, one at a time. Work that is queued has its errors told by a later
+ * call, as a {@link GpuException}.
+ */
+public interface Gpu {
+  /** Name of its backend, such as {@code cuda}. */
+  String backend();
+
+  /** One line about the hardware and its driver. */
+  String describe();
+
+  /** What would make it faster, a sentence with the remedy each. */
+  default List<String> advice() {
+    return List.of();
+  }
+
+  /** Times variants of kernels and remembers the fastest; tells what was found. */
+  default List<String> tune(GpuContext context) {
+    return List.of();
+  }
+
+  /** Adds the algorithms that only devices of this kind have, which are preferred, to a table. */
+  default void addKernels(GpuContext context, KernelTable table) {}
+
+  /** Number of multiprocessors, each of which works on a block of threads at a time, or on more. */
+  int multiprocessors();
+
+  /** The most threads of a block, at least 256. */
+  int blockThreads();
+
+  /** Bytes of memory. */
+  long memory();
+
+  /** The setting for how much of it tensors may take, empty for all. */
+  Knob memoryLimit();
+
+  /** Address of new device memory, a multiple of 256; 0 when there is not enough. */
+  long allocate(long bytes);
+
+  /** Waits for queued work and gives device memory back. */
+  void free(long address);
+
+  /** Address of new host memory that copies need not be staged for. */
+  long allocatePinned(long bytes);
+
+  /** Queues a copy; host memory must stay until {@link #finish}. */
+  void copyToDevice(long to, long from, long bytes);
+
+  /** Queues a copy; host memory has the bytes after {@link #finish}. */
+  void copyToHost(long to, long from, long bytes);
+
+  /**
+   * Address, for functions, of new numbers of 64 bits that {@link #word} reads after {@link
+   * #finish}.
+   */
+  long allocateWords(int count);
+
+  /** The number at an address of such memory. */
+  long word(long address);
+
+  /** Sets the number at an address of such memory, when no work is queued. */
+  void setWord(long address, long value);
+
+  /** Waits until all queued work is done. */
+  void finish();
+
+  /**
+   * The text of a source file of the project.
+   *
+   * @param file its name without the ending
+   */
+  String source(String file);
+
+  /** Writes chains of elementwise functions. */
+  ChainWriter chains();
+
+  /**
+   * Loads a module.
+   *
+   * @param text its source
+   * @return its handle
+   * @throws GpuException if the driver refuses it
+   */
+  long load(String text);
+
+  /** Handle of a function of a module. */
+  long function(long module, String name);
+
+  /**
+   * Begins to record what is queued instead of doing it.
+   *
+   * @return false when the driver cannot
+   */
+  boolean beginRecording();
+
+  /** Ends recording and gives a handle of what was queued since it began. */
+  long endRecording();
+
+  /** Queues recorded work. */
+  void replay(long recording);
+
+  /** Lets go of recorded work. */
+  void forget(long recording);
+
+  /**
+   * Queues a launch.
+   *
+   * @param sizes bytes of each parameter, 0 for the address of device memory
+   * @param parameters address of an array of the addresses of the values
+   */
+  void launch(long function, Grid grid, int[] sizes, long parameters);
+}

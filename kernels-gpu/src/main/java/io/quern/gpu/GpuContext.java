@@ -1,0 +1,378 @@
+package io.quern.gpu;
+
+import io.quern.backend.Buffer;
+import io.quern.backend.DeviceContext;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.KernelTable;
+import io.quern.backend.Operands;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.Log;
+import io.quern.runtime.MemoryPool;
+import io.quern.runtime.Raw;
+import java.lang.System.Logger.Level;
+import java.lang.foreign.MemorySegment;
+import java.lang.ref.Cleaner;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One GPU. Kernels are queued and run in the order in which they were; downloads wait for them.
+ * Errors of queued work are told by a later call, and then the device is lost to the process.
+ */
+public final class GpuContext implements DeviceContext {
+  /** Bytes of pinned memory that data of the Java heap goes through. */
+  private static final int STAGE = 4 << 20;
+
+  private static final Cleaner CLEANER = Cleaner.create();
+
+  private final Gpu gpu;
+  private final DeviceMemory memory;
+  private final Modules modules;
+  private final Fault fault;
+  private final KernelTable table;
+
+  /** Guards the frame of launches, the stage of copies and the fault. */
+  private final ReentrantLock turn = new ReentrantLock();
+
+  private final long frame =
+      (HostMemory.shared().allocate(2 * Launch.FRAME + 128).address() + 127) & -128;
+  private long stage;
+
+  /** Scratch memory of what is being recorded; null when nothing is. */
+  private @Nullable List<MemoryPool.Block> recorded;
+
+  private boolean recordsChecks;
+  private volatile @Nullable GpuException lost;
+
+  /** Algorithms whose functions the driver does not take. */
+  private final Set<String> refused = ConcurrentHashMap.newKeySet();
+
+  /** The context of a device. */
+  public GpuContext(Gpu gpu) {
+    this.gpu = gpu;
+    this.memory = new DeviceMemory(gpu);
+    this.modules = new Modules(gpu);
+    this.fault = new Fault(gpu);
+    this.table = new KernelTable();
+    gpu.addKernels(this, table);
+    GpuKernels.addTo(table, this);
+  }
+
+  @Override
+  public String describe() {
+    return gpu.describe();
+  }
+
+  @Override
+  public List<String> advice() {
+    return gpu.advice();
+  }
+
+  @Override
+  public List<String> tune() {
+    return gpu.tune(this);
+  }
+
+  Modules modules() {
+    return modules;
+  }
+
+  /** A function of one of the project's sources. */
+  public long function(String file, String name) {
+    return modules.function(file, name);
+  }
+
+  /** A function of a generated source. */
+  public long generated(String text, String name) {
+    return modules.generated(text, name);
+  }
+
+  Gpu gpu() {
+    return gpu;
+  }
+
+  /**
+   * A kernel, or null where the driver refuses its functions, which is told once; the op is then
+   * computed by others.
+   *
+   * @param name name of the algorithm
+   */
+  @Nullable Kernel orNull(String name, Supplier<@Nullable Kernel> factory) {
+    try {
+      return factory.get();
+    } catch (GpuException e) {
+      if (failed(e).isSticky()) {
+        throw e;
+      }
+      if (refused.add(name)) {
+        Log.get().log(Level.WARNING, gpu.backend() + ": " + name + " is not used", e);
+      }
+      return null;
+    }
+  }
+
+  @Override
+  public Buffer allocate(long bytes) {
+    return new DeviceBuffer(memory, memory.allocate(bytes));
+  }
+
+  private static final class DeviceBuffer extends Buffer {
+    private final DeviceMemory memory;
+    private final MemoryPool.Block block;
+
+    DeviceBuffer(DeviceMemory memory, MemoryPool.Block block) {
+      this.memory = memory;
+      this.block = block;
+    }
+
+    @Override
+    public long byteSize() {
+      return block.bytes();
+    }
+
+    @Override
+    public long address() {
+      return block.address();
+    }
+
+    @Override
+    public void release() {
+      memory.free(block);
+    }
+  }
+
+  @Override
+  public Optional<Kernel> kernel(KernelKey key) {
+    return table.find(key);
+  }
+
+  /** Queues launches, which see {@code scratchBytes} of memory as one operand more. */
+  void queue(List<Launch> launches, Operands operands, long scratchBytes) {
+    MemoryPool.Block scratch = scratchBytes == 0 ? null : memory.allocate(scratchBytes);
+    turn.lock();
+    try {
+      requireAlive();
+      for (int i = 0; i < launches.size(); i++) {
+        launches.get(i).queue(gpu, operands, scratch == null ? 0 : scratch.address(), frame);
+      }
+    } catch (GpuException e) {
+      throw failed(e);
+    } finally {
+      if (scratch != null && recorded != null) {
+        recorded.add(scratch);
+        scratch = null;
+      }
+      turn.unlock();
+      if (scratch != null) {
+        memory.free(scratch);
+      }
+    }
+  }
+
+  Fault fault() {
+    return fault;
+  }
+
+  /**
+   * Queues launches that tell of a {@link Fault}, and waits for them unless they are recorded.
+   *
+   * @throws IndexOutOfBoundsException if an index is out of range
+   */
+  void queueChecked(List<Launch> launches, Operands operands, long scratchBytes) {
+    turn.lock();
+    try {
+      queue(launches, operands, scratchBytes);
+      if (recorded != null) {
+        recordsChecks = true;
+      } else {
+        finish();
+        fault.check();
+      }
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  @Override
+  public void upload(MemorySegment from, Buffer to, long byteOffset) {
+    transfer(from, to.address() + byteOffset, true);
+  }
+
+  @Override
+  public void download(Buffer from, long byteOffset, MemorySegment to) {
+    transfer(to, from.address() + byteOffset, false);
+  }
+
+  /** Copies between host and device and waits; memory of the Java heap goes through the stage. */
+  private void transfer(MemorySegment host, long device, boolean up) {
+    turn.lock();
+    try {
+      requireWaiting();
+      if (host.isNative()) {
+        transfer(host.address(), device, host.byteSize(), up);
+        return;
+      }
+      for (long at = 0; at < host.byteSize(); at += STAGE) {
+        long bytes = Math.min(STAGE, host.byteSize() - at);
+        if (up) {
+          Raw.copy(host, at, Raw.ALL, stage(), bytes);
+        }
+        transfer(stage(), device + at, bytes, up);
+        if (!up) {
+          Raw.copy(Raw.ALL, stage(), host, at, bytes);
+        }
+      }
+    } catch (GpuException e) {
+      throw failed(e);
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  private void transfer(long host, long device, long bytes, boolean up) {
+    if (up) {
+      gpu.copyToDevice(device, host, bytes);
+    } else {
+      gpu.copyToHost(host, device, bytes);
+    }
+    gpu.finish();
+  }
+
+  @Override
+  public void finish() {
+    try {
+      requireAlive();
+      gpu.finish();
+    } catch (GpuException e) {
+      throw failed(e);
+    }
+  }
+
+  // ---- recording ----------------------------------------------------------------------------
+
+  /** Says that work waits for its results, which recorded work cannot. */
+  private static final class Waits extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    Waits() {
+      super("waits for its results", null, false, false);
+    }
+  }
+
+  @Override
+  public @Nullable Recording record(Runnable work) {
+    turn.lock();
+    try {
+      requireAlive();
+      return gpu.beginRecording() ? recordBegun(work) : null;
+    } catch (GpuException e) {
+      throw failed(e);
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  private @Nullable Recording recordBegun(Runnable work) {
+    List<MemoryPool.Block> scratch = new ArrayList<>();
+    recorded = scratch;
+    recordsChecks = false;
+    boolean whole = false;
+    Graph graph;
+    try {
+      work.run();
+      whole = true;
+    } catch (Waits e) {
+      // What was queued so far is of no use.
+    } finally {
+      recorded = null;
+      graph = new Graph(gpu.endRecording(), scratch, recordsChecks);
+    }
+    return whole ? graph : null;
+  }
+
+  /** Recorded work, with its scratch memory. */
+  private final class Graph implements Recording {
+    private final long handle;
+    private final boolean checked;
+
+    Graph(long handle, List<MemoryPool.Block> scratch, boolean checked) {
+      this.handle = handle;
+      this.checked = checked;
+      Gpu owner = gpu;
+      DeviceMemory pool = memory;
+      CLEANER.register(
+          this,
+          () -> {
+            owner.forget(handle);
+            scratch.forEach(pool::free);
+          });
+    }
+
+    @Override
+    public void run() {
+      turn.lock();
+      try {
+        requireAlive();
+        gpu.replay(handle);
+        if (checked) {
+          gpu.finish();
+          fault.check();
+        }
+      } catch (GpuException e) {
+        throw failed(e);
+      } finally {
+        turn.unlock();
+      }
+    }
+  }
+
+  private void requireWaiting() {
+    requireAlive();
+    if (recorded != null) {
+      throw new Waits();
+    }
+  }
+
+  private long stage() {
+    if (stage == 0) {
+      stage = gpu.allocatePinned(STAGE);
+    }
+    return stage;
+  }
+
+  private GpuException failed(GpuException e) {
+    if (e.isSticky()) {
+      lost = e;
+    }
+    return e;
+  }
+
+  private void requireAlive() {
+    GpuException cause = lost;
+    if (cause != null) {
+      throw new IllegalStateException(
+          gpu.backend()
+              + ": the device is lost to this process since an earlier failure; use another device"
+              + " or start anew",
+          cause);
+    }
+  }
+
+  @Override
+  public boolean isHostMemory() {
+    return false;
+  }
+
+  @Override
+  public Map<String, List<String>> kernels() {
+    return table.listing();
+  }
+}

@@ -1,0 +1,206 @@
+package io.quern.gpu;
+
+import io.quern.DType;
+import io.quern.Shape;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.op.GroupNorm;
+import io.quern.op.LayerNorm;
+import io.quern.op.LogSoftmax;
+import io.quern.op.NormGrad;
+import io.quern.op.RmsNorm;
+import io.quern.op.Softmax;
+import io.quern.op.SoftmaxGrad;
+import org.jspecify.annotations.Nullable;
+
+/** Ops on whole rows of contiguous floats by {@code rows.cu}. */
+final class RowKernels {
+  private static final String FILE = "rows";
+
+  /** Longer rows have indices that do not fit. */
+  private static final long MOST_LENGTH = 1L << 30;
+
+  /** The most elements for each thread of a team, but for the largest teams. */
+  private static final long PER_THREAD = 16;
+
+  private static final int[] TEAMS = {8, 32, 128, 512};
+
+  /** Threads of a block of small teams. */
+  private static final int THREADS = 128;
+
+  /** Columns of a block that sums rows, and its threads. */
+  private static final long COLUMNS = 32;
+
+  private static final int COLUMN_THREADS = 256;
+
+  /** Blocks that fill the largest devices, and the most parts that are folded in the end. */
+  private static final long BLOCKS = 1024;
+
+  private static final long MOST_PARTS = 128;
+
+  /** Rows that are worth a part of their own. */
+  private static final long PART_ROWS = 32;
+
+  private RowKernels() {}
+
+  static @Nullable Kernel softmax(GpuContext context, KernelKey key) {
+    return softmax(context, key, ((Softmax) key.op()).axis(), "softmax_f32");
+  }
+
+  static @Nullable Kernel logSoftmax(GpuContext context, KernelKey key) {
+    return softmax(context, key, ((LogSoftmax) key.op()).axis(), "log_softmax_f32");
+  }
+
+  static @Nullable Kernel softmaxGrad(GpuContext context, KernelKey key) {
+    SoftmaxGrad grad = (SoftmaxGrad) key.op();
+    return softmax(context, key, grad.axis(), grad.name() + "_f32");
+  }
+
+  private static @Nullable Kernel softmax(
+      GpuContext context, KernelKey key, int axis, String name) {
+    Shape shape = key.shape(0);
+    return shape.axis(axis) == shape.rank() - 1 && fits(key, shape.dim(axis))
+        ? kernel(context, key, name, operands(key), shape.dim(axis))
+        : null;
+  }
+
+  static @Nullable Kernel layerNorm(GpuContext context, KernelKey key) {
+    float epsilon = (float) ((LayerNorm) key.op()).epsilon();
+    long length = key.shape(1).size();
+    return fits(key, length)
+        ? kernel(context, key, "layer_norm_f32", operands(key).number(epsilon), length)
+        : null;
+  }
+
+  static @Nullable Kernel rmsNorm(GpuContext context, KernelKey key) {
+    float epsilon = (float) ((RmsNorm) key.op()).epsilon();
+    long length = key.shape(1).size();
+    return fits(key, length)
+        ? kernel(context, key, "rms_norm_f32", operands(key).number(epsilon), length)
+        : null;
+  }
+
+  static @Nullable Kernel groupNorm(GpuContext context, KernelKey key) {
+    GroupNorm norm = (GroupNorm) key.op();
+    Shape shape = key.shape(0);
+    long pixels = shape.slice(2, shape.rank()).size();
+    long length = shape.dim(1) / norm.groups() * pixels;
+    return fits(key, length)
+        ? kernel(
+            context,
+            key,
+            "group_norm_f32",
+            operands(key).number((float) norm.epsilon()),
+            length,
+            norm.groups(),
+            pixels)
+        : null;
+  }
+
+  private static boolean fits(KernelKey key, long length) {
+    return key.all(DType.F32) && key.isContiguous() && length <= MOST_LENGTH;
+  }
+
+  /** The output, then the inputs. */
+  private static Parameters operands(KernelKey key) {
+    Parameters parameters = new Parameters().operand(key.inputs());
+    for (int i = 0; i < key.inputs(); i++) {
+      parameters.operand(i);
+    }
+    return parameters;
+  }
+
+  private static Kernel kernel(
+      GpuContext context,
+      KernelKey key,
+      String name,
+      Parameters parameters,
+      long length,
+      long... numbers) {
+    long rows = rows(key, length);
+    parameters.number(rows).number(length).number(team(context, length));
+    for (long number : numbers) {
+      parameters.number(number);
+    }
+    return new LaunchKernel(context, name, launch(context, name, parameters, rows, length));
+  }
+
+  private static long rows(KernelKey key, long length) {
+    return length == 0 ? 0 : key.shape(0).size() / length;
+  }
+
+  /** Threads for a row; they depend on the length alone, as do all sums. */
+  private static int team(GpuContext context, long length) {
+    int at = 0;
+    while (at < TEAMS.length - 1
+        && length > TEAMS[at] * PER_THREAD
+        && TEAMS[at + 1] <= context.gpu().blockThreads()) {
+      at++;
+    }
+    return TEAMS[at];
+  }
+
+  private static Launch launch(
+      GpuContext context, String name, Parameters parameters, long rows, long length) {
+    int team = team(context, length);
+    int threads = Math.max(team, THREADS);
+    long blocks = (rows * team + threads - 1) / threads;
+    return Launch.of(context, FILE, name, Grid.of(blocks, threads), parameters);
+  }
+
+  /** Three launches: the gradient of x, sums over parts of the rows, and over the parts. */
+  static @Nullable Kernel normGrad(GpuContext context, KernelKey key) {
+    NormGrad op = (NormGrad) key.op();
+    long length = key.shape(1).size();
+    if (!fits(key, length)) {
+      return null;
+    }
+    long rows = rows(key, length);
+    long strips = (length + COLUMNS - 1) / COLUMNS;
+    long wanted = Math.min(BLOCKS / Math.max(1, strips), rows / PART_ROWS);
+    long partRows = Math.ceilDiv(Math.max(1, rows), Math.clamp(wanted, 1, MOST_PARTS));
+    long parts = Math.max(1, Math.ceilDiv(rows, partRows));
+    // Scratch memory: mean and inverse deviation of each row, then [2, parts, length].
+    int scratch = key.operands();
+    long normals = 2 * rows;
+    Parameters forRows =
+        new Parameters()
+            .operand(3)
+            .operand(scratch)
+            .operand(0)
+            .operand(1)
+            .operand(2)
+            .number((float) op.epsilon())
+            .number(op.centred() ? 1 : 0)
+            .number(rows)
+            .number(length)
+            .number(team(context, length));
+    Parameters forColumns =
+        new Parameters()
+            .operand(scratch)
+            .operand(0)
+            .operand(2)
+            .number(rows)
+            .number(length)
+            .number(partRows);
+    Parameters forParts = new Parameters().operand(4);
+    (op.centred() ? forParts.operand(5) : forParts.address(0))
+        .operand(scratch)
+        .number(rows)
+        .number(parts)
+        .number(length);
+    return new LaunchKernel(
+        context,
+        "norm_grad_f32",
+        4 * (normals + 2 * parts * length),
+        launch(context, "norm_grad_f32", forRows, rows, length),
+        columns(context, "norm_grad_columns_f32", forColumns, strips, parts),
+        columns(context, "norm_grad_parts_f32", forParts, strips, op.centred() ? 2 : 1));
+  }
+
+  private static Launch columns(
+      GpuContext context, String name, Parameters parameters, long strips, long layers) {
+    Grid grid = new Grid(Math.toIntExact(strips), (int) layers, 1, COLUMN_THREADS, 0);
+    return Launch.of(context, FILE, name, grid, parameters);
+  }
+}

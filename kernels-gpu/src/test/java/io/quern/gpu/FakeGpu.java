@@ -1,0 +1,227 @@
+package io.quern.gpu;
+
+import io.quern.op.ScalarProgram;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.Knob;
+import io.quern.runtime.Raw;
+import java.util.TreeMap;
+
+/**
+ * A GPU that keeps books: what is allocated, what is queued, and whether host memory is still
+ * needed. It computes nothing.
+ */
+final class FakeGpu implements Gpu {
+  /** An error after which the device is lost. */
+  static final int STICKY = 700;
+
+  private static final Knob LIMIT = Knob.of("quern.fake.memory.limit", "", "for tests");
+
+  private final long memory;
+  private final TreeMap<Long, Long> allocated = new TreeMap<>();
+  private long next = 1 << 20;
+  private long used;
+  private int failure;
+  private int launches;
+  private boolean refusesSources;
+
+  FakeGpu(long memory) {
+    this.memory = memory;
+  }
+
+  /** Lets every call from now on fail with this error of the driver. */
+  void failWith(int error) {
+    failure = error;
+  }
+
+  long used() {
+    return used;
+  }
+
+  int launches() {
+    return launches;
+  }
+
+  /** Whether a range lies in memory that is allocated. */
+  boolean isAllocated(long address, long bytes) {
+    var block = allocated.floorEntry(address);
+    return block != null && address + bytes <= block.getKey() + block.getValue();
+  }
+
+  private void check() {
+    if (failure != 0) {
+      throw new GpuException("fake: made for tests", failure, failure == STICKY);
+    }
+  }
+
+  @Override
+  public String backend() {
+    return "fake";
+  }
+
+  @Override
+  public String describe() {
+    return "keeps books";
+  }
+
+  @Override
+  public int multiprocessors() {
+    return 4;
+  }
+
+  @Override
+  public long memory() {
+    return memory;
+  }
+
+  @Override
+  public Knob memoryLimit() {
+    return LIMIT;
+  }
+
+  @Override
+  public int blockThreads() {
+    return 256;
+  }
+
+  @Override
+  public long allocateWords(int count) {
+    return allocatePinned(8L * count);
+  }
+
+  @Override
+  public long word(long address) {
+    return Raw.getLong(address);
+  }
+
+  @Override
+  public void setWord(long address, long value) {
+    Raw.putLong(address, value);
+  }
+
+  @Override
+  public String source(String file) {
+    return file;
+  }
+
+  @Override
+  public ChainWriter chains() {
+    return new ChainWriter() {
+      @Override
+      public int run() {
+        return 4;
+      }
+
+      @Override
+      public String dense(ScalarProgram program, boolean[] scalar) {
+        return "dense";
+      }
+
+      @Override
+      public String strided(ScalarProgram program, int rank) {
+        return "strided";
+      }
+
+      @Override
+      public String rows(ScalarProgram program, int rank, boolean[] scalar) {
+        return "rows";
+      }
+    };
+  }
+
+  @Override
+  public synchronized long allocate(long bytes) {
+    check();
+    if (used + bytes > memory) {
+      return 0;
+    }
+    long address = next;
+    next += (bytes + 511) / 512 * 512;
+    allocated.put(address, bytes);
+    used += bytes;
+    return address;
+  }
+
+  @Override
+  public synchronized void free(long address) {
+    check();
+    Long bytes = allocated.remove(address);
+    if (bytes == null) {
+      throw new AssertionError("freed what was not allocated: " + address);
+    }
+    used -= bytes;
+  }
+
+  @Override
+  public long allocatePinned(long bytes) {
+    return HostMemory.shared().allocate(bytes).address();
+  }
+
+  @Override
+  public void copyToDevice(long to, long from, long bytes) {
+    check();
+    requireAllocated(to, bytes);
+  }
+
+  @Override
+  public void copyToHost(long to, long from, long bytes) {
+    check();
+    requireAllocated(from, bytes);
+  }
+
+  private void requireAllocated(long address, long bytes) {
+    if (!isAllocated(address, bytes)) {
+      throw new AssertionError("a copy of " + bytes + " bytes at " + address + " is out of bounds");
+    }
+  }
+
+  @Override
+  public void finish() {
+    check();
+  }
+
+  /** Lets no source load from now on. */
+  void refuseSources() {
+    refusesSources = true;
+  }
+
+  @Override
+  public long load(String text) {
+    check();
+    if (refusesSources) {
+      throw new GpuException("fake: does not build", 1, false);
+    }
+    return 1;
+  }
+
+  @Override
+  public long function(long module, String name) {
+    check();
+    return 1;
+  }
+
+  @Override
+  public boolean beginRecording() {
+    return false;
+  }
+
+  @Override
+  public long endRecording() {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void replay(long recording) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void forget(long recording) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void launch(long function, Grid grid, int[] sizes, long parameters) {
+    check();
+    launches++;
+  }
+}

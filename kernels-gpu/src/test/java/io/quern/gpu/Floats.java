@@ -1,0 +1,146 @@
+package io.quern.gpu;
+
+/** Carries instructions out. Floats, ints and truth values are all kept as bits. */
+final class Floats implements Arithmetic<Integer> {
+  private static float f(int bits) {
+    return Float.intBitsToFloat(bits);
+  }
+
+  private static int bits(float x) {
+    return Float.floatToRawIntBits(x);
+  }
+
+  private static int truth(boolean holds) {
+    return holds ? 1 : 0;
+  }
+
+  @Override
+  public Integer literal(float value) {
+    return bits(value);
+  }
+
+  @Override
+  public Integer literal(int value) {
+    return value;
+  }
+
+  @Override
+  public Integer add(Integer x, Integer y) {
+    return bits(f(x) + f(y));
+  }
+
+  @Override
+  public Integer sub(Integer x, Integer y) {
+    return bits(f(x) - f(y));
+  }
+
+  @Override
+  public Integer mul(Integer x, Integer y) {
+    return bits(f(x) * f(y));
+  }
+
+  @Override
+  public Integer div(Integer x, Integer y) {
+    return bits(f(x) / f(y));
+  }
+
+  @Override
+  public Integer fma(Integer x, Integer y, Integer z) {
+    return bits(Math.fma(f(x), f(y), f(z)));
+  }
+
+  @Override
+  public Integer neg(Integer x) {
+    return bits(-f(x));
+  }
+
+  @Override
+  public Integer abs(Integer x) {
+    return bits(Math.abs(f(x)));
+  }
+
+  @Override
+  public Integer sqrt(Integer x) {
+    return bits((float) Math.sqrt(f(x)));
+  }
+
+  @Override
+  public Integer min(Integer x, Integer y) {
+    return bits(Math.min(f(x), f(y)));
+  }
+
+  @Override
+  public Integer max(Integer x, Integer y) {
+    return bits(Math.max(f(x), f(y)));
+  }
+
+  @Override
+  public Integer less(Integer x, Integer y) {
+    return truth(f(x) < f(y));
+  }
+
+  @Override
+  public Integer equal(Integer x, Integer y) {
+    return truth(f(x) == f(y));
+  }
+
+  @Override
+  public Integer isNaN(Integer x) {
+    return truth(Float.isNaN(f(x)));
+  }
+
+  @Override
+  public Integer select(Integer condition, Integer then, Integer otherwise) {
+    return condition != 0 ? then : otherwise;
+  }
+
+  @Override
+  public Integer bits(Integer x) {
+    return x;
+  }
+
+  @Override
+  public Integer fromBits(Integer x) {
+    return x;
+  }
+
+  @Override
+  public Integer toFloat(Integer x) {
+    return bits((float) x.intValue());
+  }
+
+  @Override
+  public Integer plus(Integer x, Integer y) {
+    return x + y;
+  }
+
+  @Override
+  public Integer minus(Integer x, Integer y) {
+    return x - y;
+  }
+
+  @Override
+  public Integer and(Integer x, Integer y) {
+    return x & y;
+  }
+
+  @Override
+  public Integer or(Integer x, Integer y) {
+    return x | y;
+  }
+
+  @Override
+  public Integer shiftLeft(Integer x, int by) {
+    return x << by;
+  }
+
+  @Override
+  public Integer shiftRight(Integer x, int by) {
+    return x >> by;
+  }
+
+  @Override
+  public Integer shiftRightUnsigned(Integer x, int by) {
+    return x >>> by;
+  }
+}
