@@ -24,7 +24,8 @@ import picocli.CommandLine.Spec;
       InfoCommand.class,
       OnnxCommand.class,
       EmbedCommand.class,
-      BenchCommand.class
+      BenchCommand.class,
+      TuneCommand.class
     },
     footer = {
       "",

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.quern.Device;
 import io.quern.cpu.CpuBackend;
 import io.quern.cuda.CudaBackend;
+import io.quern.gpu.GpuContext;
 import io.quern.loader.Dataset;
+import io.quern.opencl.OpenClBackend;
 import io.quern.serve.ModelHandle;
 import io.quern.text.Tokenizer;
 import java.io.IOException;
@@ -119,8 +121,26 @@ class ArchitectureTest {
                   "io.quern.Shape",
                   "io.quern.DType")),
           Map.entry(
+              "io.quern.gpu",
+              Set.of(
+                  "io.quern.backend",
+                  "io.quern.op",
+                  "io.quern.runtime",
+                  "io.quern.Shape",
+                  "io.quern.DType")),
+          Map.entry(
               "io.quern.cuda",
               Set.of(
+                  "io.quern.gpu",
+                  "io.quern.backend",
+                  "io.quern.op",
+                  "io.quern.runtime",
+                  "io.quern.Shape",
+                  "io.quern.DType")),
+          Map.entry(
+              "io.quern.opencl",
+              Set.of(
+                  "io.quern.gpu",
                   "io.quern.backend",
                   "io.quern.op",
                   "io.quern.runtime",
@@ -132,6 +152,7 @@ class ArchitectureTest {
           Map.entry(
               "io.quern.text",
               Set.of(
+                  "io.quern.Device",
                   "io.quern.Tensor",
                   "io.quern.TensorScope",
                   "io.quern.Shape",
@@ -156,7 +177,9 @@ class ArchitectureTest {
         List.of(
             Device.class,
             CpuBackend.class,
+            GpuContext.class,
             CudaBackend.class,
+            OpenClBackend.class,
             Dataset.class,
             ModelHandle.class,
             Tokenizer.class)) {

@@ -16,6 +16,15 @@ public interface DeviceContext {
     return List.of();
   }
 
+  /**
+   * Times variants of kernels and remembers the fastest, for later processes too.
+   *
+   * @return what was found, a line each; empty when there is nothing to choose
+   */
+  default List<String> tune() {
+    return List.of();
+  }
+
   /** A buffer of at least {@code bytes} bytes with undefined content. */
   Buffer allocate(long bytes);
 

@@ -1,0 +1,5 @@
+/** Devices with an OpenCL driver. */
+@NullMarked
+package io.quern.opencl;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,230 @@
+// Convolutions and their gradients as products of matrices, one of which is never laid out: its
+// columns and its steps are the pixels and the taps of a filter, whose places in an image add up.
+// Each element is a sum over the steps in ascending order, or over parts of them.
+
+// How an index runs over an image, outermost first: a channel or an image, rows, columns.
+typedef struct {
+  i64 area, width; // of rows and columns
+  i64 top, down; // the first row of the image, and rows between neighbours
+  i64 left, right;
+  i64 image, row; // elements of the image between neighbours
+  i64 other, other_row, other_column; // elements of the other operand between neighbours
+} Places;
+
+// Where an index leads: x and y of the image, the element of the image in z, and in w that of the
+// other operand, negative for places that are none.
+typedef int4 Place;
+
+typedef struct {
+  i64 m, n, k; // of one group
+  i64 height, width; // of the image
+  i64 a_first, a_row, a_group; // the other operand
+  i64 b_group; // the image
+  i64 c_first, c_row, c_group; // the result
+  i64 part_length; // steps of one part of the sum
+  i64 c_part; // elements between parts of the result
+  i64 relu; // whether it makes negative results 0
+} Product;
+
+// Added to any other place it lies outside of the image.
+#define OUTSIDE (-(1 << 30))
+
+static inline Place place(const Places *places, u32 index) {
+  u32 area = (u32)places->area;
+  u32 width = (u32)places->width;
+  u32 outer = index / area;
+  u32 inner = index - outer * area;
+  u32 row = inner / width;
+  int column = (int)(inner - row * width);
+  int y = (int)places->top + (int)row * (int)places->down;
+  int x = (int)places->left + column * (int)places->right;
+  return (Place)(
+      x, y, (int)outer * (int)places->image + y * (int)places->row + x,
+      (int)outer * (int)places->other + (int)row * (int)places->other_row
+          + column * (int)places->other_column);
+}
+
+static inline Place place_before(const Places *places, i64 index, i64 end) {
+  return index < end ? place(places, (u32)index) : (Place)(OUTSIDE, OUTSIDE, 0, -1);
+}
+
+static inline float pixel(const global float *image, const Product *shape, Place column, Place step) {
+  int y = column.y + step.y;
+  int x = column.x + step.x;
+  bool inside = y >= 0 && y < shape->height && x >= 0 && x < shape->width;
+  return LOAD_IF(inside, image, column.z + step.z);
+}
+
+static inline float finish(float x, i64 relu) {
+  return relu && x <= 0 ? 0.0f : x;
+}
+
+#define DEPTH 8
+
+// A block of ACROSS columns of threads makes a tile of the result of one group, or of one part of
+// it. A thread has PER_M rows and PER_N columns, which lie as many apart as there are threads.
+#define CONVOLUTION(NAME, TILE_M, TILE_N, PER_M, PER_N) \
+  kernel __attribute__((reqd_work_group_size(TILE_M / PER_M * TILE_N / PER_N, 1, 1))) void NAME( \
+      PASS(float, c), PASS(const float, a), PASS(const float, b), PASS(const float, bias), \
+      Product shape, Places columns, Places steps) { \
+    TAKE(float, c); \
+    TAKE(const float, a); \
+    TAKE(const float, b); \
+    TAKE_OPTIONAL(const float, bias); \
+    local float tile_a[DEPTH][TILE_M + 1]; \
+    local float tile_b[DEPTH][TILE_N + 1]; \
+    local Place column_places[TILE_N]; \
+    local Place step_places[DEPTH]; \
+    const u32 across = TILE_N / PER_N; \
+    const u32 down = TILE_M / PER_M; \
+    i64 tiles = (shape.m + TILE_M - 1) / TILE_M; \
+    i64 top = BLOCK_X % tiles * TILE_M; \
+    i64 left = BLOCK_X / tiles * TILE_N; \
+    i64 first = BLOCK_Z * shape.part_length; \
+    i64 end = min(first + shape.part_length, shape.k); \
+    a += shape.a_first + BLOCK_Y * shape.a_group; \
+    b += BLOCK_Y * shape.b_group; \
+    for (u32 i = THREAD; i < TILE_N; i += across * down) { \
+      column_places[i] = place_before(&columns, left + i, shape.n); \
+    } \
+    WAIT; \
+    u32 row = THREAD / across; \
+    u32 column = THREAD % across; \
+    float sums[PER_M][PER_N]; \
+    for (int i = 0; i < PER_M; i++) { \
+      i64 y = top + row + i * down; \
+      float start = bias && first == 0 && y < shape.m ? bias[BLOCK_Y * shape.m + y] : 0.0f; \
+      for (int j = 0; j < PER_N; j++) { \
+        sums[i][j] = start; \
+      } \
+    } \
+    for (i64 depth = first; depth < end; depth += DEPTH) { \
+      if (THREAD < DEPTH) { \
+        step_places[THREAD] = place_before(&steps, depth + THREAD, end); \
+      } \
+      WAIT; \
+      for (u32 e = THREAD; e < TILE_M * DEPTH; e += across * down) { \
+        u32 p = e % DEPTH; \
+        i64 y = top + e / DEPTH; \
+        int at = step_places[p].w; \
+        bool inside = at >= 0 && y < shape.m; \
+        tile_a[p][e / DEPTH] = LOAD_IF(inside, a, y * shape.a_row + at); \
+      } \
+      for (u32 e = THREAD; e < TILE_N * DEPTH; e += across * down) { \
+        u32 p = e / TILE_N; \
+        tile_b[p][e % TILE_N] = pixel(b, &shape, column_places[e % TILE_N], step_places[p]); \
+      } \
+      WAIT; \
+      for (int p = 0; p < DEPTH; p++) { \
+        for (int i = 0; i < PER_M; i++) { \
+          for (int j = 0; j < PER_N; j++) { \
+            sums[i][j] = \
+                fma(tile_a[p][row + i * down], tile_b[p][column + j * across], sums[i][j]); \
+          } \
+        } \
+      } \
+      WAIT; \
+    } \
+    c += shape.c_first + BLOCK_Y * shape.c_group + BLOCK_Z * shape.c_part; \
+    for (int i = 0; i < PER_M; i++) { \
+      for (int j = 0; j < PER_N; j++) { \
+        i64 y = top + row + i * down; \
+        int at = column_places[column + j * across].w; \
+        if (y < shape.m && at >= 0) { \
+          c[y * shape.c_row + at] = finish(sums[i][j], shape.relu); \
+        } \
+      } \
+    } \
+  }
+
+#define CONVOLUTIONS(OP) \
+  CONVOLUTION(OP##_128x128_f32, 128, 128, 8, 8) \
+  CONVOLUTION(OP##_64x128_f32, 64, 128, 8, 8) \
+  CONVOLUTION(OP##_32x128_f32, 32, 128, 8, 4) \
+  CONVOLUTION(OP##_32x32_f32, 32, 32, 4, 4)
+
+CONVOLUTIONS(conv2d)
+CONVOLUTIONS(conv2d_input_grad)
+CONVOLUTIONS(conv2d_weight_grad)
+
+// Few rows in each group, as in depthwise convolutions: a thread makes one element.
+kernel void conv2d_direct_f32(
+    PASS(float, c), PASS(const float, a), PASS(const float, b), PASS(const float, bias),
+    Product shape, Places columns, Places steps) {
+  TAKE(float, c);
+  TAKE(const float, a);
+  TAKE(const float, b);
+  TAKE_OPTIONAL(const float, bias);
+  i64 n = THREAD_INDEX;
+  if (n >= shape.n) {
+    return;
+  }
+  i64 group = BLOCK_Y / shape.m;
+  i64 row = BLOCK_Y % shape.m;
+  a += shape.a_first + group * shape.a_group + row * shape.a_row;
+  b += group * shape.b_group;
+  Place column = place(&columns, (u32)n);
+  float sum = bias ? bias[BLOCK_Y] : 0.0f;
+  for (int outer = 0; outer < (int)(shape.k / steps.area); outer++) {
+    for (int j = 0; j < (int)(steps.area / steps.width); j++) {
+      int y = (int)steps.top + j * (int)steps.down;
+      for (int i = 0; i < (int)steps.width; i++) {
+        int x = (int)steps.left + i * (int)steps.right;
+        Place step = (Place)(x, y, outer * (int)steps.image + y * (int)steps.row + x, 0);
+        i64 other = outer * steps.other + j * steps.other_row + i * steps.other_column;
+        sum = fma(a[other], pixel(b, &shape, column, step), sum);
+      }
+    }
+  }
+  c[shape.c_first + group * shape.c_group + row * shape.c_row + column.w] =
+      finish(sum, shape.relu);
+}
+
+// Few elements in each group with long sums: a block makes a part of one, threads take steps in
+// turn, and a tree folds the threads.
+kernel __attribute__((reqd_work_group_size(256, 1, 1))) void conv2d_dot_f32(
+    PASS(float, c), PASS(const float, a), PASS(const float, b), Product shape, Places columns,
+    Places steps) {
+  TAKE(float, c);
+  TAKE(const float, a);
+  TAKE(const float, b);
+  local float sums[256];
+  i64 group = BLOCK_Y / shape.m;
+  i64 row = BLOCK_Y % shape.m;
+  a += shape.a_first + group * shape.a_group + row * shape.a_row;
+  b += group * shape.b_group;
+  Place column = place(&columns, (u32)BLOCK_X);
+  i64 first = BLOCK_Z * shape.part_length;
+  i64 end = min(first + shape.part_length, shape.k);
+  float sum = 0;
+  for (i64 k = first + THREAD; k < end; k += 256) {
+    Place step = place(&steps, (u32)k);
+    sum = fma(a[step.w], pixel(b, &shape, column, step), sum);
+  }
+  sums[THREAD] = sum;
+  WAIT;
+  for (u32 reach = 128; reach > 0; reach /= 2) {
+    if (THREAD < reach) {
+      sums[THREAD] += sums[THREAD + reach];
+    }
+    WAIT;
+  }
+  if (THREAD == 0) {
+    c[BLOCK_Z * shape.c_part + group * shape.c_group + row * shape.c_row + column.w] = sums[0];
+  }
+}
+
+// Sums the parts of each element, in order.
+kernel void conv2d_parts_f32(
+    PASS(float, to), PASS(const float, from), i64 count, i64 parts, i64 relu) {
+  TAKE(float, to);
+  TAKE(const float, from);
+  i64 i = THREAD_INDEX;
+  if (i < count) {
+    float sum = from[i];
+    for (i64 part = 1; part < parts; part++) {
+      sum += from[part * count + i];
+    }
+    to[i] = finish(sum, relu);
+  }
+}
