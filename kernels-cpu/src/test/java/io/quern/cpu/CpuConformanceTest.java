@@ -2,11 +2,25 @@ package io.quern.cpu;
 
 import io.quern.Device;
 import io.quern.conformance.AbstractConformance;
+import io.quern.conformance.Mode;
+import java.util.List;
+import java.util.stream.Stream;
 
 /** The CPU's kernels and tensors against the reference, at the vector width of this JVM. */
 class CpuConformanceTest extends AbstractConformance {
   @Override
   protected Device device() {
     return Device.of("cpu");
+  }
+
+  /** With vectors of another width, or none, kernels differ, and plans do not. */
+  @Override
+  protected List<Mode> modes() {
+    boolean own = Stream.of("quern.vector", "quern.vectorBits").allMatch(this::isDefault);
+    return own ? super.modes() : List.of(Mode.PLAN_OPTIMISED);
+  }
+
+  private boolean isDefault(String setting) {
+    return System.getProperty(setting) == null;
   }
 }

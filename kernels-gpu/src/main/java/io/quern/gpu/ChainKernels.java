@@ -73,16 +73,18 @@ final class ChainKernels {
       }
     }
     Grid elements = Grid.covering(walk.count(), THREADS);
-    Kernel anyhow = kernel(context, chains.strided(program, walk.rank()), elements, strided);
     if (!hasRuns) {
-      return anyhow;
+      return kernel(context, chains.strided(program, walk.rank()), elements, strided);
     }
     Grid runs = Grid.covering(Math.ceilDiv(walk.count(), run), THREADS);
-    return new AlignedKernel(
+    Kernel byRuns =
         walk.rank() == 1
             ? kernel(context, chains.dense(program, scalar), runs, dense)
-            : kernel(context, chains.rows(program, walk.rank(), scalar), runs, strided),
-        anyhow);
+            : kernel(context, chains.rows(program, walk.rank(), scalar), runs, strided);
+    return chains.needsAlignment()
+        ? new AlignedKernel(
+            byRuns, kernel(context, chains.strided(program, walk.rank()), elements, strided))
+        : byRuns;
   }
 
   private static Kernel kernel(GpuContext context, String text, Grid grid, Parameters parameters) {

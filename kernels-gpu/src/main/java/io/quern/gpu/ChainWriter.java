@@ -14,9 +14,12 @@ public interface ChainWriter {
   /** Elements of a thread where operands are dense. */
   int run();
 
+  /** Whether runs of elements must lie at multiples of 16 bytes. */
+  boolean needsAlignment();
+
   /**
-   * The chain on dense operands at multiples of 16 bytes. Parameters: addresses of the output and
-   * of the inputs, and the number of elements. A thread computes {@link #run} elements.
+   * The chain on dense operands. Parameters: addresses of the output and of the inputs, and the
+   * number of elements. A thread computes {@link #run} elements.
    *
    * @param scalar which inputs are one element for all
    */
@@ -32,8 +35,8 @@ public interface ChainWriter {
 
   /**
    * The chain on inputs whose rows, the last dimension, are dense or one element each; rows are
-   * multiples of {@link #run} elements, at multiples of 16 bytes. Parameters as for {@link
-   * #strided}. A thread computes {@link #run} elements.
+   * multiples of {@link #run} elements. Parameters as for {@link #strided}. A thread computes
+   * {@link #run} elements.
    *
    * @param scalar which inputs have rows of one element
    */

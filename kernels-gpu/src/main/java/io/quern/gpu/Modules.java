@@ -9,6 +9,9 @@ final class Modules {
   private final Map<String, Long> modules = new HashMap<>();
   private final Map<String, Long> functions = new HashMap<>();
 
+  /** Why sources do not load, which takes as long as loading them. */
+  private final Map<String, GpuException> refused = new HashMap<>();
+
   Modules(Gpu gpu) {
     this.gpu = gpu;
   }
@@ -16,13 +19,29 @@ final class Modules {
   /** A function of the module {@code file}, one of the project's sources. */
   synchronized long function(String file, String name) {
     return functions.computeIfAbsent(
-        file + "/" + name,
-        key -> gpu.function(modules.computeIfAbsent(file, f -> gpu.load(gpu.source(f))), name));
+        file + "/" + name, key -> gpu.function(module(file, gpu.source(file)), name));
   }
 
   /** A function of a generated module. */
   synchronized long generated(String text, String name) {
-    return functions.computeIfAbsent(
-        text + name, key -> gpu.function(modules.computeIfAbsent(text, gpu::load), name));
+    return functions.computeIfAbsent(text + name, key -> gpu.function(module(text, text), name));
+  }
+
+  private long module(String key, String text) {
+    Long loaded = modules.get(key);
+    if (loaded == null) {
+      GpuException reason = refused.get(key);
+      if (reason != null) {
+        throw reason;
+      }
+      try {
+        loaded = gpu.load(text);
+      } catch (GpuException e) {
+        refused.put(key, e);
+        throw e;
+      }
+      modules.put(key, loaded);
+    }
+    return loaded;
   }
 }

@@ -112,6 +112,11 @@ final class FakeGpu implements Gpu {
       }
 
       @Override
+      public boolean needsAlignment() {
+        return false;
+      }
+
+      @Override
       public String dense(ScalarProgram program, boolean[] scalar) {
         return "dense";
       }

@@ -13,23 +13,56 @@ import java.util.Locale;
  * @param run elements of a thread, a number that there are vectors of
  */
 record ChainSource(int run) implements ChainWriter {
+  /** A run of elements, or as many as there are. */
+  private static final String PARTS =
+      """
+      static inline floatN load_part(const global float *from, i64 count) {
+        if (count >= N) {
+          return vloadN(0, from);
+        }
+        float part[N];
+        for (int i = 0; i < N; i++) {
+          part[i] = i < count ? from[i] : 0.0f;
+        }
+        return vloadN(0, part);
+      }
+
+      static inline void store_part(global float *to, i64 count, floatN run) {
+        if (count >= N) {
+          vstoreN(run, 0, to);
+          return;
+        }
+        float part[N];
+        vstoreN(run, 0, part);
+        for (int i = 0; i < count; i++) {
+          to[i] = part[i];
+        }
+      }
+
+      """;
+
+  @Override
+  public boolean needsAlignment() {
+    return false;
+  }
+
   @Override
   public String dense(ScalarProgram program, boolean[] scalar) {
-    StringBuilder text = new StringBuilder(function(program, 1)).append(function(program, run));
     List<String> runs = new ArrayList<>();
-    List<String> elements = new ArrayList<>();
     for (int i = 0; i < program.inputs(); i++) {
-      runs.add(scalar[i] ? "*in" + i : "vload%d(0, in%d + first)".formatted(run, i));
-      elements.add(scalar[i] ? "*in" + i : "in" + i + "[i]");
+      runs.add(scalar[i] ? "*in" + i : "load_part(in" + i + " + first, left)");
     }
-    return text.append(head(program, 0))
-        .append("  i64 first = (i64)THREAD_INDEX * " + run + ";\n")
-        .append("  if (first + " + run + " <= count) {\n")
-        .append(store("first", runs, run))
-        .append("    return;\n  }\n")
-        .append("  for (i64 i = first; i < count; i++) {\n")
-        .append("    to[i] = chain1(" + String.join(", ", elements) + ");\n  }\n}\n")
-        .toString();
+    return PARTS.replace("N", Integer.toString(run))
+        + function(program, run)
+        + head(program, 0)
+        + "  i64 first = (i64)THREAD_INDEX * "
+        + run
+        + ";\n"
+        + "  i64 left = count - first;\n"
+        + "  if (left > 0) {\n"
+        + "    store_part(to + first, left, apply("
+        + String.join(", ", runs)
+        + "));\n  }\n}\n";
   }
 
   @Override
@@ -62,10 +95,10 @@ record ChainSource(int run) implements ChainWriter {
   }
 
   private static String store(String at, List<String> values, int each) {
-    String result = "chain%d(%s)".formatted(each, String.join(", ", values));
+    String result = "apply(" + String.join(", ", values) + ")";
     return each == 1
-        ? "    to[%s] = %s;\n".formatted(at, result)
-        : "    vstore%d(%s, 0, to + %s);\n".formatted(each, result, at);
+        ? "  to[%s] = %s;\n".formatted(at, result)
+        : "  vstore%d(%s, 0, to + %s);\n".formatted(each, result, at);
   }
 
   /**
@@ -104,9 +137,8 @@ record ChainSource(int run) implements ChainWriter {
     String result = new Formulas<>(lines).run(program, inputs);
     return String.format(
         Locale.ROOT,
-        "static inline %s chain%d(%s) {\n%s  return %s;\n}\n\n",
+        "static inline %s apply(%s) {\n%s  return %s;\n}\n\n",
         lines.type("float"),
-        width,
         String.join(", ", parameters),
         lines.text(),
         result);

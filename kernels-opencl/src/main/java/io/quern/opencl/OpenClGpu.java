@@ -127,6 +127,9 @@ final class OpenClGpu implements Gpu {
   public void addKernels(GpuContext on, KernelTable table) {
     table.add(
         MatMul.class, "matmul_tile", key -> TiledProducts.create(on, this, tuning.tile(), key));
+    if (isCpu()) {
+      Strips.addTo(table, on, multiprocessors());
+    }
   }
 
   @Override
@@ -256,6 +259,13 @@ final class OpenClGpu implements Gpu {
   @Override
   public long load(String text) {
     String source = header + text;
+    long program = isCpu() ? built(source) : cached(source);
+    OBJECTS.incrementAndGet();
+    return program;
+  }
+
+  /** A program from the cache. PoCL has one of its own, and would build all kernels for ours. */
+  private long cached(String source) {
     String key = String.join("\n", "program", identity, options, source);
     Optional<byte[]> binary = DiskCache.get(key);
     long program = binary.isEmpty() ? 0 : built(binary.get());
@@ -263,7 +273,6 @@ final class OpenClGpu implements Gpu {
       program = built(source);
       DiskCache.put(key, binary(program));
     }
-    OBJECTS.incrementAndGet();
     return program;
   }
 

@@ -147,6 +147,161 @@ CONVOLUTIONS(conv2d)
 CONVOLUTIONS(conv2d_input_grad)
 CONVOLUTIONS(conv2d_weight_grad)
 
+// For processors with vectors and caches: one thread makes all rows of 32 columns. It lays the image
+// out for some steps at a time, and multiplies groups of rows with it.
+
+#define STRIP_ROWS 4096
+#define STRIP_DEPTH 64
+#define ROW_GROUP 12
+
+// Sixteen columns of a strip.
+typedef struct {
+  int16 x, y, at, other;
+  bool contiguous; // whether they are neighbours in the image
+  bool dense;      // whether they are neighbours in the result
+} Columns;
+
+static inline Columns columns_from(const Places *places, i64 first, i64 end) {
+  int each[4][16];
+  for (int j = 0; j < 16; j++) {
+    Place column = place_before(places, first + j, end);
+    each[0][j] = column.x;
+    each[1][j] = column.y;
+    each[2][j] = column.z;
+    each[3][j] = column.w;
+  }
+  Columns found;
+  found.x = vload16(0, each[0]);
+  found.y = vload16(0, each[1]);
+  found.at = vload16(0, each[2]);
+  found.other = vload16(0, each[3]);
+  const int16 apart = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  found.contiguous = all(found.at == found.at.s0 + apart);
+  found.dense = found.other.s0 >= 0 && all(found.other == found.other.s0 + apart);
+  return found;
+}
+
+// Elements of the image under the columns in one step; `count` is the number of all.
+static inline float16 pixels(
+    const global float *image, i64 count, const Product *shape, const Columns *columns, Place step) {
+  int16 x = columns->x + step.x;
+  int16 y = columns->y + step.y;
+  int16 inside = x >= 0 && x < (int)shape->width && y >= 0 && y < (int)shape->height;
+  i64 first = (i64)columns->at.s0 + step.z;
+  if (columns->contiguous && first >= 0 && first + 16 <= count) {
+    return select((float16)(0.0f), vload16(0, image + first), inside);
+  }
+  int at[16];
+  float values[16];
+  vstore16(select((int16)(0), columns->at + step.z, inside), 0, at);
+  for (int j = 0; j < 16; j++) {
+    values[j] = image[at[j]];
+  }
+  return select((float16)(0.0f), vload16(0, values), inside);
+}
+
+static inline float16 load_results(const global float *c, const Columns *columns) {
+  if (columns->dense) {
+    return vload16(0, c + columns->other.s0);
+  }
+  int at[16];
+  float values[16];
+  vstore16(max(columns->other, 0), 0, at);
+  for (int j = 0; j < 16; j++) {
+    values[j] = c[at[j]];
+  }
+  return vload16(0, values);
+}
+
+static inline void store_results(global float *c, const Columns *columns, float16 results) {
+  if (columns->dense) {
+    vstore16(results, 0, c + columns->other.s0);
+    return;
+  }
+  int at[16];
+  float values[16];
+  vstore16(columns->other, 0, at);
+  vstore16(results, 0, values);
+  for (int j = 0; j < 16; j++) {
+    if (at[j] >= 0) {
+      c[at[j]] = values[j];
+    }
+  }
+}
+
+#define CONVOLUTION_STRIP(NAME) \
+  kernel __attribute__((reqd_work_group_size(1, 1, 1))) void NAME( \
+      PASS(float, c), PASS(const float, a), PASS(const float, b), PASS(const float, bias), \
+      Product shape, Places columns, Places steps) { \
+    TAKE(float, c); \
+    TAKE(const float, a); \
+    TAKE(const float, b); \
+    TAKE_OPTIONAL(const float, bias); \
+    i64 tiles = (shape.m + STRIP_ROWS - 1) / STRIP_ROWS; \
+    i64 top = BLOCK_X % tiles * STRIP_ROWS; \
+    i64 left = BLOCK_X / tiles * 32; \
+    i64 first = BLOCK_Z * shape.part_length; \
+    i64 end = min(first + shape.part_length, shape.k); \
+    i64 count = shape.n / columns.area * columns.image - BLOCK_Y * shape.b_group; \
+    a += shape.a_first + BLOCK_Y * shape.a_group; \
+    b += BLOCK_Y * shape.b_group; \
+    c += shape.c_first + BLOCK_Y * shape.c_group + BLOCK_Z * shape.c_part; \
+    Columns low = columns_from(&columns, left, shape.n); \
+    Columns high = columns_from(&columns, left + 16, shape.n); \
+    float16 panel[STRIP_DEPTH][2]; \
+    int a_at[STRIP_DEPTH]; \
+    i64 depth = first; \
+    do { \
+      int count_of_steps = (int)min((i64)STRIP_DEPTH, end - depth); \
+      for (int p = 0; p < count_of_steps; p++) { \
+        Place step = place(&steps, (u32)(depth + p)); \
+        a_at[p] = step.w; \
+        panel[p][0] = pixels(b, count, &shape, &low, step); \
+        panel[p][1] = pixels(b, count, &shape, &high, step); \
+      } \
+      bool last = depth + STRIP_DEPTH >= end; \
+      for (i64 y = top; y < min(top + STRIP_ROWS, shape.m); y += ROW_GROUP) { \
+        float16 sums[ROW_GROUP][2]; \
+        i64 line_starts[ROW_GROUP]; \
+        _Pragma("unroll") for (int i = 0; i < ROW_GROUP; i++) { \
+          i64 row = min(y + i, shape.m - 1); \
+          line_starts[i] = row * shape.a_row; \
+          if (depth == first) { \
+            float16 start = \
+                (float16)(bias && first == 0 ? bias[BLOCK_Y * shape.m + row] : 0.0f); \
+            sums[i][0] = start; \
+            sums[i][1] = start; \
+          } else { \
+            sums[i][0] = load_results(c + row * shape.c_row, &low); \
+            sums[i][1] = load_results(c + row * shape.c_row, &high); \
+          } \
+        } \
+        for (int p = 0; p < count_of_steps; p++) { \
+          _Pragma("unroll") for (int i = 0; i < ROW_GROUP; i++) { \
+            float16 x = (float16)(a[line_starts[i] + a_at[p]]); \
+            sums[i][0] = fma(x, panel[p][0], sums[i][0]); \
+            sums[i][1] = fma(x, panel[p][1], sums[i][1]); \
+          } \
+        } \
+        _Pragma("unroll") for (int i = 0; i < ROW_GROUP; i++) { \
+          if (y + i < shape.m) { \
+            if (last && shape.relu) { \
+              sums[i][0] = sums[i][0] <= 0.0f ? (float16)(0.0f) : sums[i][0]; \
+              sums[i][1] = sums[i][1] <= 0.0f ? (float16)(0.0f) : sums[i][1]; \
+            } \
+            store_results(c + (y + i) * shape.c_row, &low, sums[i][0]); \
+            store_results(c + (y + i) * shape.c_row, &high, sums[i][1]); \
+          } \
+        } \
+      } \
+      depth += STRIP_DEPTH; \
+    } while (depth < end); \
+  }
+
+CONVOLUTION_STRIP(conv2d_4096x32_f32)
+CONVOLUTION_STRIP(conv2d_input_grad_4096x32_f32)
+CONVOLUTION_STRIP(conv2d_weight_grad_4096x32_f32)
+
 // Few rows in each group, as in depthwise convolutions: a thread makes one element.
 kernel void conv2d_direct_f32(
     PASS(float, c), PASS(const float, a), PASS(const float, b), PASS(const float, bias),

@@ -19,6 +19,11 @@ public final class ChainPtx {
         }
 
         @Override
+        public boolean needsAlignment() {
+          return true;
+        }
+
+        @Override
         public String dense(ScalarProgram program, boolean[] scalar) {
           return new ChainPtx(program).dense(scalar);
         }

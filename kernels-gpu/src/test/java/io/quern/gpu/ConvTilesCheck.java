@@ -1,0 +1,43 @@
+package io.quern.gpu;
+
+import io.quern.backend.Kernel;
+import io.quern.conformance.KernelCheck;
+import io.quern.conformance.OpCase;
+import io.quern.conformance.OpCases;
+import java.util.Set;
+import java.util.TreeSet;
+
+/** Runs convolutions with the tiles that only larger ones than the conformance cases get. */
+public final class ConvTilesCheck {
+  private ConvTilesCheck() {}
+
+  /**
+   * Checks all cases with all tiles.
+   *
+   * @param parts into how many parts sums are split
+   * @return names of the kernels that were checked, each followed by that of a case
+   */
+  public static Set<String> run(GpuContext context, int parts) {
+    Set<String> kernels = new TreeSet<>();
+    for (ConvTile tile : ConvTile.TILES) {
+      for (OpCase opCase : OpCases.all()) {
+        if (!opCase.op().name().startsWith("conv2d") || !opCase.mayHaveKernel()) {
+          continue;
+        }
+        Kernel kernel =
+            ConvKernels.create(
+                context, KernelCheck.key(opCase), (m, n, k, groups) -> tile.parts(parts));
+        if (kernel != null && kernels.add(kernel.name() + " " + opCase.name())) {
+          KernelCheck.run(opCase, context, kernel);
+        }
+      }
+    }
+    for (ConvTile tile : ConvTile.TILES) {
+      String name = "conv2d_weight_grad_" + tile.m() + "x" + tile.n() + "_f32";
+      if (kernels.stream().noneMatch(each -> each.startsWith(name))) {
+        throw new AssertionError("no case with " + name);
+      }
+    }
+    return kernels;
+  }
+}
