@@ -39,6 +39,7 @@ final class OpenClGpu implements Gpu {
   private static final long HANDLE = 8;
 
   private final long device;
+  private final String platform;
 
   /** What results of tuning and built programs are good for. */
   private final String identity;
@@ -57,6 +58,7 @@ final class OpenClGpu implements Gpu {
 
   OpenClGpu(Library.Handle handle) {
     this.device = handle.device();
+    this.platform = DeviceInfo.ofPlatform(handle.platform(), CL_PLATFORM_NAME);
     this.identity =
         DeviceInfo.text(device, CL_DEVICE_NAME) + ", " + DeviceInfo.text(device, CL_DRIVER_VERSION);
     try (Arena arena = Arena.ofConfined()) {
@@ -103,8 +105,10 @@ final class OpenClGpu implements Gpu {
   public String describe() {
     return String.format(
         Locale.ROOT,
-        "%s, %s, driver %s, %d compute units, %.0f GiB",
+        "%s by %s, platform %s, %s, driver %s, %d compute units, %.0f GiB",
         DeviceInfo.text(device, CL_DEVICE_NAME),
+        DeviceInfo.text(device, CL_DEVICE_VENDOR),
+        platform,
         DeviceInfo.text(device, CL_DEVICE_VERSION),
         DeviceInfo.text(device, CL_DRIVER_VERSION),
         multiprocessors(),

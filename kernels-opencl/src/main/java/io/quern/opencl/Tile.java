@@ -13,7 +13,7 @@ import java.util.List;
 record Tile(int rows, int columns, int threads, String constants) {
   /** Tiles of one thread, for processors with vectors and caches. */
   private static final List<Tile> FOR_CPUS =
-      List.of(vectors(12, 2), vectors(8, 3), vectors(6, 4), vectors(14, 2), vectors(6, 2));
+      List.of(vectors(6, 4), vectors(12, 2), vectors(8, 3), vectors(14, 2));
 
   private static final List<Tile> FOR_GPUS =
       List.of(

@@ -12,8 +12,10 @@ import io.quern.gpu.Products;
 import io.quern.op.Layout;
 import io.quern.op.MatMul;
 import io.quern.runtime.Knob;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
@@ -81,9 +83,13 @@ final class Tuning {
             new Layout[] {square, square, square},
             2);
     Products products = Products.of(key).orElseThrow();
+    // Memory that was never written to is not memory yet.
+    float[] ones = new float[SIZE * SIZE];
+    Arrays.fill(ones, 1);
     Buffer[] buffers = new Buffer[3];
     for (int i = 0; i < buffers.length; i++) {
       buffers[i] = context.allocate(4L * SIZE * SIZE);
+      context.upload(MemorySegment.ofArray(ones), buffers[i], 0);
     }
     List<String> report = new ArrayList<>();
     Tile best = tile;
