@@ -153,8 +153,8 @@ final class JCudaGpu implements Gpu {
   }
 
   @Override
-  public void addKernels(GpuContext context, KernelTable table) {
-    table.add(MatMul.class, "matmul_hopper", key -> TensorCores.create(context, this, key));
+  public void addKernels(GpuContext on, KernelTable table) {
+    on.add(table, MatMul.class, "matmul_hopper", key -> TensorCores.create(on, this, key));
   }
 
   /** Compute capability, such as 90 for 9.0. */

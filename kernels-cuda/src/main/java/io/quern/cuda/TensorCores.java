@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * matmul_hopper.cu}.
  */
 final class TensorCores {
+  private static final String FILE = "matmul_hopper";
   private static final int CAPABILITY = 90;
 
   /** Rows, columns and depth of a tile, and bytes that a block has. */
@@ -103,10 +104,9 @@ final class TensorCores {
     int clusters = (int) Math.min(pairs, gpu.multiprocessors() / CLUSTER);
     String name =
         "matmul_" + (aTurned ? "t" : "n") + (bTurned ? "t" : "n") + (bf16 ? "_bf16" : "_f16");
-    long function = context.function("matmul_hopper", name);
-    gpu.reserveShared(function, SHARED);
+    gpu.reserveShared(context.function(FILE, name), SHARED);
     Grid grid = new Grid(CLUSTER * clusters, 1, 1, THREADS, SHARED);
-    return new LaunchKernel(context, name, new Launch(function, grid, parameters));
+    return new LaunchKernel(context, name, Launch.of(context, FILE, name, grid, parameters));
   }
 
   private void add(Parameters parameters, int operand, TileMap map) {

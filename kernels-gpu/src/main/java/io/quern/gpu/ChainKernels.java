@@ -88,7 +88,7 @@ final class ChainKernels {
   }
 
   private static Kernel kernel(GpuContext context, String text, Grid grid, Parameters parameters) {
-    long function = context.modules().generated(text, ChainWriter.NAME);
-    return new LaunchKernel(context, "chain_f32", new Launch(function, grid, parameters));
+    return new LaunchKernel(
+        context, "chain_f32", Launch.generated(context, text, ChainWriter.NAME, grid, parameters));
   }
 }

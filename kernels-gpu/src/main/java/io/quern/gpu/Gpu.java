@@ -93,6 +93,11 @@ public interface Gpu {
   /** Handle of a function of a module. */
   long function(long module, String name);
 
+  /** The most threads of a block that a function takes. */
+  default int mostThreads(long function) {
+    return blockThreads();
+  }
+
   /**
    * Begins to record what is queued instead of doing it.
    *

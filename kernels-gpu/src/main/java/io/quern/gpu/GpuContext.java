@@ -3,9 +3,11 @@ package io.quern.gpu;
 import io.quern.backend.Buffer;
 import io.quern.backend.DeviceContext;
 import io.quern.backend.Kernel;
+import io.quern.backend.KernelFactory;
 import io.quern.backend.KernelKey;
 import io.quern.backend.KernelTable;
 import io.quern.backend.Operands;
+import io.quern.op.Op;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Log;
 import io.quern.runtime.MemoryPool;
@@ -20,7 +22,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -90,24 +91,21 @@ public final class GpuContext implements DeviceContext {
     return modules.function(file, name);
   }
 
-  /** A function of a generated source. */
-  public long generated(String text, String name) {
-    return modules.generated(text, name);
-  }
-
   Gpu gpu() {
     return gpu;
   }
 
   /**
-   * A kernel, or null where the driver refuses its functions, which is told once; the op is then
-   * computed by others.
-   *
-   * @param name name of the algorithm
+   * Registers an algorithm. Where the driver refuses its functions it has no kernel, which is told
+   * once, and the op is computed by others.
    */
-  @Nullable Kernel orNull(String name, Supplier<@Nullable Kernel> factory) {
+  public void add(KernelTable to, Class<? extends Op> op, String name, KernelFactory factory) {
+    to.add(op, name, key -> kernelOrNull(name, factory, key));
+  }
+
+  private @Nullable Kernel kernelOrNull(String name, KernelFactory factory, KernelKey key) {
     try {
-      return factory.get();
+      return factory.create(key);
     } catch (GpuException e) {
       if (failed(e).isSticky()) {
         throw e;

@@ -60,7 +60,7 @@ final class GpuKernels {
   }
 
   private GpuKernels add(Class<? extends Op> op, String name, Factory factory) {
-    table.add(op, name, key -> context.orNull(name, () -> factory.create(context, key)));
+    context.add(table, op, name, key -> factory.create(context, key));
     return this;
   }
 

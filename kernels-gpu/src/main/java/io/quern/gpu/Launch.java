@@ -18,8 +18,15 @@ public final class Launch {
   private final int[] operandWords;
   private final List<Parameters.Late> lates;
 
-  /** A launch of a function of the device. */
-  public Launch(long function, Grid grid, Parameters parameters) {
+  private Launch(Gpu gpu, String name, long function, Grid grid, Parameters parameters) {
+    int most = gpu.mostThreads(function);
+    if (grid.threads() > most) {
+      throw new GpuException(
+          "%s: %s takes at most %d threads of a block, not %d"
+              .formatted(gpu.backend(), name, most, grid.threads()),
+          0,
+          false);
+    }
     this.function = function;
     this.grid = grid;
     this.words = parameters.words();
@@ -33,9 +40,26 @@ public final class Launch {
     }
   }
 
-  /** A launch of a function of one of the project's sources. */
-  static Launch of(GpuContext context, String file, String name, Grid grid, Parameters parameters) {
-    return new Launch(context.modules().function(file, name), grid, parameters);
+  /**
+   * A launch of a function of one of the project's sources.
+   *
+   * @throws GpuException if the driver refuses the source, or the function so many threads
+   */
+  public static Launch of(
+      GpuContext context, String file, String name, Grid grid, Parameters parameters) {
+    long function = context.modules().function(file, name);
+    return new Launch(context.gpu(), name, function, grid, parameters);
+  }
+
+  /**
+   * A launch of a function of a generated source.
+   *
+   * @throws GpuException if the driver refuses the source, or the function so many threads
+   */
+  public static Launch generated(
+      GpuContext context, String text, String name, Grid grid, Parameters parameters) {
+    long function = context.modules().generated(text, name);
+    return new Launch(context.gpu(), name, function, grid, parameters);
   }
 
   /**

@@ -2,6 +2,7 @@ package io.quern.gpu;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /** The functions of a GPU, loaded when they are first asked for. Thread-safe. */
 final class Modules {
@@ -19,15 +20,16 @@ final class Modules {
   /** A function of the module {@code file}, one of the project's sources. */
   synchronized long function(String file, String name) {
     return functions.computeIfAbsent(
-        file + "/" + name, key -> gpu.function(module(file, gpu.source(file)), name));
+        file + "/" + name, key -> gpu.function(module(file, () -> gpu.source(file)), name));
   }
 
   /** A function of a generated module. */
   synchronized long generated(String text, String name) {
-    return functions.computeIfAbsent(text + name, key -> gpu.function(module(text, text), name));
+    return functions.computeIfAbsent(
+        text + name, key -> gpu.function(module(text, () -> text), name));
   }
 
-  private long module(String key, String text) {
+  private long module(String key, Supplier<String> text) {
     Long loaded = modules.get(key);
     if (loaded == null) {
       GpuException reason = refused.get(key);
@@ -35,7 +37,7 @@ final class Modules {
         throw reason;
       }
       try {
-        loaded = gpu.load(text);
+        loaded = gpu.load(text.get());
       } catch (GpuException e) {
         refused.put(key, e);
         throw e;

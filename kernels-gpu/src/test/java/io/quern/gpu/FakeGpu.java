@@ -4,11 +4,18 @@ import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Knob;
 import io.quern.runtime.Raw;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Queue;
 import java.util.TreeMap;
 
 /**
- * A GPU that keeps books: what is allocated, what is queued, and whether host memory is still
- * needed. It computes nothing.
+ * A GPU that keeps books of what is allocated, and puts off what is queued as long as a driver may:
+ * until {@link #finish} or {@link #free}. Whatever function is launched, it negates floats.
  */
 final class FakeGpu implements Gpu {
   /** An error after which the device is lost. */
@@ -18,6 +25,11 @@ final class FakeGpu implements Gpu {
 
   private final long memory;
   private final TreeMap<Long, Long> allocated = new TreeMap<>();
+
+  /** What blocks hold, from the first time that it matters. */
+  private final Map<Long, MemorySegment> contents = new HashMap<>();
+
+  private final Queue<Runnable> queue = new ArrayDeque<>();
   private long next = 1 << 20;
   private long used;
   private int failure;
@@ -148,7 +160,8 @@ final class FakeGpu implements Gpu {
 
   @Override
   public synchronized void free(long address) {
-    check();
+    finish();
+    contents.remove(address);
     Long bytes = allocated.remove(address);
     if (bytes == null) {
       throw new AssertionError("freed what was not allocated: " + address);
@@ -165,23 +178,37 @@ final class FakeGpu implements Gpu {
   public void copyToDevice(long to, long from, long bytes) {
     check();
     requireAllocated(to, bytes);
+    queue.add(() -> at(to, bytes).copyFrom(Raw.ALL.asSlice(from, bytes)));
   }
 
   @Override
   public void copyToHost(long to, long from, long bytes) {
     check();
     requireAllocated(from, bytes);
+    queue.add(() -> Raw.ALL.asSlice(to, bytes).copyFrom(at(from, bytes)));
   }
 
   private void requireAllocated(long address, long bytes) {
     if (!isAllocated(address, bytes)) {
-      throw new AssertionError("a copy of " + bytes + " bytes at " + address + " is out of bounds");
+      throw new AssertionError(bytes + " bytes at " + address + " are out of bounds");
     }
   }
 
+  /** The memory at an address. */
+  private MemorySegment at(long address, long bytes) {
+    var block = allocated.floorEntry(address);
+    MemorySegment content =
+        contents.computeIfAbsent(
+            block.getKey(), key -> Arena.ofAuto().allocate(block.getValue(), Float.BYTES));
+    return content.asSlice(address - block.getKey(), bytes);
+  }
+
   @Override
-  public void finish() {
+  public synchronized void finish() {
     check();
+    for (Runnable work = queue.poll(); work != null; work = queue.poll()) {
+      work.run();
+    }
   }
 
   /** Lets no source load from now on. */
@@ -228,5 +255,21 @@ final class FakeGpu implements Gpu {
   public void launch(long function, Grid grid, int[] sizes, long parameters) {
     check();
     launches++;
+    long to = value(parameters, 0);
+    long from = value(parameters, 1);
+    long bytes = Float.BYTES * value(parameters, 2);
+    requireAllocated(to, bytes);
+    requireAllocated(from, bytes);
+    queue.add(() -> negate(at(from, bytes), at(to, bytes)));
+  }
+
+  private static long value(long parameters, int index) {
+    return Raw.getLong(Raw.getLong(parameters + 8L * index));
+  }
+
+  private static void negate(MemorySegment from, MemorySegment to) {
+    for (long i = 0; i < from.byteSize(); i += Float.BYTES) {
+      to.set(ValueLayout.JAVA_FLOAT, i, -from.get(ValueLayout.JAVA_FLOAT, i));
+    }
   }
 }

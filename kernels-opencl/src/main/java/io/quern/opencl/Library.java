@@ -9,6 +9,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.lwjgl.opencl.CL;
 import org.lwjgl.system.Configuration;
 
@@ -32,6 +34,11 @@ final class Library {
   private static final int NO_PLATFORM = -1001;
 
   private static final int NO_DEVICE = -1;
+
+  private static final Pattern VERSION = Pattern.compile("OpenCL (\\d)\\.(\\d)");
+
+  /** Local memory that kernels take at most, which OpenCL 1.2 promises. */
+  private static final long LOCAL_BYTES = 32 << 10;
 
   /** What was found when the library was first asked for. */
   private static final class Found {
@@ -104,7 +111,12 @@ final class Library {
     for (long platform : platforms()) {
       try {
         for (long device : devices(platform)) {
-          devices.add(new Handle(platform, device));
+          String problem = problem(device);
+          if (problem.isEmpty()) {
+            devices.add(new Handle(platform, device));
+          } else {
+            problems.add(DeviceInfo.text(device, CL_DEVICE_NAME) + " " + problem);
+          }
         }
       } catch (RuntimeException e) {
         problems.add(e.getMessage());
@@ -116,6 +128,24 @@ final class Library {
     }
     devices.sort(Comparator.comparing(each -> !isGpu(each.device)));
     return new Library("", List.copyOf(devices));
+  }
+
+  /** Why kernels cannot run on a device; empty if they can. */
+  private static String problem(long device) {
+    Matcher version = VERSION.matcher(DeviceInfo.text(device, CL_DEVICE_VERSION));
+    if (!version.find() || 10 * digit(version, 1) + digit(version, 2) < 12) {
+      return "has no OpenCL 1.2";
+    }
+    if (DeviceInfo.number(device, CL_DEVICE_AVAILABLE) == 0) {
+      return "is not available";
+    }
+    return DeviceInfo.number(device, CL_DEVICE_LOCAL_MEM_SIZE) < LOCAL_BYTES
+        ? "has less than " + LOCAL_BYTES + " bytes of local memory"
+        : "";
+  }
+
+  private static int digit(Matcher version, int group) {
+    return Integer.parseInt(version.group(group));
   }
 
   private static boolean isGpu(long device) {

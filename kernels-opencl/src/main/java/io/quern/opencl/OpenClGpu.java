@@ -105,21 +105,21 @@ final class OpenClGpu implements Gpu {
   public String describe() {
     return String.format(
         Locale.ROOT,
-        "%s by %s, platform %s, %s, driver %s, %d compute units, %.0f GiB",
+        "%s by %s, platform %s, %s, driver %s, %d compute units, %.0f GiB, matmul in tiles of %s%s",
         DeviceInfo.text(device, CL_DEVICE_NAME),
         DeviceInfo.text(device, CL_DEVICE_VENDOR),
         platform,
         DeviceInfo.text(device, CL_DEVICE_VERSION),
         DeviceInfo.text(device, CL_DRIVER_VERSION),
         multiprocessors(),
-        memory() / (double) (1 << 30));
+        memory() / (double) (1 << 30),
+        tuning.tile(),
+        tuning.isTuned() ? ", tuned" : "");
   }
 
   @Override
   public List<String> advice() {
-    return tuning.isTuned()
-        ? List.of()
-        : List.of("matmul has a tile of " + tuning.tile() + "; 'quern tune-kernels' tries others");
+    return tuning.isTuned() ? List.of() : List.of("run 'quern tune-kernels' once, for matmul");
   }
 
   @Override
@@ -129,8 +129,11 @@ final class OpenClGpu implements Gpu {
 
   @Override
   public void addKernels(GpuContext on, KernelTable table) {
-    table.add(
-        MatMul.class, "matmul_tile", key -> TiledProducts.create(on, this, tuning.tile(), key));
+    on.add(
+        table,
+        MatMul.class,
+        "matmul_tile",
+        key -> TiledProducts.create(on, this, tuning.tile(), key));
     if (isCpu()) {
       Strips.addTo(table, on, multiprocessors());
     }
@@ -367,6 +370,18 @@ final class OpenClGpu implements Gpu {
       check("clCreateKernel " + name, error.get(ValueLayout.JAVA_INT, 0));
       OBJECTS.incrementAndGet();
       return kernel;
+    }
+  }
+
+  @Override
+  public int mostThreads(long function) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment value = arena.allocate(ValueLayout.JAVA_LONG);
+      check(
+          "clGetKernelWorkGroupInfo",
+          nclGetKernelWorkGroupInfo(
+              function, device, CL_KERNEL_WORK_GROUP_SIZE, 8, value.address(), 0));
+      return (int) Math.min(blockThreads(), value.get(ValueLayout.JAVA_LONG, 0));
     }
   }
 

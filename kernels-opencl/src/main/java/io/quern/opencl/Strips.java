@@ -35,7 +35,7 @@ final class Strips {
     List<Class<? extends Op>> ops =
         List.of(Conv2d.class, Epilogue.class, Conv2dInputGrad.class, Conv2dWeightGrad.class);
     for (Class<? extends Op> op : ops) {
-      table.add(op, "conv2d_strips_f32", key -> create(context, key, processors));
+      context.add(table, op, "conv2d_strips_f32", key -> create(context, key, processors));
     }
   }
 

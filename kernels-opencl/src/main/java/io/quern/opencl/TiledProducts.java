@@ -45,8 +45,8 @@ final class TiledProducts {
             tile.threads(),
             0);
     String text = tile.constants() + OpenClGpu.resource("matmul_tile.cl");
-    long function = context.generated(text, "matmul_tile_f32");
     String name = "matmul_" + tile.rows() + "x" + tile.columns() + "_f32";
-    return new LaunchKernel(context, name, new Launch(function, grid, parameters));
+    return new LaunchKernel(
+        context, name, Launch.generated(context, text, "matmul_tile_f32", grid, parameters));
   }
 }

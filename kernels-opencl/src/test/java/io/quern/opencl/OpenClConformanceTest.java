@@ -2,8 +2,6 @@ package io.quern.opencl;
 
 import io.quern.Device;
 import io.quern.conformance.AbstractConformance;
-import io.quern.conformance.Mode;
-import java.util.List;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 /** The kernels and tensors of an OpenCL device, such as PoCL's, against the reference. */
@@ -12,10 +10,5 @@ class OpenClConformanceTest extends AbstractConformance {
   @Override
   protected Device device() {
     return Device.of("opencl");
-  }
-
-  @Override
-  protected List<Mode> modes() {
-    return Boolean.getBoolean("quern.allModes") ? super.modes() : List.of(Mode.PLAN_OPTIMISED);
   }
 }
