@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.quern.Device;
 import io.quern.Tensor;
+import io.quern.runtime.HostMemory;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -33,6 +34,25 @@ class OnnxDeviceTest {
     Tensor y = model.run(Map.of("x", Tensor.ones(1, 2))).get("y");
     assertThat(y.device()).isEqualTo(Device.cpu());
     assertThat(y.toFloatArray()).containsExactly(3, 0);
+  }
+
+  @Test
+  void plansShareWeights() {
+    int size = 1 << 20;
+    OnnxModel model =
+        new Models()
+            .constant(Models.floats("w", new float[size], size))
+            .input(Models.value("x", 1, 0, 1))
+            .output(Models.value("y", 1, 0, size))
+            .add(Models.node("Add", "x w", "y"))
+            .model()
+            .on(reference);
+    model.run(Map.of("x", Tensor.ones(1, 1))).get("y").close();
+    long before = HostMemory.shared().usage().live();
+    for (int rows = 2; rows < 5; rows++) {
+      model.run(Map.of("x", Tensor.ones(rows, 1))).get("y").close();
+    }
+    assertThat(HostMemory.shared().usage().live() - before).isLessThan(4L * size);
   }
 
   @Test

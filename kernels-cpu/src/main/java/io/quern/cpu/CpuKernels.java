@@ -78,6 +78,7 @@ final class CpuKernels {
         .add(MatMul.class, "gemm_f64", MatMulF64Kernel::create)
         .add(Epilogue.class, gemm + "_epilogue", MatMulKernel::withEpilogue)
         .add(Conv2d.class, "conv2d_depthwise_f32", DepthwiseConv::forward)
+        .add(Epilogue.class, "conv2d_depthwise_f32_epilogue", DepthwiseConv::withEpilogue)
         .add(Conv2dInputGrad.class, "conv2d_input_grad_depthwise_f32", DepthwiseConv::inputGrad)
         .add(
             Conv2dWeightGrad.class, "conv2d_weight_grad_depthwise_f32", DepthwiseWeightGrad::create)

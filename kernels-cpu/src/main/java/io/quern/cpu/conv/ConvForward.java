@@ -4,12 +4,10 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
-import io.quern.cpu.fused.RowChain;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packer;
 import io.quern.op.Conv2d;
 import io.quern.op.Epilogue;
-import io.quern.op.Layout;
 import io.quern.op.Op;
 import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
@@ -50,15 +48,10 @@ public final class ConvForward implements Kernel {
         || !fits(key, conv)) {
       return null;
     }
-    Layout[] extras = new Layout[key.inputs() - operands];
-    for (int i = 0; i < extras.length; i++) {
-      extras[i] = key.layout(operands + i);
-    }
-    RowChain rows = RowChain.of(program, extras, key.output().shape(), 2);
-    if (rows == null) {
+    ConvChain chain = ConvChain.of(key, operands, program);
+    if (chain == null) {
       return null;
     }
-    ConvProduct.Chain chain = new ConvProduct.Chain(rows, operands);
     return new ConvForward(ConvProduct.of(shape(key, conv), chain), operands == 3, true, false);
   }
 

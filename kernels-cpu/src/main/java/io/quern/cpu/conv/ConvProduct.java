@@ -1,10 +1,7 @@
 package io.quern.cpu.conv;
 
 import io.quern.backend.Operands;
-import io.quern.cpu.fused.RowChain;
 import io.quern.cpu.gemm.Packer;
-import io.quern.runtime.HostMemory;
-import io.quern.runtime.MemoryPool;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,21 +9,14 @@ import org.jspecify.annotations.Nullable;
  * where that is a convolution too. Immutable and thread-safe.
  */
 abstract class ConvProduct {
-  private final @Nullable Chain chain;
+  private final @Nullable ConvChain chain;
 
-  /**
-   * What is applied to the outputs.
-   *
-   * @param firstExtra index of the chain's first further input among the operands
-   */
-  record Chain(RowChain rows, int firstExtra) {}
-
-  ConvProduct(@Nullable Chain chain) {
+  ConvProduct(@Nullable ConvChain chain) {
     this.chain = chain;
   }
 
   /** The fastest way for a shape. It depends on the image's size but not on the batch's. */
-  static ConvProduct of(ConvShape shape, @Nullable Chain chain) {
+  static ConvProduct of(ConvShape shape, @Nullable ConvChain chain) {
     WinogradTiles tiles = WinogradTiles.of(shape);
     if (tiles != null) {
       return new WinogradProduct(tiles, false, chain);
@@ -53,7 +43,7 @@ abstract class ConvProduct {
 
   /** Waits for the chain's fast loop. */
   boolean warmUp() {
-    return chain == null || chain.rows.warmUp();
+    return chain == null || chain.rows().warmUp();
   }
 
   /**
@@ -65,14 +55,8 @@ abstract class ConvProduct {
    */
   final void finish(
       Operands call, long row, int channels, long channel, long first, long count, long at) {
-    if (chain == null) {
-      return;
+    if (chain != null) {
+      chain.apply(call, row, channels, channel, first, count, at);
     }
-    MemoryPool.Block table = HostMemory.shared().allocate(chain.rows.tableBytes());
-    for (int i = 0; i < channels; i++) {
-      chain.rows.apply(
-          call, chain.firstExtra, row + i, first, count, at + i * channel, table.address());
-    }
-    HostMemory.shared().free(table);
   }
 }

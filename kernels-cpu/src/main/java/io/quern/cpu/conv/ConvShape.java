@@ -15,6 +15,9 @@ record ConvShape(Window window, int n, int groups, int c, int h, int w, int oc, 
   /** Planes that are laid out for one channel at most. */
   private static final long MOST_PLANES = 64;
 
+  /** Taps of a small filter. */
+  private static final int SMALL_FILTER = 16;
+
   /**
    * Whether all sizes and offsets within one image fit ints, padded and, with a stride, unfolded.
    */
@@ -55,6 +58,23 @@ record ConvShape(Window window, int n, int groups, int c, int h, int w, int oc, 
             && fits(window, groups, image, weight, output)
             && weight.dim(0) / groups * window.strideH() * window.strideW() <= MOST_PLANES;
     return fits ? of(window, groups, image, weight, output) : null;
+  }
+
+  /**
+   * The sizes when each group has one input channel, of moderate size, or the only group has one
+   * and filters are small: then one filter after another costs less than a product of matrices of
+   * such a small depth. Otherwise null.
+   */
+  static @Nullable ConvShape filters(
+      Window window, int groups, Shape image, Shape weight, Shape output) {
+    boolean small =
+        groups == 1
+            && weight.dim(1) == 1
+            && window.kernelH() * window.kernelW() <= SMALL_FILTER
+            && fits(window, groups, image, weight, output);
+    return small
+        ? of(window, groups, image, weight, output)
+        : depthwise(window, groups, image, weight, output);
   }
 
   static ConvShape of(Window window, int groups, Shape image, Shape weight, Shape output) {

@@ -8,6 +8,8 @@ import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
+import io.quern.op.Epilogue;
+import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
@@ -35,8 +37,12 @@ public final class DepthwiseConv implements Kernel {
   private final int results;
   private final boolean hasBias;
 
-  private DepthwiseConv(ConvShape shape, boolean gradient, boolean hasBias) {
+  private final @Nullable ConvChain chain;
+
+  private DepthwiseConv(
+      ConvShape shape, boolean gradient, boolean hasBias, @Nullable ConvChain chain) {
     this.shape = shape;
+    this.chain = chain;
     this.gradient = gradient;
     this.plane = gradient ? DepthwisePlane.inputGrad(shape) : DepthwisePlane.forward(shape);
     this.sources = gradient ? shape.oc() : 1;
@@ -46,13 +52,25 @@ public final class DepthwiseConv implements Kernel {
 
   /** The kernel for {@code key}, or null when it is not depthwise or not contiguous F32. */
   public static @Nullable Kernel forward(KernelKey key) {
-    if (!key.all(DType.F32) || !key.isContiguous() || !(key.op() instanceof Conv2d conv)) {
+    ConvShape shape = key.op() instanceof Conv2d conv ? forward(key, conv) : null;
+    return shape == null ? null : new DepthwiseConv(shape, false, key.inputs() == 3, null);
+  }
+
+  /** The kernel for a convolution with an epilogue, or null when an operand does not fit. */
+  public static @Nullable Kernel withEpilogue(KernelKey key) {
+    if (!(key.op() instanceof Epilogue(Conv2d conv, int operands, ScalarProgram program))) {
       return null;
     }
-    ConvShape shape =
-        ConvShape.depthwise(
-            conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape());
-    return shape == null ? null : new DepthwiseConv(shape, false, key.inputs() == 3);
+    ConvShape shape = forward(key, conv);
+    ConvChain chain = shape == null ? null : ConvChain.of(key, operands, program);
+    return chain == null ? null : new DepthwiseConv(shape, false, operands == 3, chain);
+  }
+
+  private static @Nullable ConvShape forward(KernelKey key, Conv2d conv) {
+    return key.all(DType.F32) && key.isContiguous()
+        ? ConvShape.filters(
+            conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape())
+        : null;
   }
 
   /** The kernel for {@code key}, or null when it is not depthwise or not contiguous F32. */
@@ -63,7 +81,7 @@ public final class DepthwiseConv implements Kernel {
     ConvShape shape =
         ConvShape.depthwise(
             grad.window(), grad.groups(), grad.inputShape(), key.shape(0), key.shape(1));
-    return shape == null ? null : new DepthwiseConv(shape, true, false);
+    return shape == null ? null : new DepthwiseConv(shape, true, false, null);
   }
 
   @Override
@@ -112,7 +130,11 @@ public final class DepthwiseConv implements Kernel {
       long filter = weights + 4L * i * taps;
       now.filter(planes, offsets, filter, sources * taps, aside, plane.positions());
       float bias = hasBias ? Raw.getFloat(call.address(2) + 4L * (group * results + i)) : 0;
-      copyOut(aside, target + i * targetBytes(), bias);
+      long to = target + i * targetBytes();
+      copyOut(aside, to, bias);
+      if (chain != null) {
+        chain.apply(call, (long) unit * results + i, 1, 0, 0, shape.outputPixels(), to);
+      }
     }
   }
 
@@ -139,11 +161,13 @@ public final class DepthwiseConv implements Kernel {
 
   @Override
   public boolean warmUp() {
-    return math.await() && micro.warmUp();
+    return math.await() && micro.warmUp() && (chain == null || chain.rows().warmUp());
   }
 
   @Override
   public String name() {
-    return gradient ? "conv2d_input_grad_depthwise_f32" : "conv2d_depthwise_f32";
+    return gradient
+        ? "conv2d_input_grad_depthwise_f32"
+        : "conv2d_depthwise_f32" + (chain == null ? "" : "_epilogue");
   }
 }

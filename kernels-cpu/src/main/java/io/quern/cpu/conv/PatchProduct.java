@@ -42,7 +42,7 @@ final class PatchProduct extends ConvProduct {
    *
    * @param channels channels of one group of the result
    */
-  PatchProduct(Patches patches, int images, int groups, int channels, @Nullable Chain chain) {
+  PatchProduct(Patches patches, int images, int groups, int channels, @Nullable ConvChain chain) {
     super(chain);
     this.patches = patches;
     this.images = images;

@@ -66,7 +66,7 @@ final class PixelProduct extends ConvProduct {
   private final Workers.Task<Operands> pad = this::pad;
   private final Workers.Task<Operands> multiply = this::multiply;
 
-  PixelProduct(ConvShape shape, @Nullable Chain chain) {
+  PixelProduct(ConvShape shape, @Nullable ConvChain chain) {
     super(chain);
     this.shape = shape;
     this.plane = Plane.padded(shape);

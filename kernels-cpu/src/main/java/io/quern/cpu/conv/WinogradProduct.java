@@ -56,7 +56,7 @@ final class WinogradProduct extends ConvProduct {
    * @param turned whether weights lie as [c, oc, 3, 3] and each window is turned around, as for the
    *     gradient of the images of another convolution
    */
-  WinogradProduct(WinogradTiles tiles, boolean turned, @Nullable Chain chain) {
+  WinogradProduct(WinogradTiles tiles, boolean turned, @Nullable ConvChain chain) {
     super(chain);
     this.tiles = tiles;
     this.shape = tiles.shape();

@@ -32,26 +32,49 @@ final class VectorHalving extends Halving {
 
   @Override
   void max(long from, long row, long rows, long n, long to) {
+    long down = Raw.inRange(row);
     if (2 * n < LANES) {
-      narrowMax(from, row, rows, n, to);
+      long whole = wholeRows(rows, n, row / 4);
+      for (long i = 0; i < whole; i++) {
+        max(Raw.inRange(from + 2 * i * row), down, Raw.inRange(to + 4 * i * n));
+      }
+      narrowMax(from + 2 * whole * row, row, rows - whole, n, to + 4 * whole * n);
       return;
     }
     long last = 8 * n - BYTES;
-    long down = Raw.inRange(row);
     for (long i = 0; i < rows; i++) {
       for (long next = 0; next < 8 * n; next += BYTES) {
         long at = Math.min(next, last);
-        long source = Raw.inRange(from + at);
-        FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, source, ORDER);
-        FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, source + down, ORDER);
-        FloatVector columns = upper.max(lower);
-        FloatVector max = columns.max(columns.rearrange(SWAP));
-        ((FloatVector) max.rearrange(EVENS).reinterpretShape(HALF, 0))
-            .intoMemorySegment(ALL, Raw.inRange(to + at / 2), ORDER);
+        max(Raw.inRange(from + at), down, Raw.inRange(to + at / 2));
       }
       from += 2 * row;
       to += 4 * n;
     }
+  }
+
+  /**
+   * Pairs of short rows that whole vectors may be taken for: what they write beyond a row is where
+   * the next rows of the plane will be written, and what they read is the plane's.
+   *
+   * @param width elements of an image row
+   */
+  private static long wholeRows(long rows, long n, long width) {
+    if (n == 0) {
+      return 0;
+    }
+    long byWindows = rows - Math.ceilDiv(LANES / 2, n);
+    long byColumns = Math.floorDiv(2 * rows - 1 - Math.ceilDiv(LANES, width), 2);
+    return Math.max(0, Math.min(byWindows, byColumns) + 1);
+  }
+
+  /** Maxima of the windows of a vector of columns. */
+  private static void max(long from, long down, long to) {
+    FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, from, ORDER);
+    FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, from + down, ORDER);
+    FloatVector columns = upper.max(lower);
+    FloatVector max = columns.max(columns.rearrange(SWAP));
+    ((FloatVector) max.rearrange(EVENS).reinterpretShape(HALF, 0))
+        .intoMemorySegment(ALL, to, ORDER);
   }
 
   private static void narrowMax(long from, long row, long rows, long n, long to) {
@@ -70,43 +93,52 @@ final class VectorHalving extends Halving {
 
   @Override
   void grad(long from, long row, long rows, long n, long gradient, long to) {
+    long down = Raw.inRange(row);
     if (2 * n < LANES) {
-      narrowGrad(from, row, rows, n, gradient, to);
+      // The last column of an odd number keeps its zeros.
+      long whole = row == 8 * n ? wholeRows(rows, n, row / 4) : 0;
+      for (long i = 0; i < whole; i++) {
+        long at = 2 * i * row;
+        grad(Raw.inRange(from + at), down, Raw.inRange(gradient + 4 * i * n), Raw.inRange(to + at));
+      }
+      long rest = 2 * whole * row;
+      narrowGrad(from + rest, row, rows - whole, n, gradient + 4 * whole * n, to + rest);
       return;
     }
-    FloatVector zero = FloatVector.zero(F32);
     long last = 8 * n - BYTES;
-    long down = Raw.inRange(row);
     for (long i = 0; i < rows; i++) {
       for (long next = 0; next < 8 * n; next += BYTES) {
         long at = Math.min(next, last);
-        long source = Raw.inRange(from + at);
-        FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, source, ORDER);
-        FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, source + down, ORDER);
-        FloatVector columns = upper.max(lower);
-        FloatVector max = columns.max(columns.rearrange(SWAP));
-        long inUpper = upper.compare(VectorOperators.EQ, max).toLong();
-        long inLower = lower.compare(VectorOperators.EQ, max).toLong();
-        if (max.test(VectorOperators.IS_NAN).anyTrue()) {
-          inUpper |= upper.test(VectorOperators.IS_NAN).toLong();
-          inLower |= lower.test(VectorOperators.IS_NAN).toLong();
-        }
-        long hits = first(inUpper, inLower);
-        long target = Raw.inRange(to + at);
-        FloatVector g =
-            ((FloatVector)
-                    FloatVector.fromMemorySegment(HALF, ALL, Raw.inRange(gradient + at / 2), ORDER)
-                        .reinterpretShape(F32, 0))
-                .rearrange(TWICE);
-        zero.blend(g, VectorMask.fromLong(F32, hits & (1L << LANES) - 1))
-            .intoMemorySegment(ALL, target, ORDER);
-        zero.blend(g, VectorMask.fromLong(F32, hits >>> LANES))
-            .intoMemorySegment(ALL, target + down, ORDER);
+        grad(Raw.inRange(from + at), down, Raw.inRange(gradient + at / 2), Raw.inRange(to + at));
       }
       from += 2 * row;
       to += 2 * row;
       gradient += 4 * n;
     }
+  }
+
+  /** Gradients of the windows of a vector of columns. */
+  private static void grad(long from, long down, long gradient, long to) {
+    FloatVector zero = FloatVector.zero(F32);
+    FloatVector upper = FloatVector.fromMemorySegment(F32, ALL, from, ORDER);
+    FloatVector lower = FloatVector.fromMemorySegment(F32, ALL, from + down, ORDER);
+    FloatVector columns = upper.max(lower);
+    FloatVector max = columns.max(columns.rearrange(SWAP));
+    long inUpper = upper.compare(VectorOperators.EQ, max).toLong();
+    long inLower = lower.compare(VectorOperators.EQ, max).toLong();
+    if (max.test(VectorOperators.IS_NAN).anyTrue()) {
+      inUpper |= upper.test(VectorOperators.IS_NAN).toLong();
+      inLower |= lower.test(VectorOperators.IS_NAN).toLong();
+    }
+    long hits = first(inUpper, inLower);
+    FloatVector g =
+        ((FloatVector)
+                FloatVector.fromMemorySegment(HALF, ALL, gradient, ORDER).reinterpretShape(F32, 0))
+            .rearrange(TWICE);
+    zero.blend(g, VectorMask.fromLong(F32, hits & (1L << LANES) - 1))
+        .intoMemorySegment(ALL, to, ORDER);
+    zero.blend(g, VectorMask.fromLong(F32, hits >>> LANES))
+        .intoMemorySegment(ALL, to + down, ORDER);
   }
 
   private static void narrowGrad(long from, long row, long rows, long n, long gradient, long to) {
