@@ -103,16 +103,22 @@ public interface Gpu {
    *
    * @return false when the driver cannot
    */
-  boolean beginRecording();
+  default boolean beginRecording() {
+    return false;
+  }
 
   /** Ends recording and gives a handle of what was queued since it began. */
-  long endRecording();
+  default long endRecording() {
+    throw new UnsupportedOperationException();
+  }
 
   /** Queues recorded work. */
-  void replay(long recording);
+  default void replay(long recording) {
+    throw new UnsupportedOperationException();
+  }
 
   /** Lets go of recorded work. */
-  void forget(long recording);
+  default void forget(long recording) {}
 
   /**
    * Queues a launch.

@@ -232,26 +232,6 @@ final class FakeGpu implements Gpu {
   }
 
   @Override
-  public boolean beginRecording() {
-    return false;
-  }
-
-  @Override
-  public long endRecording() {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
-  public void replay(long recording) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
-  public void forget(long recording) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
   public void launch(long function, Grid grid, int[] sizes, long parameters) {
     check();
     launches++;

@@ -425,26 +425,4 @@ final class OpenClGpu implements Gpu {
   private static void set(long function, int argument, long bytes, long value) {
     check("clSetKernelArg", nclSetKernelArg(function, argument, bytes, value));
   }
-
-  // ---- recordings, which OpenCL 1.2 does not have -------------------------------------------
-
-  @Override
-  public boolean beginRecording() {
-    return false;
-  }
-
-  @Override
-  public long endRecording() {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
-  public void replay(long recording) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
-  public void forget(long recording) {
-    throw new UnsupportedOperationException();
-  }
 }
