@@ -272,7 +272,7 @@ final class OpenClGpu implements Gpu {
   }
 
   /** A program from the cache. PoCL has one of its own, and would build all kernels for ours. */
-  private long cached(String source) {
+  long cached(String source) {
     String key = String.join("\n", "program", identity, options, source);
     Optional<byte[]> binary = DiskCache.get(key);
     long program = binary.isEmpty() ? 0 : built(binary.get());

@@ -67,6 +67,14 @@ class OpenClContextTest {
   }
 
   @Test
+  void builtProgramsAreTakenFromTheCache() {
+    String source = "kernel void one(global float *to, long at) { to[at] = 1.0f; }";
+    for (int i = 0; i < 2; i++) {
+      assertThat(gpu.function(gpu.cached(source), "one")).isNotZero();
+    }
+  }
+
+  @Test
   void tuningTriesEveryTileAndUsesTheFastest() {
     List<String> report = context.tune();
     assertThat(report).hasSize(1 + Tile.candidates(gpu.isCpu()).size());
