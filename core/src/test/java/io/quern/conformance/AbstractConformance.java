@@ -53,6 +53,13 @@ public abstract class AbstractConformance {
     return dynamicTest(mode + " " + opCase.name(), () -> TensorCheck.run(opCase, mode, device()));
   }
 
+  @TestFactory
+  Stream<DynamicTest> gradients() {
+    return OpCases.all().stream()
+        .filter(OpCase::hasGradient)
+        .map(opCase -> dynamicTest(opCase.name(), () -> GradientCheck.run(opCase, device())));
+  }
+
   /** Compiled functions have the bits of the same ops one by one, whatever passes are on. */
   @TestFactory
   Stream<DynamicTest> compiledFunctions() {

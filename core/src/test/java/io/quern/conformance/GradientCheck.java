@@ -10,25 +10,38 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * Compares the gradients of a case with central differences, all in double precision on the
- * reference device. The function differentiated is the sum of the output's elements times fixed
- * random weights.
+ * Compares the gradients of a case on a device with central differences of the reference in double
+ * precision. The function differentiated is the sum of the output's elements times fixed random
+ * weights. The reference device computes its gradients in double precision too, others in the
+ * case's own types.
  */
 public final class GradientCheck {
-  /** Elements of each input that are moved. */
-  private static final int SAMPLES = 24;
+  /** Elements of each input that are moved, where the formulas themselves are checked. */
+  private static final int REFERENCE_SAMPLES = 24;
+
+  /** Those on devices, whose ops of gradients have cases of their own. */
+  private static final int SAMPLES = 6;
 
   private static final double STEP = 1e-4;
 
   private final OpCase opCase;
+  private final Device device;
+  private final OpCase inDouble;
   private final List<HostArray> bases;
-  private final double[] weights;
+  private final int samples;
+  private final HostArray weights;
 
-  private GradientCheck(OpCase opCase) {
-    this.opCase = opCase.inDouble();
+  private GradientCheck(OpCase opCase, Device device) {
+    this.inDouble = opCase.inDouble();
+    boolean reference = device.equals(Device.reference());
+    this.opCase = reference ? inDouble : opCase;
+    this.samples = reference ? REFERENCE_SAMPLES : SAMPLES;
+    this.device = device;
     this.bases = this.opCase.drawBases();
-    int outputs = Math.toIntExact(this.opCase.outputSpecs().getFirst().shape().size());
-    this.weights = new SplittableRandom(7).doubles(outputs, -1, 1).toArray();
+    var output = this.opCase.outputSpecs().getFirst();
+    int outputs = Math.toIntExact(output.shape().size());
+    this.weights =
+        HostArray.rounded(output, new SplittableRandom(7).doubles(outputs, -1, 1).toArray());
   }
 
   /**
@@ -36,8 +49,8 @@ public final class GradientCheck {
    *
    * @throws AssertionError if one differs
    */
-  public static void run(OpCase opCase) {
-    new GradientCheck(opCase).run();
+  public static void run(OpCase opCase, Device device) {
+    new GradientCheck(opCase, device).run();
   }
 
   private void run() {
@@ -46,9 +59,9 @@ public final class GradientCheck {
     for (int input = 0; input < bases.size(); input++) {
       int size = bases.get(input).values().length;
       for (int sample = 0;
-          gradients.get(input) != null && sample < Math.min(size, SAMPLES);
+          gradients.get(input) != null && sample < Math.min(size, samples);
           sample++) {
-        int element = size <= SAMPLES ? sample : random.nextInt(size);
+        int element = size <= samples ? sample : random.nextInt(size);
         compare(input, element, gradients.get(input)[element]);
       }
     }
@@ -59,14 +72,12 @@ public final class GradientCheck {
     try (var _ = TensorScope.open()) {
       List<Tensor> leaves = new ArrayList<>();
       for (HostArray base : bases) {
-        Tensor leaf = TensorCheck.tensor(base, Device.reference());
-        leaves.add(base.dtype() == DType.F64 ? leaf.requireGrad() : leaf);
+        Tensor leaf = TensorCheck.tensor(base, device);
+        leaves.add(base.dtype().isFloat() ? leaf.requireGrad() : leaf);
       }
       Tensor[] seen = TensorCheck.seen(opCase, leaves).toArray(Tensor[]::new);
       Tensor output = Tensor.apply(opCase.op(), seen);
-      Tensor weight =
-          TensorCheck.tensor(HostArray.of(DType.F64, output.shape(), weights), Device.reference());
-      Gradients found = output.mul(weight).sum().backward();
+      Gradients found = output.mul(TensorCheck.tensor(weights, device)).sum().backward();
       List<double[]> gradients = new ArrayList<>();
       for (Tensor leaf : leaves) {
         gradients.add(
@@ -83,12 +94,19 @@ public final class GradientCheck {
 
   /**
    * A difference over 2h has an error of h^2 * f''' / 6, so those over 2h and h together tell how
-   * large it is; rounding adds the error of the sum over the step.
+   * large it is; rounding adds the error of the sum over the step. The gradient itself is a sum
+   * over the outputs with an error for each of its terms. A term may be a difference already, such
+   * as the one to a mean; what it is the difference of has the size of the output, because inputs
+   * have the size of one.
    */
   private void compare(int input, int element, double gradient) {
     Difference wide = difference(input, element, 2 * STEP);
     Difference narrow = difference(input, element, STEP);
-    double bound = Math.abs(wide.slope - narrow.slope) + narrow.error + wide.error;
+    double bound =
+        Math.abs(wide.slope - narrow.slope)
+            + narrow.error
+            + wide.error
+            + roundings() * bases.get(input).dtype().epsilon() * narrow.size;
     if (!(Math.abs(gradient - narrow.slope) <= bound)) {
       throw new AssertionError(
           String.format(
@@ -97,7 +115,16 @@ public final class GradientCheck {
     }
   }
 
-  private record Difference(double slope, double error) {}
+  private double roundings() {
+    return 64 + weights.values().length;
+  }
+
+  /**
+   * A derivative.
+   *
+   * @param size the sum of the absolute values that the gradient is the sum of
+   */
+  private record Difference(double slope, double error, double size) {}
 
   private Difference difference(int input, int element, double step) {
     double[] values = bases.get(input).values();
@@ -109,15 +136,19 @@ public final class GradientCheck {
     values[element] = value;
     double sum = 0;
     double size = 0;
-    for (int i = 0; i < weights.length; i++) {
-      sum += weights[i] * (above[i] - below[i]);
-      size += Math.abs(weights[i]) * (1 + Math.abs(above[i]) + Math.abs(below[i]));
+    double error = 0;
+    for (int i = 0; i < above.length; i++) {
+      double weight = weights.values()[i];
+      sum += weight * (above[i] - below[i]);
+      size += Math.abs(weight) * (Math.abs(above[i] - below[i]) / (2 * step) + Math.abs(above[i]));
+      error += Math.abs(weight) * (1 + Math.abs(above[i]) + Math.abs(below[i]));
     }
-    double roundings = 64 + weights.length;
-    return new Difference(sum / (2 * step), roundings * DType.F64.epsilon() * size / (2 * step));
+    return new Difference(
+        sum / (2 * step), roundings() * DType.F64.epsilon() * error / (2 * step), size);
   }
 
   private double[] forward() {
-    return Oracle.run(opCase.op(), opCase.through(bases)).getFirst().values();
+    List<HostArray> inputs = bases.stream().map(HostArray::inDouble).toList();
+    return Oracle.run(inDouble.op(), inDouble.through(inputs)).getFirst().values();
   }
 }

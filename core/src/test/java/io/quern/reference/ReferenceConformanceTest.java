@@ -1,22 +1,17 @@
 package io.quern.reference;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import io.quern.Device;
 import io.quern.conformance.AbstractConformance;
-import io.quern.conformance.GradientCheck;
 import io.quern.conformance.KernelCheck;
 import io.quern.conformance.Mode;
 import io.quern.conformance.OpCase;
 import io.quern.conformance.OpCases;
 import java.util.List;
-import java.util.stream.Stream;
-import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestFactory;
 
-/** The reference device: other types and layouts against F64 in row-major order, and gradients. */
+/** The reference device: other types and layouts against F64 in row-major order. */
 class ReferenceConformanceTest extends AbstractConformance {
   @Override
   protected Device device() {
@@ -36,12 +31,5 @@ class ReferenceConformanceTest extends AbstractConformance {
                 assertThat(ReferenceKernels.find(KernelCheck.key(opCase)))
                     .as(opCase.name())
                     .isPresent());
-  }
-
-  @TestFactory
-  Stream<DynamicTest> gradients() {
-    return OpCases.all().stream()
-        .filter(OpCase::hasGradient)
-        .map(opCase -> dynamicTest(opCase.name(), () -> GradientCheck.run(opCase)));
   }
 }
