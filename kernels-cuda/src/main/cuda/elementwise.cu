@@ -178,7 +178,7 @@ SIZED(4, u32)
 SIZED(8, u64)
 
 #define COMPARISON(NAME, OPERATOR)                                                                \
-  KERNEL compare_##NAME##_f32(                                                                     \
+  KERNEL NAME##_f32(                                                                     \
       unsigned char* to, const float* x, const float* y, Walk walk) {                              \
     u32 index = thread_index();                                                                    \
     if (index < walk.count) {                                                                      \

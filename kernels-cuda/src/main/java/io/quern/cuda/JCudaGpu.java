@@ -282,9 +282,11 @@ final class JCudaGpu implements Gpu {
   public long function(long module, String function) {
     enter();
     Function found = new Function();
-    check(
-        "cuModuleGetFunction " + function,
-        JCudaDriver.cuModuleGetFunction(found, modules.get((int) module), function));
+    int result = JCudaDriver.cuModuleGetFunction(found, modules.get((int) module), function);
+    if (result == CUresult.CUDA_ERROR_NOT_FOUND) {
+      return 0;
+    }
+    check("cuModuleGetFunction " + function, result);
     functions.put(found.handle(), found);
     return found.handle();
   }

@@ -3,38 +3,29 @@ package io.quern.gpu;
 import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
-import io.quern.op.Binary;
 import io.quern.op.Cast;
-import io.quern.op.Compare;
 import io.quern.op.Fill;
 import io.quern.op.Layout;
-import io.quern.op.Unary;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
-/** Elementwise ops of {@code elementwise.cu}: a thread for each element, inputs that lie anyhow. */
+/**
+ * Functions of the source {@code elementwise}: a thread for each element, inputs that lie anyhow.
+ */
 final class ElementwiseKernels {
   private static final String FILE = "elementwise";
   private static final int THREADS = 256;
 
   private ElementwiseKernels() {}
 
-  static @Nullable Kernel unary(GpuContext context, KernelKey key) {
-    Unary.Fn fn = ((Unary) key.op()).fn();
-    boolean covered = key.all(DType.F32) && (fn == Unary.Fn.SIN || fn == Unary.Fn.COS);
-    return covered ? create(context, key, lower(fn) + "_f32") : null;
-  }
-
-  static @Nullable Kernel binary(GpuContext context, KernelKey key) {
-    Binary.Fn fn = ((Binary) key.op()).fn();
-    return key.all(DType.F32) && fn == Binary.Fn.POW ? create(context, key, "pow_f32") : null;
-  }
-
-  static @Nullable Kernel compare(GpuContext context, KernelKey key) {
-    Compare.Fn fn = ((Compare) key.op()).fn();
-    return key.dtype(0) == DType.F32 ? create(context, key, "compare_" + lower(fn) + "_f32") : null;
+  /**
+   * The function named after the op and its inputs, such as {@code pow_f32}, where there is one.
+   */
+  static @Nullable Kernel named(GpuContext context, KernelKey key) {
+    String name = key.op().name() + "_" + key.dtype(0).name().toLowerCase(Locale.ROOT);
+    return context.function(FILE, name) == 0 ? null : create(context, key, name);
   }
 
   static @Nullable Kernel where(GpuContext context, KernelKey key) {
@@ -112,9 +103,5 @@ final class ElementwiseKernels {
                   Launch.of(context, FILE, name, Grid.covering(walk.count(), THREADS), parameters));
             })
         .orElse(null);
-  }
-
-  private static String lower(Enum<?> fn) {
-    return fn.name().toLowerCase(Locale.ROOT);
   }
 }

@@ -90,7 +90,7 @@ public interface Gpu {
    */
   long load(String text);
 
-  /** Handle of a function of a module. */
+  /** Handle of a function of a module; 0 when it has none of that name. */
   long function(long module, String name);
 
   /** The most threads of a block that a function takes. */

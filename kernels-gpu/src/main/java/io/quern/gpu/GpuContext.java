@@ -86,7 +86,7 @@ public final class GpuContext implements DeviceContext {
     return modules;
   }
 
-  /** A function of one of the project's sources. */
+  /** A function of one of the project's sources; 0 when it has none of that name. */
   public long function(String file, String name) {
     return modules.function(file, name);
   }

@@ -19,6 +19,9 @@ public final class Launch {
   private final List<Parameters.Late> lates;
 
   private Launch(Gpu gpu, String name, long function, Grid grid, Parameters parameters) {
+    if (function == 0) {
+      throw new GpuException(gpu.backend() + " has no function " + name, 0, false);
+    }
     int most = gpu.mostThreads(function);
     if (grid.threads() > most) {
       throw new GpuException(

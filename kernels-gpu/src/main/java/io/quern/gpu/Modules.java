@@ -17,7 +17,7 @@ final class Modules {
     this.gpu = gpu;
   }
 
-  /** A function of the module {@code file}, one of the project's sources. */
+  /** A function of the module {@code file}, one of the project's sources; 0 when it has none. */
   synchronized long function(String file, String name) {
     return functions.computeIfAbsent(
         file + "/" + name, key -> gpu.function(module(file, () -> gpu.source(file)), name));

@@ -367,6 +367,9 @@ final class OpenClGpu implements Gpu {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment error = arena.allocate(ValueLayout.JAVA_INT);
       long kernel = nclCreateKernel(module, arena.allocateFrom(name).address(), error.address());
+      if (error.get(ValueLayout.JAVA_INT, 0) == CL_INVALID_KERNEL_NAME) {
+        return 0;
+      }
       check("clCreateKernel " + name, error.get(ValueLayout.JAVA_INT, 0));
       OBJECTS.incrementAndGet();
       return kernel;

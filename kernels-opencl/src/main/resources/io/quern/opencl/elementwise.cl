@@ -38,7 +38,7 @@ COPY(4, u32)
 COPY(8, u64)
 
 #define COMPARISON(NAME, OPERATOR) \
-  kernel void compare_##NAME##_f32( \
+  kernel void NAME##_f32( \
       PASS(uchar, to), PASS(const float, x), PASS(const float, y), Walk walk) { \
     TAKE(uchar, to); \
     TAKE(const float, x); \
