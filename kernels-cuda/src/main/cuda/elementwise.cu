@@ -177,23 +177,27 @@ SIZED(2, unsigned short)
 SIZED(4, u32)
 SIZED(8, u64)
 
-#define COMPARISON(NAME, OPERATOR)                                                                \
-  KERNEL NAME##_f32(                                                                     \
-      unsigned char* to, const float* x, const float* y, Walk walk) {                              \
+#define BINARY(NAME, TYPE, R, T, EXPRESSION)                                                       \
+  KERNEL NAME##_##TYPE(R* to, const T* left, const T* right, Walk walk) {                          \
     u32 index = thread_index();                                                                    \
     if (index < walk.count) {                                                                      \
       i64 at[2];                                                                                   \
       locate(walk, index, at);                                                                     \
-      to[index] = x[at[0]] OPERATOR y[at[1]];                                                      \
+      T x = left[at[0]];                                                                           \
+      T y = right[at[1]];                                                                          \
+      to[index] = EXPRESSION;                                                                      \
     }                                                                                              \
   }
 
-COMPARISON(eq, ==)
-COMPARISON(ne, !=)
-COMPARISON(lt, <)
-COMPARISON(le, <=)
-COMPARISON(gt, >)
-COMPARISON(ge, >=)
+#define COMPARISONS(TYPE, T)                                                                      \
+  BINARY(eq, TYPE, unsigned char, T, x == y)                                                       \
+  BINARY(ne, TYPE, unsigned char, T, x != y)                                                       \
+  BINARY(lt, TYPE, unsigned char, T, x < y)                                                        \
+  BINARY(le, TYPE, unsigned char, T, x <= y)                                                       \
+  BINARY(gt, TYPE, unsigned char, T, x > y)                                                        \
+  BINARY(ge, TYPE, unsigned char, T, x >= y)
+
+COMPARISONS(f32, float)
 
 // Functions with branches. Sine and cosine of large arguments need many words of 2 / pi.
 
@@ -219,11 +223,4 @@ __device__ inline float power(float x, float y) {
   return (float)pow((double)x, (double)y);
 }
 
-KERNEL pow_f32(float* to, const float* x, const float* y, Walk walk) {
-  u32 index = thread_index();
-  if (index < walk.count) {
-    i64 at[2];
-    locate(walk, index, at);
-    to[index] = power(x[at[0]], y[at[1]]);
-  }
-}
+BINARY(pow, f32, float, float, power(x, y))

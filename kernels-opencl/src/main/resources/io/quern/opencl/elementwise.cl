@@ -37,26 +37,30 @@ COPY(2, ushort)
 COPY(4, u32)
 COPY(8, u64)
 
-#define COMPARISON(NAME, OPERATOR) \
-  kernel void NAME##_f32( \
-      PASS(uchar, to), PASS(const float, x), PASS(const float, y), Walk walk) { \
-    TAKE(uchar, to); \
-    TAKE(const float, x); \
-    TAKE(const float, y); \
+#define BINARY(NAME, TYPE, R, T, EXPRESSION) \
+  kernel void NAME##_##TYPE(PASS(R, to), PASS(const T, left), PASS(const T, right), Walk walk) { \
+    TAKE(R, to); \
+    TAKE(const T, left); \
+    TAKE(const T, right); \
     u32 index = THREAD_INDEX; \
     if (index < walk.count) { \
       i64 at[2]; \
       locate_all(&walk, index, 2, at); \
-      to[index] = x[at[0]] OPERATOR y[at[1]]; \
+      T x = left[at[0]]; \
+      T y = right[at[1]]; \
+      to[index] = EXPRESSION; \
     } \
   }
 
-COMPARISON(eq, ==)
-COMPARISON(ne, !=)
-COMPARISON(lt, <)
-COMPARISON(le, <=)
-COMPARISON(gt, >)
-COMPARISON(ge, >=)
+#define COMPARISONS(TYPE, T) \
+  BINARY(eq, TYPE, uchar, T, x == y) \
+  BINARY(ne, TYPE, uchar, T, x != y) \
+  BINARY(lt, TYPE, uchar, T, x < y) \
+  BINARY(le, TYPE, uchar, T, x <= y) \
+  BINARY(gt, TYPE, uchar, T, x > y) \
+  BINARY(ge, TYPE, uchar, T, x >= y)
+
+COMPARISONS(f32, float)
 
 #define FUNCTION(NAME) \
   kernel void NAME##_f32(PASS(float, to), PASS(const float, x), Walk walk) { \
@@ -78,17 +82,7 @@ static inline float power(float x, float y) {
   return isnan(y) || (fabs(x) == 1.0f && isinf(y)) ? NAN : (float)pow((double)x, (double)y);
 }
 
-kernel void pow_f32(PASS(float, to), PASS(const float, x), PASS(const float, y), Walk walk) {
-  TAKE(float, to);
-  TAKE(const float, x);
-  TAKE(const float, y);
-  u32 index = THREAD_INDEX;
-  if (index < walk.count) {
-    i64 at[2];
-    locate_all(&walk, index, 2, at);
-    to[index] = power(x[at[0]], y[at[1]]);
-  }
-}
+BINARY(pow, f32, float, float, power(x, y))
 
 // Numbers of DType's constants, see ElementwiseKernels.java.
 enum Type { F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL };
