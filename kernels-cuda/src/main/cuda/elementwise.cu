@@ -199,6 +199,18 @@ SIZED(8, u64)
 
 COMPARISONS(f32, float)
 
+// Sums and products of integers wrap around.
+#define INTEGERS(TYPE, T, U)                                                                       \
+  COMPARISONS(TYPE, T)                                                                             \
+  BINARY(add, TYPE, T, T, (T)((U)x + (U)y))                                                        \
+  BINARY(sub, TYPE, T, T, (T)((U)x - (U)y))                                                        \
+  BINARY(mul, TYPE, T, T, (T)((U)x * (U)y))                                                        \
+  BINARY(min, TYPE, T, T, x < y ? x : y)                                                           \
+  BINARY(max, TYPE, T, T, x > y ? x : y)
+
+INTEGERS(i64, i64, u64)
+INTEGERS(i32, int, u32)
+
 // Functions with branches. Sine and cosine of large arguments need many words of 2 / pi.
 
 KERNEL sin_f32(float* to, const float* x, Walk walk) {

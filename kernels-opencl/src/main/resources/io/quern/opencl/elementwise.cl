@@ -62,6 +62,18 @@ COPY(8, u64)
 
 COMPARISONS(f32, float)
 
+// Sums and products of integers wrap around.
+#define INTEGERS(TYPE, T, U) \
+  COMPARISONS(TYPE, T) \
+  BINARY(add, TYPE, T, T, (T)((U)x + (U)y)) \
+  BINARY(sub, TYPE, T, T, (T)((U)x - (U)y)) \
+  BINARY(mul, TYPE, T, T, (T)((U)x * (U)y)) \
+  BINARY(min, TYPE, T, T, x < y ? x : y) \
+  BINARY(max, TYPE, T, T, x > y ? x : y)
+
+INTEGERS(i64, i64, u64)
+INTEGERS(i32, int, u32)
+
 #define FUNCTION(NAME) \
   kernel void NAME##_f32(PASS(float, to), PASS(const float, x), Walk walk) { \
     TAKE(float, to); \
