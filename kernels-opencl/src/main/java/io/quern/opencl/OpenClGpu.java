@@ -129,11 +129,7 @@ final class OpenClGpu implements Gpu {
 
   @Override
   public void addKernels(GpuContext on, KernelTable table) {
-    on.add(
-        table,
-        MatMul.class,
-        "matmul_tile",
-        key -> TiledProducts.create(on, this, tuning.tile(), key));
+    on.add(table, MatMul.class, "matmul_tile", key -> TiledProducts.create(on, this, tuning, key));
     if (isCpu()) {
       Strips.addTo(table, on, multiprocessors());
     }

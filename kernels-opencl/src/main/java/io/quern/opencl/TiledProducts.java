@@ -18,14 +18,14 @@ final class TiledProducts {
 
   private TiledProducts() {}
 
-  /** The kernel with the tile; null where other kernels have more threads. */
-  static @Nullable Kernel create(GpuContext context, OpenClGpu gpu, Tile tile, KernelKey key) {
+  /** The kernel with the device's tile; null where other kernels have more threads. */
+  static @Nullable Kernel create(GpuContext context, OpenClGpu gpu, Tuning tuning, KernelKey key) {
     if (!key.all(DType.F32)) {
       return null;
     }
     return Products.of(key)
         .filter(of -> gpu.isCpu() || of.count() >= LEAST * gpu.multiprocessors())
-        .map(of -> create(context, of, tile))
+        .map(of -> create(context, of, tuning.tile(context)))
         .orElse(null);
   }
 

@@ -12,6 +12,8 @@ import io.quern.gpu.Products;
 import io.quern.op.Layout;
 import io.quern.op.MatMul;
 import io.quern.runtime.Knob;
+import io.quern.runtime.Log;
+import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -34,6 +36,9 @@ final class Tuning {
   private volatile Tile tile;
   private volatile boolean tuned;
 
+  /** Whether something was stored that the device cannot use, as by another version. */
+  private volatile boolean stale;
+
   /**
    * What was found for a device.
    *
@@ -53,8 +58,8 @@ final class Tuning {
     if (ENABLED.isOn()) {
       DiskCache.get(name)
           .map(bytes -> new String(bytes, StandardCharsets.UTF_8))
-          .flatMap(found -> candidates.stream().filter(e -> e.toString().equals(found)).findFirst())
-          .ifPresent(this::use);
+          .map(found -> candidates.stream().filter(e -> e.toString().equals(found)).findFirst())
+          .ifPresent(found -> found.ifPresentOrElse(this::use, () -> stale = true));
     }
   }
 
@@ -65,6 +70,16 @@ final class Tuning {
 
   /** The device's tile. */
   Tile tile() {
+    return tile;
+  }
+
+  /** The device's tile, after a search when the stored one is stale. */
+  Tile tile(GpuContext context) {
+    if (stale) {
+      stale = false;
+      Log.get().log(Level.INFO, "the stored {0} is out of date, so tiles are timed anew", name);
+      search(context);
+    }
     return tile;
   }
 
@@ -105,9 +120,7 @@ final class Tuning {
         }
       }
     } finally {
-      for (Buffer buffer : buffers) {
-        buffer.release();
-      }
+      List.of(buffers).forEach(Buffer::release);
     }
     DiskCache.put(name, best.toString().getBytes(StandardCharsets.UTF_8));
     use(best);

@@ -2,8 +2,12 @@ package io.quern.opencl;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.Device;
+import io.quern.gpu.GpuContext;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -25,5 +29,19 @@ class TuningTest {
     assertThat(tiles).contains(tuning.tile());
     assertThat(tuning.tile().threads()).isLessThanOrEqualTo(mostThreads);
     assertThat(tuning.tile().toString().equals(stored)).isEqualTo(isUsed);
+  }
+
+  @Test
+  @EnabledIf(value = "io.quern.opencl.Devices#areThere", disabledReason = Devices.MISSING)
+  void staleResultsAreReplacedWhenATileIsNeeded() {
+    String device = "another device for tests";
+    DiskCache.put("tile of matmul on " + device, "7x7 by 3".getBytes(StandardCharsets.UTF_8));
+    Tuning tuning = new Tuning(device, true, 1);
+    GpuContext context = (GpuContext) Device.of("opencl").context();
+    Tile found = tuning.tile(context);
+    assertThat(tuning.isTuned()).isTrue();
+    Tuning later = new Tuning(device, true, 1);
+    assertThat(later.isTuned()).isTrue();
+    assertThat(later.tile(context)).isEqualTo(found);
   }
 }
