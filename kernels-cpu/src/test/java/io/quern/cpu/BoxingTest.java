@@ -2,10 +2,10 @@ package io.quern.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.sun.management.ThreadMXBean;
 import io.quern.Device;
 import io.quern.Rng;
 import io.quern.Tensor;
+import io.quern.conformance.Allocations;
 import io.quern.grad.Tape;
 import io.quern.op.AdamStep;
 import io.quern.op.Attention;
@@ -31,8 +31,6 @@ import io.quern.op.SoftmaxGrad;
 import io.quern.op.Unary;
 import io.quern.op.Window;
 import io.quern.runtime.Workers;
-import java.lang.management.ManagementFactory;
-import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -46,7 +44,6 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 class BoxingTest {
   private static final long OP_BYTES = 16 << 10;
-  private static final Duration PATIENCE = Duration.ofSeconds(60);
 
   private static int threads;
 
@@ -137,18 +134,13 @@ class BoxingTest {
   void warmKernelAllocatesNoVectors(Work work) {
     assertThat(Device.cpu().name()).isEqualTo("cpu");
     Tensor[] inputs = work.inputs().toArray(Tensor[]::new);
-    long deadline = System.nanoTime() + PATIENCE.toNanos();
-    long bytes = Long.MAX_VALUE;
-    while (bytes > OP_BYTES && System.nanoTime() < deadline) {
-      bytes = Tape.withoutRecording(() -> allocatedBy(work.op(), inputs));
-    }
-    assertThat(bytes).isLessThanOrEqualTo(OP_BYTES);
-  }
-
-  private static long allocatedBy(Op op, Tensor[] inputs) {
-    ThreadMXBean meter = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    long before = meter.getCurrentThreadAllocatedBytes();
-    Tensor.apply(op, inputs).close();
-    return meter.getCurrentThreadAllocatedBytes() - before;
+    Allocations.requireAtMost(
+        OP_BYTES,
+        () ->
+            Tape.withoutRecording(
+                () -> {
+                  Tensor.apply(work.op(), inputs).close();
+                  return null;
+                }));
   }
 }

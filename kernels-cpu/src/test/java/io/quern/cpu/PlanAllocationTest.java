@@ -2,13 +2,13 @@ package io.quern.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.sun.management.ThreadMXBean;
 import io.quern.DType;
 import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Rng;
 import io.quern.Tensor;
 import io.quern.TensorScope;
+import io.quern.conformance.Allocations;
 import io.quern.nn.Conv2d;
 import io.quern.nn.Flatten;
 import io.quern.nn.Linear;
@@ -23,8 +23,6 @@ import io.quern.optim.Adam;
 import io.quern.optim.Optimizer;
 import io.quern.plan.Compiled;
 import io.quern.runtime.Workers;
-import java.lang.management.ManagementFactory;
-import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -34,7 +32,6 @@ import org.junit.jupiter.api.Test;
 
 /** A warm plan runs without allocating a single byte, and without a reference kernel. */
 class PlanAllocationTest {
-  private static final Duration PATIENCE = Duration.ofSeconds(60);
   private static final int RUNS = 20;
 
   private static int threads;
@@ -127,16 +124,12 @@ class PlanAllocationTest {
 
   private static void requireNoAllocation(Compiled compiled, Tensor[] arguments, Tensor[] results) {
     assertThat(compiled.plan().fallbacks()).isEmpty();
-    ThreadMXBean meter = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    long deadline = System.nanoTime() + PATIENCE.toNanos();
-    long bytes = Long.MAX_VALUE;
-    while (bytes > 0 && System.nanoTime() < deadline) {
-      long before = meter.getCurrentThreadAllocatedBytes();
-      for (int i = 0; i < RUNS; i++) {
-        compiled.runInto(arguments, results);
-      }
-      bytes = meter.getCurrentThreadAllocatedBytes() - before;
-    }
-    assertThat(bytes).as("bytes of %d runs", RUNS).isZero();
+    Allocations.requireAtMost(
+        0,
+        () -> {
+          for (int i = 0; i < RUNS; i++) {
+            compiled.runInto(arguments, results);
+          }
+        });
   }
 }
