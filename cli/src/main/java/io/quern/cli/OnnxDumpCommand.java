@@ -5,6 +5,7 @@ import io.quern.onnx.OnnxModel;
 import io.quern.plan.Plan;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
@@ -23,6 +24,9 @@ import picocli.CommandLine.Spec;
     versionProvider = Main.Version.class)
 final class OnnxDumpCommand implements Callable<Integer> {
   private static final int RUNS = 25;
+
+  /** For how long it runs before, until the JVM has compiled all there is. */
+  private static final Duration WARM_UP = Duration.ofSeconds(3);
 
   @Spec private CommandSpec spec;
 
@@ -55,9 +59,13 @@ final class OnnxDumpCommand implements Callable<Integer> {
     Tensor[] arguments = ModelInputs.random(plan.inputs(), plan.device());
     Tensor[] results = ModelInputs.random(plan.outputs(), plan.device());
     plan.warmUp();
+    long start = System.nanoTime();
+    while (System.nanoTime() - start < WARM_UP.toNanos()) {
+      plan.profile(arguments, results);
+    }
     long[][] runs = new long[RUNS][];
-    for (int i = 0; i < 2 * RUNS; i++) {
-      runs[i % RUNS] = plan.profile(arguments, results);
+    for (int i = 0; i < RUNS; i++) {
+      runs[i] = plan.profile(arguments, results);
     }
     long[] medians = new long[plan.steps()];
     for (int step = 0; step < medians.length; step++) {
