@@ -129,41 +129,51 @@ final class DepthwisePlane {
 
   /** Lays a channel out in place of another one. */
   void replace(long source, long to) {
-    if (!gradient && phasesH == 1 && phasesW == 1 && firstH >= 0 && firstW >= 0) {
-      int rows = Math.min(sourceH, phaseRows - firstH);
-      int count = Math.min(sourceW, pitch - firstW);
-      long first = to + 4 * at(firstH, firstW);
-      micro.copyRows(source, 4L * sourceW, first, 4L * pitch, Math.max(0, rows), count, 0);
-      return;
-    }
-    for (int y = 0; y < sourceH; y++) {
-      int row = y * stepH + firstH;
-      if (row >= 0 && row / phasesH < phaseRows) {
-        fillRow(source + 4L * y * sourceW, row, to);
+    for (int phaseH = 0; phaseH < phasesH; phaseH++) {
+      for (int phaseW = 0; phaseW < phasesW; phaseW++) {
+        replace(source, phaseH, phaseW, to);
       }
     }
   }
 
-  private void fillRow(long source, int row, long to) {
-    for (int phase = 0; phase < phasesW; phase++) {
-      int x = 0;
-      int column = firstW;
-      while (column < 0 || column % phasesW != phase) {
-        x++;
-        column += stepW;
-      }
-      int place = column / phasesW;
-      long target = to + 4 * (at(row, phase) + place);
-      int room = (pitch - place + stepW - 1) / stepW;
-      int count = Math.min((sourceW - x + phasesW - 1) / phasesW, room);
-      if (count > 0 && stepW == 1 && phasesW == 1) {
-        micro.copyRow(source + 4L * x, target, count, 0);
-      } else if (count > 0 && stepW == 1 && phasesW == 2) {
-        everySecond.copy(source + 4L * x, count, target);
-      } else {
-        move(source + 4L * x, 4L * phasesW, target, 4L * stepW, count);
+  /** Every so many rows and columns of the source; either it has steps or the plane has phases. */
+  private void replace(long source, int phaseH, int phaseW, long to) {
+    int y = first(firstH, stepH, phasesH, phaseH);
+    int x = first(firstW, stepW, phasesW, phaseW);
+    int row = y * stepH + firstH;
+    int column = x * stepW + firstW;
+    int rows = count(sourceH - y, phasesH, phaseRows - row / phasesH, stepH);
+    int columns = count(sourceW - x, phasesW, pitch - column / phasesW, stepW);
+    if (rows <= 0 || columns <= 0) {
+      return;
+    }
+    long from = source + 4L * ((long) y * sourceW + x);
+    long fromRow = 4L * sourceW * phasesH;
+    long target = to + 4 * at(row, column);
+    long targetRow = 4L * pitch * stepH;
+    if (stepW == 1 && phasesW == 1) {
+      micro.copyRows(from, fromRow, target, targetRow, rows, columns, 0);
+    } else if (stepW == 1 && phasesW == 2) {
+      everySecond.copyRows(from, fromRow, target, targetRow, rows, columns);
+    } else {
+      for (int i = 0; i < rows; i++) {
+        move(from + i * fromRow, 4L * phasesW, target + i * targetRow, 4L * stepW, columns);
       }
     }
+  }
+
+  /** The first of the source's rows, or columns, that the phase of a plane has. */
+  private static int first(int start, int step, int phases, int phase) {
+    int at = 0;
+    while (at * step + start < 0 || (at * step + start) % phases != phase) {
+      at++;
+    }
+    return at;
+  }
+
+  /** How many lines there are, every so many, and room for. */
+  private static int count(int lines, int every, int room, int step) {
+    return Math.min(Math.ceilDiv(lines, every), Math.ceilDiv(room, step));
   }
 
   private static void move(long from, long fromStep, long to, long toStep, int count) {

@@ -24,4 +24,11 @@ public class EverySecond {
       Raw.putFloat(to + 4 * i, Raw.getFloat(from + 8 * i));
     }
   }
+
+  /** The same for rows, which are so many bytes apart. */
+  public void copyRows(long from, long fromRow, long to, long toRow, long rows, long count) {
+    for (long i = 0; i < rows; i++) {
+      copy(from + i * fromRow, count, to + i * toRow);
+    }
+  }
 }
