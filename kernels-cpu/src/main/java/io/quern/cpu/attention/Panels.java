@@ -43,7 +43,8 @@ final class Panels {
 
   /** Bytes of the tables. */
   static long tableBytes(long depth) {
-    return 12 * depth + MicroKernel.TABLE;
+    return 12 * depth
+        + MicroKernel.tableBytes(Math.max(AttentionShape.QUERIES, AttentionShape.KEYS));
   }
 
   /** Rows of A: the only ones of its panels, so that none are allocated. */
@@ -104,15 +105,12 @@ final class Panels {
   /** C = A B, or C += A B. The panels of B are {@code panel} bytes apart. */
   void multiply(
       Rows a, long b, long panel, long columns, long k, long c, long cRow, boolean accumulate) {
+    long rounded = AttentionShape.roundUp(a.count, ROWS);
+    for (long i = 0; i < rounded; i += ROWS) {
+      MicroKernel.evenRows(table + 8 * i, a.address + i / ROWS * a.tile, a.row, ROWS);
+    }
     for (long j = 0; j < columns; j += WIDTH) {
-      long x = a.address;
-      long to = c + 4 * j;
-      for (long i = 0; i < a.count; i += ROWS) {
-        MicroKernel.evenRows(table, x, a.row);
-        MICRO.tile(table, a.steps, b, 4L * WIDTH, k, to, cRow, accumulate);
-        x += a.tile;
-        to += ROWS * cRow;
-      }
+      MICRO.panel(table, a.steps, b, 4L * WIDTH, k, c + 4 * j, cRow, rounded, WIDTH, accumulate);
       b += panel;
     }
   }

@@ -97,7 +97,7 @@ public final class ConvWeightGrad implements Kernel {
                     + Transpose.SCRATCH
                     + plane.bytes()
                     + 4L * positions
-                    + MicroKernel.TABLE);
+                    + MicroKernel.tableBytes(paddedDepth));
     long turned = memory.address();
     long scratch = turned + turnedBytes;
     long filled = scratch + Transpose.SCRATCH;
@@ -146,21 +146,21 @@ public final class ConvWeightGrad implements Kernel {
   private void multiply(long pixels, long turned, long steps, long partial, boolean accumulate) {
     long positions = plane.positions();
     long table = steps + 4 * positions;
+    for (int t = 0; t < paddedDepth; t++) {
+      Raw.putLong(table + 8L * t, pixels + offset(t));
+    }
     for (int oc = 0; oc < paddedOc; oc += width) {
-      for (int t = 0; t < shape.depth(); t += ROWS) {
-        for (int i = 0; i < ROWS; i++) {
-          Raw.putLong(table + 8L * i, pixels + offset(t + i));
-        }
-        micro.tile(
-            table,
-            steps,
-            turned + 4 * positions * oc,
-            4L * width,
-            positions,
-            partial + 4L * (t * paddedOc + oc),
-            4L * paddedOc,
-            accumulate);
-      }
+      micro.panel(
+          table,
+          steps,
+          turned + 4 * positions * oc,
+          4L * width,
+          positions,
+          partial + 4L * oc,
+          4L * paddedOc,
+          paddedDepth,
+          width,
+          accumulate);
     }
   }
 

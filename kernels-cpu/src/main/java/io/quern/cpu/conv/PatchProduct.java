@@ -87,7 +87,8 @@ final class PatchProduct extends ConvProduct {
     long row = 4L * width;
     long panelBytes = patches.depth() * row;
     long biasBytes = call.kept(BIAS) == 0 ? 0 : (channels + 2L * ROWS) * row;
-    long scratchBytes = panelBytes + ROWS * row + MicroKernel.TABLE + biasBytes;
+    long tableBytes = MicroKernel.tableBytes(channels);
+    long scratchBytes = panelBytes + biasBytes + tableBytes;
     MemoryPool.Block memory =
         HostMemory.shared().allocate(scratchBytes + (patches.isDense() ? patches.stripBytes() : 0));
     long panel = memory.address();
@@ -95,15 +96,17 @@ final class PatchProduct extends ConvProduct {
     long channel = 4L * patches.positions();
     long output = call.kept(OUTPUTS) + (long) index * channels * channel;
     long weights = call.kept(WEIGHTS) + group * packer.groupBytes();
+    long table = panel + panelBytes;
+    MicroKernel.packedRows(table, weights, patches.depth(), channels);
     long bias = 0;
     if (call.kept(BIAS) != 0) {
-      bias = panel + panelBytes + ROWS * row + MicroKernel.TABLE;
+      bias = table + tableBytes;
       spreadBias(call.kept(BIAS) + 4L * group * channels, bias);
     }
     if (patches.isDense()) {
-      rows(image, weights, bias, output, first, end, panel, panel + scratchBytes);
+      rows(image, table, bias, output, first, end, panel, panel + scratchBytes);
     } else {
-      panels(image, weights, bias, output, first, end, panel);
+      panels(image, table, bias, output, first, end, panel);
     }
     long target = output + 4L * first;
     finish(call, (long) index * channels, channels, channel, first, end - first, target);
@@ -112,9 +115,8 @@ final class PatchProduct extends ConvProduct {
 
   /** Panels of positions, whatever rows they are in. */
   private void panels(
-      long image, long weights, long bias, long output, int first, int end, long panel) {
+      long image, long table, long bias, long output, int first, int end, long panel) {
     long row = 4L * width;
-    long aside = panel + patches.depth() * row;
     for (int at = first; at < end; at += width) {
       int count = Math.min(width, end - at);
       boolean direct = patches.isDirect() && count == width;
@@ -122,83 +124,40 @@ final class PatchProduct extends ConvProduct {
         patches.panel(image, at, count, panel);
       }
       multiply(
-          weights,
+          table,
           direct ? image + 4L * at : panel,
           direct ? 4L * patches.positions() : row,
           bias,
           output + 4L * at,
-          count,
-          count == width,
-          aside);
+          count);
     }
   }
 
-  /**
-   * Panels of one output row after another. What a tile writes beyond the end of its row is where
-   * the next row will be, unless that belongs to another strip.
-   */
+  /** Panels of one output row after another. */
   private void rows(
-      long image,
-      long weights,
-      long bias,
-      long output,
-      int first,
-      int end,
-      long panel,
-      long strip) {
+      long image, long table, long bias, long output, int first, int end, long panel, long strip) {
     int columns = patches.columns();
     long row = 4L * width;
     patches.strip(image, first / columns, strip);
     for (int at = first; at < end; at += columns) {
-      boolean last = at + columns >= end;
       for (int x = 0; x < columns; x += width) {
         int count = Math.min(width, columns - x);
         patches.panelOfStrip(strip, (at - first) / columns, x, panel);
-        multiply(
-            weights,
-            panel,
-            row,
-            bias,
-            output + 4L * (at + x),
-            count,
-            count == width || (!last && columns >= width - count),
-            panel + patches.depth() * row);
+        multiply(table, panel, row, bias, output + 4L * (at + x), count);
       }
     }
   }
 
-  /**
-   * All channels of a panel of positions; tiles that hang over the edge are computed aside.
-   *
-   * @param inPlace whether there is room for a whole panel
-   */
-  private void multiply(
-      long weights,
-      long panel,
-      long panelRow,
-      long bias,
-      long output,
-      int count,
-      boolean inPlace,
-      long aside) {
-    long row = 4L * width;
-    long table = aside + ROWS * row;
+  /** All channels of a panel of positions. */
+  private void multiply(long table, long panel, long panelRow, long bias, long output, int count) {
+    int depth = patches.depth();
     long channel = 4L * patches.positions();
-    for (int c = 0; c < channels; c += ROWS) {
-      MicroKernel.evenRows(table, weights + 4L * c * patches.depth(), 4);
-      boolean whole = c + ROWS <= channels && inPlace;
-      long tile = whole ? output + c * channel : aside;
-      long tileRow = whole ? channel : row;
-      if (bias == 0) {
-        micro.tile(table, offsets, panel, panelRow, patches.depth(), tile, tileRow, false);
-      } else {
-        long first = bias + c * row;
-        micro.tile(table, offsets, panel, panelRow, patches.depth(), first, row, tile, tileRow);
-      }
-      if (!whole) {
-        int rows = Math.min(ROWS, channels - c);
-        micro.copyRows(aside, row, output + c * channel, channel, rows, count, 0);
-      }
+    if (bias == 0) {
+      micro.panel(table, offsets, panel, panelRow, depth, output, channel, channels, count, false);
+    } else {
+      long row = 4L * width;
+      micro.panel(
+          table, offsets, panel, panelRow, depth, bias, row, output, channel, channels, count);
     }
   }
 

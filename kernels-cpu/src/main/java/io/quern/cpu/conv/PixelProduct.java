@@ -168,12 +168,11 @@ final class PixelProduct extends ConvProduct {
     int index = chunk / groupsOfPanels / strips;
     int count = Math.min(strip, shape.outputPixels() - first);
     long row = 4L * width;
-    long bytes = Transpose.SCRATCH + strip * (row + 8) + row + MicroKernel.TABLE;
+    long bytes = Transpose.SCRATCH + strip * (row + 8) + row;
     MemoryPool.Block scratch = HostMemory.shared().allocate(bytes);
     long products = scratch.address() + Transpose.SCRATCH;
     long addresses = products + strip * row;
     long biasRow = addresses + 8L * strip;
-    long table = biasRow + row;
     addresses(image(call, index), first, addresses);
     long plane = call.kept(FIRST) + index;
     int group = (int) (plane % shape.groups());
@@ -185,7 +184,7 @@ final class PixelProduct extends ConvProduct {
         Raw.copy(call.kept(BIAS) + 4L * (group * shape.oc() + oc), biasRow, 4L * channels);
       }
       long weights = call.kept(WEIGHTS) + group * packer.matrixBytes();
-      tiles(addresses, table, weights + oc * 4L * shape.depth(), biasRow, products, count);
+      tiles(addresses, weights + oc * 4L * shape.depth(), biasRow, products, count);
       long pixels = 4L * shape.outputPixels();
       long target = call.kept(OUTPUTS) + plane * shape.outputBytes() + oc * pixels + 4L * first;
       transpose.run(products, row, count, channels, target, pixels, scratch.address());
@@ -214,23 +213,17 @@ final class PixelProduct extends ConvProduct {
   }
 
   /** Products of the pixels with a panel of weights, on top of a row for each pixel. */
-  private void tiles(long addresses, long table, long panel, long first, long products, int count) {
+  private void tiles(long addresses, long panel, long first, long products, int count) {
     long row = 4L * width;
+    int rounded = (count + ROWS - 1) / ROWS * ROWS;
     for (int t = 0; t < shape.depth(); t += block) {
       int depth = Math.min(block, shape.depth() - t);
       long offsets = plane.offsets() + 4L * t;
-      for (int i = 0; i < count; i += ROWS) {
-        for (int r = 0; r < ROWS; r++) {
-          Raw.putLong(table + 8L * r, Raw.getLong(addresses + 8L * (i + r)));
-        }
-        long tile = products + i * row;
-        long weights = panel + t * row;
-        if (t == 0) {
-          micro.tile(table, offsets, weights, row, depth, first, 0, tile, row);
-        } else {
-          micro.tile(table, offsets, weights, row, depth, tile, row, tile, row);
-        }
-      }
+      long start = t == 0 ? first : products;
+      long startRow = t == 0 ? 0 : row;
+      long weights = panel + t * row;
+      micro.panel(
+          addresses, offsets, weights, row, depth, start, startRow, products, row, rounded, width);
     }
   }
 }

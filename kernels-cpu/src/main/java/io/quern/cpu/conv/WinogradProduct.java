@@ -174,20 +174,21 @@ final class WinogradProduct extends ConvProduct {
   private void multiply(long inputs, long weights, long offsets, long products, long count) {
     long row = 4L * shape.c();
     long panelBytes = 4L * width * shape.c();
-    MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.TABLE);
+    long rounded = (count + ROWS - 1) / ROWS * ROWS;
+    MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(count));
+    MicroKernel.evenRows(table.address(), inputs, row, rounded);
     for (int panel = 0; panel < panels; panel++) {
-      for (long tile = 0; tile < count; tile += ROWS) {
-        MicroKernel.evenRows(table.address(), inputs + tile * row, row);
-        micro.tile(
-            table.address(),
-            offsets,
-            weights + panel * panelBytes,
-            4L * width,
-            shape.c(),
-            products + tile * outputTile() + 4L * panel * width,
-            outputTile(),
-            false);
-      }
+      micro.panel(
+          table.address(),
+          offsets,
+          weights + panel * panelBytes,
+          4L * width,
+          shape.c(),
+          products + 4L * panel * width,
+          outputTile(),
+          rounded,
+          width,
+          false);
     }
     HostMemory.shared().free(table);
   }

@@ -181,20 +181,21 @@ final class WinogradWeightGrad {
 
   private void multiply(
       long gradients, long inputs, long offsets, long count, long sums, boolean more) {
-    MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.TABLE);
+    long rounded = (shape.oc() + ROWS - 1L) / ROWS * ROWS;
+    MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(shape.oc()));
+    MicroKernel.evenRows(table.address(), gradients, 4, rounded);
     for (long c = 0; c < inputTile; c += 4L * width) {
-      for (int oc = 0; oc < shape.oc(); oc += ROWS) {
-        MicroKernel.evenRows(table.address(), gradients + 4L * oc, 4);
-        micro.tile(
-            table.address(),
-            offsets,
-            inputs + c,
-            inputTile,
-            count,
-            sums + oc * inputTile + c,
-            inputTile,
-            more);
-      }
+      micro.panel(
+          table.address(),
+          offsets,
+          inputs + c,
+          inputTile,
+          count,
+          sums + c,
+          inputTile,
+          rounded,
+          width,
+          more);
     }
     HostMemory.shared().free(table);
   }

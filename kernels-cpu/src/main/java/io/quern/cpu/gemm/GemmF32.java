@@ -1,7 +1,6 @@
 package io.quern.cpu.gemm;
 
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
-import static io.quern.cpu.gemm.MicroKernel.TABLE;
 
 import io.quern.backend.Operands;
 import io.quern.cpu.Spare;
@@ -337,8 +336,8 @@ public final class GemmF32 {
       long j0 = (long) (chunk / blocks()) * panelsPerTask * width;
       long i1 = Math.min(rows, i0 + BLOCK_M);
       long j1 = Math.min(columns, j0 + (long) panelsPerTask * width);
-      MemoryPool.Block scratch = HostMemory.shared().allocate(TABLE + 4L * ROWS * width);
-      long table = scratch.address();
+      MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(i1 - i0));
+      rowsOfA(i0, i1, table.address());
       MemoryPool.Block late = packsLate() ? packLate(j0, j1) : null;
       for (long j = j0; j < j1; j += width) {
         boolean direct = directB && j + width <= columns;
@@ -350,21 +349,23 @@ public final class GemmF32 {
           panelB = late.address() + Transpose.SCRATCH + 4 * (j - j0) * depth;
         }
         long panelRow = direct ? bRow : 4L * width;
-        for (long i = i0; i < i1; i += ROWS) {
-          rowsOfA(i, table);
-          long tile = c + i * cRow + 4 * j;
-          if (i + ROWS <= i1 && j + width <= j1) {
-            micro.tile(table, offsets, panelB, panelRow, depth, tile, cRow, accumulate);
-          } else {
-            edgeTile(table, panelB, panelRow, tile, i1 - i, j1 - j);
-          }
-        }
+        micro.panel(
+            table.address(),
+            offsets,
+            panelB,
+            panelRow,
+            depth,
+            c + i0 * cRow + 4 * j,
+            cRow,
+            i1 - i0,
+            Math.min(width, j1 - j),
+            accumulate);
       }
       if (last && chain != null) {
         applyChain(
             Objects.requireNonNull(call), row, i0, i1, firstColumn + j0, j1 - j0, c + 4 * j0);
       }
-      HostMemory.shared().free(scratch);
+      HostMemory.shared().free(table);
       if (late != null) {
         HostMemory.shared().free(late);
       }
@@ -378,34 +379,14 @@ public final class GemmF32 {
     }
 
     /** Fills the table; rows of A in place beyond the last repeat it and are not used. */
-    private void rowsOfA(long i, long table) {
+    private void rowsOfA(long i0, long i1, long table) {
       if (!directA) {
-        MicroKernel.evenRows(table, packedA + 4 * i * depth, 4);
-      } else if (i + ROWS <= rows) {
-        MicroKernel.evenRows(table, a + i * aRow, aRow);
-      } else {
-        for (int r = 0; r < ROWS; r++) {
-          Raw.putLong(table + 8L * r, a + Math.min(i + r, rows - 1) * aRow);
-        }
+        MicroKernel.packedRows(table, packedA + 4 * i0 * depth, depth, i1 - i0);
+        return;
       }
-    }
-
-    /** A tile that hangs over the edge of C is computed aside. */
-    private void edgeTile(
-        long table, long panelB, long panelRow, long tile, long rowsLeft, long columnsLeft) {
-      long aside = table + TABLE;
-      long asideRow = 4L * width;
-      int present = (int) Math.min(ROWS, rowsLeft);
-      long count = Math.min(width, columnsLeft);
-      if (accumulate) {
-        Raw.zero(aside, ROWS * asideRow);
-        for (int r = 0; r < present; r++) {
-          Raw.copy(tile + r * cRow, aside + r * asideRow, 4 * count);
-        }
-      }
-      micro.tile(table, offsets, panelB, panelRow, depth, aside, asideRow, accumulate);
-      for (int r = 0; r < present; r++) {
-        Raw.copy(aside + r * asideRow, tile + r * cRow, 4 * count);
+      MicroKernel.evenRows(table, a + i0 * aRow, aRow, i1 - i0);
+      for (long i = i1 - i0; i % ROWS != 0; i++) {
+        Raw.putLong(table + 8 * i, a + (i1 - 1) * aRow);
       }
     }
   }

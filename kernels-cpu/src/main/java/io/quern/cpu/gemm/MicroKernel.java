@@ -2,6 +2,8 @@ package io.quern.cpu.gemm;
 
 import io.quern.cpu.Twins;
 import io.quern.cpu.VectorTier;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import java.lang.foreign.Arena;
 
@@ -13,9 +15,6 @@ import java.lang.foreign.Arena;
 public abstract class MicroKernel {
   /** Rows of a tile: its sums, two vectors a row, fill most of the 32 or 16 vector registers. */
   public static final int ROWS = VectorTier.chosen().bits() == 512 ? 8 : 6;
-
-  /** Bytes of a table of row addresses. */
-  public static final long TABLE = 8L * ROWS;
 
   private static final int SCALAR_COLUMNS = 64;
 
@@ -59,7 +58,7 @@ public abstract class MicroKernel {
    *     be the result's own, or 0
    * @param c address of the result, {@code cRow} bytes from row to row
    */
-  public abstract void tile(
+  abstract void tile(
       long rows,
       long offsets,
       long b,
@@ -70,10 +69,73 @@ public abstract class MicroKernel {
       long c,
       long cRow);
 
+  /**
+   * Computes a panel, tiles below each other, the last of which may have fewer rows.
+   *
+   * @param rows address of a table of the addresses of A's rows, of whole tiles
+   * @param start address of the panel to add to, {@code startRow} bytes from row to row, which may
+   *     be the result's own, or 0
+   * @param count rows of the panel
+   * @param columns columns of the panel, at most {@link #columns()}; B has them all
+   */
+  public void panel(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow,
+      long count,
+      long columns) {
+    long whole = columns == columns() ? count / ROWS * ROWS : 0;
+    for (long i = 0; i < whole; i += ROWS) {
+      tile(rows + 8 * i, offsets, b, bRow, k, start + i * startRow, startRow, c + i * cRow, cRow);
+    }
+    if (whole == count) {
+      return;
+    }
+    long row = 4L * columns();
+    MemoryPool.Block aside = HostMemory.shared().allocate(ROWS * row);
+    long to = aside.address();
+    Raw.zero(to, ROWS * row);
+    for (long i = whole; i < count; i += ROWS) {
+      long present = Math.min(ROWS, count - i);
+      copyRows(start + i * startRow, startRow, to, row, present, columns, -0f);
+      tile(rows + 8 * i, offsets, b, bRow, k, to, row, to, row);
+      copyRows(to, row, c + i * cRow, cRow, present, columns, -0f);
+    }
+    HostMemory.shared().free(aside);
+  }
+
   /** The same, added to what is there or to nothing. */
-  public final void tile(
-      long rows, long offsets, long b, long bRow, long k, long c, long cRow, boolean accumulate) {
-    tile(rows, offsets, b, bRow, k, accumulate ? c : Nothing.ROW, accumulate ? cRow : 0, c, cRow);
+  public final void panel(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long c,
+      long cRow,
+      long count,
+      long columns,
+      boolean accumulate) {
+    long start = accumulate ? c : Nothing.ROW;
+    panel(rows, offsets, b, bRow, k, start, accumulate ? cRow : 0, c, cRow, count, columns);
+  }
+
+  /** Bytes of a table of rows. */
+  public static long tableBytes(long rows) {
+    return 8 * (rows + ROWS);
+  }
+
+  /** Fills a table of rows packed by {@link Packing#packA}, with those that fill up a tile. */
+  public static void packedRows(long table, long packed, long k, long count) {
+    for (long i = 0; i < count; i += ROWS) {
+      evenRows(table + 8 * i, packed + 4 * i * k, 4, ROWS);
+    }
   }
 
   /** What changes no sum: a row of negative zeros. */
@@ -92,9 +154,9 @@ public abstract class MicroKernel {
   }
 
   /** Fills a table of rows that lie {@code row} bytes apart. */
-  public static void evenRows(long table, long first, long row) {
-    for (int i = 0; i < ROWS; i++) {
-      Raw.putLong(table + 8L * i, first + i * row);
+  public static void evenRows(long table, long first, long row, long count) {
+    for (long i = 0; i < count; i++) {
+      Raw.putLong(table + 8 * i, first + i * row);
     }
   }
 

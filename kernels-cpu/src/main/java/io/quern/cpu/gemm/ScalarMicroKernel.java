@@ -25,7 +25,7 @@ final class ScalarMicroKernel extends MicroKernel {
   }
 
   @Override
-  public void tile(
+  void tile(
       long rows,
       long offsets,
       long b,

@@ -12,7 +12,7 @@ import jdk.incubator.vector.FloatVector;
 /** Eight rows: 16 sums hide the latency of the multiply-adds. */
 final class VectorMicroKernel8 extends VectorMicroKernel {
   @Override
-  public void tile(
+  void tile(
       long rows,
       long offsets,
       long b,

@@ -25,15 +25,15 @@ final class WarmingMicroKernel extends MicroKernel {
     long b = o.address(1);
     long c = o.address(2);
     long rows = o.address(3);
-    long offsets = rows + TABLE;
+    long offsets = rows + 8L * ROWS;
     long row = 4L * COLUMNS;
     Packing.offsets(offsets, DEPTH, 4L * ROWS);
-    evenRows(rows, a, 4);
+    evenRows(rows, a, 4, ROWS);
     for (int i = 0; i < 2; i++) {
-      kernel.tile(rows, offsets, b, row, DEPTH, c, row, i > 0);
+      kernel.panel(rows, offsets, b, row, DEPTH, c, row, ROWS, COLUMNS, i > 0);
     }
     kernel.gatherRows(a, offsets, 2, c + (2L * ROWS + 10) * row);
-    Raw.zero(rows, TABLE); // addresses differ from trial to trial
+    Raw.zero(rows, 8L * ROWS); // addresses differ from trial to trial
     kernel.fill(a, c + ROWS * row, row);
     kernel.copyRow(a, c + 2L * ROWS * row, COLUMNS + 3, 0.5f);
     kernel.copyRows(a, row, c + 2L * ROWS * row, 4L * COLUMNS - 12, 2, COLUMNS - 5, 0.5f);
@@ -57,7 +57,7 @@ final class WarmingMicroKernel extends MicroKernel {
   }
 
   @Override
-  public void tile(
+  void tile(
       long rows,
       long offsets,
       long b,
