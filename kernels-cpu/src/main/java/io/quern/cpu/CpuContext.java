@@ -24,7 +24,8 @@ final class CpuContext implements DeviceContext {
         + (tier.isVector() ? tier.bits() + "-bit vectors" : "scalar kernels")
         + " ("
         + tier.reason()
-        + ")"
+        + "), "
+        + MachineTier.describe()
         + tier.remedy().map(remedy -> "; faster: " + remedy).orElse("");
   }
 

@@ -66,6 +66,7 @@ class InliningTest {
                 "--add-modules",
                 "jdk.incubator.vector",
                 "--enable-native-access=ALL-UNNAMED",
+                "-Dquern.asm=off",
                 "-cp",
                 System.getProperty("java.class.path"),
                 Child.class.getName())

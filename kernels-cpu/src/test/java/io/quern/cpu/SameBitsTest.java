@@ -57,6 +57,7 @@ class SameBitsTest {
           List.of("-Dquern.vectorBits=128", "-Dquern.warmup=off"),
           List.of("-Dquern.vectorBits=256"),
           List.of("-Dquern.vectorBits=512", "-Dquern.warmup=off"),
+          List.of("-Dquern.asm=off"),
           List.of("-Dquern.vectorBits=512", "-Dquern.codegen=off"));
 
   @Test

@@ -119,7 +119,7 @@ final class PatchProduct extends ConvProduct {
     long row = 4L * width;
     for (int at = first; at < end; at += width) {
       int count = Math.min(width, end - at);
-      boolean direct = patches.isDirect() && count == width;
+      boolean direct = patches.isDirect() && (count == width || !micro.readsWholeRows());
       if (!direct) {
         patches.panel(image, at, count, panel);
       }

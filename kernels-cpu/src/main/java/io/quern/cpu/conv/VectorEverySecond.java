@@ -40,12 +40,12 @@ final class VectorEverySecond extends EverySecond {
 
   @Override
   public void copyRows(long from, long fromRow, long to, long toRow, long rows, long count) {
-    if (count > 2 * LANES) {
+    if (count > 2L * LANES) {
       super.copyRows(from, fromRow, to, toRow, rows, count);
       return;
     }
     // All of a row at once, or its second vector from where the first one ends.
-    long first = Math.min(count, LANES);
+    long first = Math.min(count, (long) LANES);
     long rest = count - first;
     var low = F32.indexInRange(0, 2 * first - 1);
     var high = F32.indexInRange(LANES, 2 * first - 1);

@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class GemmF32 {
   private static final int BLOCK_M = 8 * ROWS;
-  private static final int BLOCK_K = 1024;
+  private static final int BLOCK_K = 512;
 
   /** Most panels of B in a task; fewer where that leaves threads without work. */
   private static final int PANELS_N = 8;
@@ -302,7 +302,7 @@ public final class GemmF32 {
         return 0;
       }
       if (directB) {
-        return columns % width == 0 ? 0 : 1;
+        return columns % width == 0 || !micro.readsWholeRows() ? 0 : 1;
       }
       long group = (long) PANELS_N * width;
       return (int) ((columns + group - 1) / group);
@@ -327,6 +327,11 @@ public final class GemmF32 {
       HostMemory.shared().free(scratch);
     }
 
+    /** Whether panels of so many columns are read in place. */
+    private boolean isWhole(long count) {
+      return count >= width || !micro.readsWholeRows();
+    }
+
     private void packB(long j, long count, long to, long scratch) {
       Packing.packPanels(micro, b + j * bStep, bRow, bStep, count, depth, to, scratch);
     }
@@ -340,7 +345,7 @@ public final class GemmF32 {
       rowsOfA(i0, i1, table.address());
       MemoryPool.Block late = packsLate() ? packLate(j0, j1) : null;
       for (long j = j0; j < j1; j += width) {
-        boolean direct = directB && j + width <= columns;
+        boolean direct = directB && isWhole(columns - j);
         long panelB = direct ? b + 4 * j : directB ? packedB : packedB + 4 * j * depth;
         if (packedBefore) {
           panelB = b + 4 * j * k;

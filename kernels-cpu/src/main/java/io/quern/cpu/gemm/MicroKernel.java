@@ -1,5 +1,6 @@
 package io.quern.cpu.gemm;
 
+import io.quern.cpu.MachineTier;
 import io.quern.cpu.Twins;
 import io.quern.cpu.VectorTier;
 import io.quern.runtime.HostMemory;
@@ -26,7 +27,8 @@ public abstract class MicroKernel {
       if (!VectorTier.chosen().isVector()) {
         return new ScalarMicroKernel(SCALAR_COLUMNS);
       }
-      return Twins.warms() ? new WarmingMicroKernel() : VectorMicroKernel.create();
+      MicroKernel one = Twins.warms() ? new WarmingMicroKernel() : VectorMicroKernel.create();
+      return MachineTier.isUsed() ? new MachineMicroKernel(VectorTier.chosen().bits(), one) : one;
     }
   }
 
@@ -37,6 +39,11 @@ public abstract class MicroKernel {
 
   /** Columns of a tile. */
   public abstract int columns();
+
+  /** Whether rows of B are read up to {@link #columns()}, however few the panel has. */
+  public boolean readsWholeRows() {
+    return true;
+  }
 
   /** Waits until it is as fast as it will be; false when it stays slower than it could be. */
   public boolean warmUp() {
@@ -76,7 +83,7 @@ public abstract class MicroKernel {
    * @param start address of the panel to add to, {@code startRow} bytes from row to row, which may
    *     be the result's own, or 0
    * @param count rows of the panel
-   * @param columns columns of the panel, at most {@link #columns()}; B has them all
+   * @param columns columns of the panel, at most {@link #columns()}
    */
   public void panel(
       long rows,

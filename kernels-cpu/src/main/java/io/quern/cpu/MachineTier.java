@@ -1,0 +1,90 @@
+package io.quern.cpu;
+
+import io.quern.cpu.asm.Assembler;
+import io.quern.cpu.asm.CodeMemory;
+import io.quern.runtime.Knob;
+import io.quern.runtime.Log;
+import java.lang.System.Logger.Level;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.Optional;
+
+/**
+ * Decides whether kernels are machine code that this process assembles. They do the same operations
+ * in the same order as those of the Vector API, so results have the same bits.
+ */
+public final class MachineTier {
+  private static final Knob ASM =
+      Knob.of("quern.asm", "on", "off computes with what the JVM compiles, without machine code");
+
+  private static final Optional<String> REFUSAL = refusal();
+
+  private MachineTier() {}
+
+  /** Whether there is machine code for this process. */
+  public static boolean isUsed() {
+    return REFUSAL.isEmpty();
+  }
+
+  /** One line about it. */
+  static String describe() {
+    return REFUSAL.map(reason -> "no machine code: " + reason).orElse("machine code");
+  }
+
+  /** The instruction sets that the JVM has found tell what code may use. */
+  private static Optional<String> refusal() {
+    if (!ASM.isOn()) {
+      return Optional.of("switched off by quern.asm=off");
+    }
+    String system = System.getProperty("os.name", "");
+    String processor = System.getProperty("os.arch", "");
+    if (!system.equals("Linux") || !processor.equals("amd64")) {
+      return Optional.of("there is none for " + system + " on " + processor);
+    }
+    if (VectorTier.chosen().bits() < 256) {
+      return Optional.of("it needs vectors of 256 bits");
+    }
+    try {
+      Assembler probe = new Assembler();
+      probe.ret();
+      function(FunctionDescriptor.ofVoid()).invokeExact(CodeMemory.place(probe.finish()));
+      return Optional.empty();
+    } catch (IllegalCallerException e) {
+      return refusal("the JVM denies native access; start java with --enable-native-access", e);
+    } catch (UnsupportedOperationException e) {
+      return refusal(e.getMessage(), e);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static Optional<String> refusal(String reason, Exception cause) {
+    Log.get().log(Level.INFO, "no machine code: " + reason, cause);
+    return Optional.of(reason);
+  }
+
+  /**
+   * Calls functions at an address, the first argument, from which the JVM cannot stop the thread:
+   * for those that take microseconds.
+   */
+  @SuppressWarnings("restricted")
+  public static MethodHandle function(FunctionDescriptor type) {
+    return Linker.nativeLinker().downcallHandle(type, Linker.Option.critical(false));
+  }
+
+  /**
+   * Places code in memory and gives the address of its first byte.
+   *
+   * @param name for the listing in the log, at level TRACE
+   */
+  public static MemorySegment place(String name, Assembler code) {
+    MemorySegment placed = CodeMemory.place(code.finish());
+    if (Log.get().isLoggable(Level.TRACE)) {
+      String listing = String.join(System.lineSeparator(), code.listing());
+      Log.get().log(Level.TRACE, name + System.lineSeparator() + listing);
+    }
+    return placed;
+  }
+}

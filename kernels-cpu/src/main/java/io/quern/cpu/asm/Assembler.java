@@ -1,0 +1,504 @@
+package io.quern.cpu.asm;
+
+import static java.util.stream.Collectors.joining;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Writes x86-64 machine code, the first operand of an instruction being its target. Vectors are
+ * encoded by VEX where that can express the instruction, else by EVEX.
+ *
+ * <p>The bytes are those of the GNU assembler for the {@link #listing}. Not thread-safe.
+ */
+public final class Assembler {
+  private final ByteArrayOutputStream code = new ByteArrayOutputStream();
+  private final List<String> lines = new ArrayList<>();
+  private final List<Reference> references = new ArrayList<>();
+  private final Map<Integer, Label> constants = new LinkedHashMap<>();
+  private int labels;
+
+  /** A distance to a label, of 32 bits at {@code position}, counted from {@code from}. */
+  private record Reference(int position, int from, Label label) {}
+
+  /** A condition for jumps. */
+  public enum Condition {
+    O(0),
+    NO(1),
+    B(2),
+    AE(3),
+    E(4),
+    NE(5),
+    BE(6),
+    A(7),
+    S(8),
+    NS(9),
+    P(10),
+    NP(11),
+    L(12),
+    GE(13),
+    LE(14),
+    G(15);
+
+    private final int code;
+
+    Condition(int code) {
+      this.code = code;
+    }
+  }
+
+  // ---- places -------------------------------------------------------------------------------
+
+  /** A label that is not bound yet. */
+  public Label label() {
+    return new Label(".L" + labels++);
+  }
+
+  /** Binds a label to this place. */
+  public void bind(Label label) {
+    if (label.position >= 0) {
+      throw new IllegalStateException(label + " is bound twice");
+    }
+    label.position = code.size();
+    lines.add(label + ":");
+  }
+
+  /** A label that is bound to this place. */
+  public Label here() {
+    Label label = label();
+    bind(label);
+    return label;
+  }
+
+  /** Fills with instructions that do nothing, up to a multiple of {@code bytes}, a power of two. */
+  public void align(int bytes) {
+    int rest = -code.size() & (bytes - 1);
+    while (rest > 0) {
+      int[] nop = NOPS[Math.min(rest, NOPS.length) - 1];
+      emit(nop);
+      rest -= nop.length;
+      lines.add(".byte " + IntStream.of(nop).mapToObj(Integer::toString).collect(joining(", ")));
+    }
+  }
+
+  /** Instructions of one to eight bytes that do nothing. */
+  private static final int[][] NOPS = {
+    {0x90},
+    {0x66, 0x90},
+    {0x0F, 0x1F, 0x00},
+    {0x0F, 0x1F, 0x40, 0x00},
+    {0x0F, 0x1F, 0x44, 0x00, 0x00},
+    {0x66, 0x0F, 0x1F, 0x44, 0x00, 0x00},
+    {0x0F, 0x1F, 0x80, 0x00, 0x00, 0x00, 0x00},
+    {0x0F, 0x1F, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00}
+  };
+
+  /** A float that lies behind the code. */
+  public Mem constant(float value) {
+    return Mem.at(constants.computeIfAbsent(Float.floatToRawIntBits(value), bits -> label()));
+  }
+
+  // ---- general registers --------------------------------------------------------------------
+
+  public void mov(Reg to, Reg from) {
+    general(0x89, true, from.number(), to);
+    line("mov", to, from);
+  }
+
+  /** Loads 64 bits. */
+  public void mov(Reg to, Mem from) {
+    general(0x8B, true, to.number(), from);
+    line("mov", to, from);
+  }
+
+  /** Stores 64 bits. */
+  public void mov(Mem to, Reg from) {
+    general(0x89, true, from.number(), to);
+    line("mov", to, from);
+  }
+
+  /** Loads 32 bits, which it extends by zeros. */
+  public void mov32(Reg to, Mem from) {
+    general(0x8B, false, to.number(), from);
+    lines.add("mov " + to.half() + ", " + from);
+  }
+
+  /** Computes an address. */
+  public void lea(Reg to, Mem from) {
+    general(0x8D, true, to.number(), from);
+    line("lea", to, from);
+  }
+
+  public void add(Reg to, Reg from) {
+    general(0x01, true, from.number(), to);
+    line("add", to, from);
+  }
+
+  public void add(Reg to, Mem from) {
+    general(0x03, true, to.number(), from);
+    line("add", to, from);
+  }
+
+  public void sub(Reg to, Reg from) {
+    general(0x29, true, from.number(), to);
+    line("sub", to, from);
+  }
+
+  public void imul(Reg to, Reg from) {
+    emitRex(true, to.number(), 0, from.number());
+    emit(0x0F, 0xAF);
+    emitRegister(to.number(), from.number());
+    line("imul", to, from);
+  }
+
+  public void cmp(Reg left, Reg right) {
+    general(0x39, true, right.number(), left);
+    line("cmp", left, right);
+  }
+
+  public void cmp(Reg left, Mem right) {
+    general(0x3B, true, left.number(), right);
+    line("cmp", left, right);
+  }
+
+  public void test(Reg left, Reg right) {
+    general(0x85, true, right.number(), left);
+    line("test", left, right);
+  }
+
+  public void add(Reg to, int value) {
+    immediate("add", 0, to, value);
+  }
+
+  public void and(Reg to, int value) {
+    immediate("and", 4, to, value);
+  }
+
+  public void sub(Reg to, int value) {
+    immediate("sub", 5, to, value);
+  }
+
+  public void cmp(Reg left, int value) {
+    immediate("cmp", 7, left, value);
+  }
+
+  /** Shifts to the left. */
+  public void shl(Reg to, int bits) {
+    shift("shl", 4, to, bits);
+  }
+
+  /** Shifts to the right, which zeros follow. */
+  public void shr(Reg to, int bits) {
+    shift("shr", 5, to, bits);
+  }
+
+  public void push(Reg from) {
+    emitRex(false, 0, 0, from.number());
+    emit(0x50 | (from.number() & 7));
+    line("push", from);
+  }
+
+  public void pop(Reg to) {
+    emitRex(false, 0, 0, to.number());
+    emit(0x58 | (to.number() & 7));
+    line("pop", to);
+  }
+
+  public void ret() {
+    emit(0xC3);
+    lines.add("ret");
+  }
+
+  public void jmp(Label to) {
+    emit(0xE9);
+    emitDistance(to);
+    lines.add("jmp " + to);
+  }
+
+  /** Jumps if the last comparison came out so. */
+  public void jump(Condition when, Label to) {
+    emit(0x0F, 0x80 | when.code);
+    emitDistance(to);
+    lines.add("j" + when.name().toLowerCase(Locale.ROOT) + " " + to);
+  }
+
+  /** Asks for a line of memory in all caches. */
+  public void prefetch(Mem from) {
+    prefetch("prefetcht0", 1, from);
+  }
+
+  /** Asks for a line of memory in the second-level cache and those behind it. */
+  public void prefetchFar(Mem from) {
+    prefetch("prefetcht1", 2, from);
+  }
+
+  /** Makes earlier stores past the caches visible before later ones. */
+  public void sfence() {
+    emit(0x0F, 0xAE, 0xF8);
+    lines.add("sfence");
+  }
+
+  /** Clears the upper parts of the first 16 vector registers, for callers that do not use them. */
+  public void vzeroupper() {
+    emit(0xC5, 0xF8, 0x77);
+    lines.add("vzeroupper");
+  }
+
+  private void prefetch(String name, int hint, Mem from) {
+    emitRex(false, hint, index(from), base(from));
+    emit(0x0F, 0x18);
+    emitMemory(hint, from, 1, 0);
+    line(name, from);
+  }
+
+  private void general(int opcode, boolean wide, int reg, Operand rm) {
+    if (rm instanceof Mem memory) {
+      emitRex(wide, reg, index(memory), base(memory));
+      emit(opcode);
+      emitMemory(reg, memory, 1, 0);
+    } else {
+      int other = ((Reg) rm).number();
+      emitRex(wide, reg, 0, other);
+      emit(opcode);
+      emitRegister(reg, other);
+    }
+  }
+
+  private void immediate(String name, int extension, Reg to, int value) {
+    boolean small = value == (byte) value;
+    emitRex(true, extension, 0, to.number());
+    if (!small && to == Reg.RAX) {
+      emit(extension << 3 | 5);
+    } else {
+      emit(small ? 0x83 : 0x81);
+      emitRegister(extension, to.number());
+    }
+    if (small) {
+      emit(value & 0xFF);
+    } else {
+      emit32(value);
+    }
+    lines.add(name + " " + to + ", " + value);
+  }
+
+  private void shift(String name, int extension, Reg to, int bits) {
+    emitRex(true, extension, 0, to.number());
+    emit(bits == 1 ? 0xD1 : 0xC1);
+    emitRegister(extension, to.number());
+    if (bits != 1) {
+      emit(bits);
+    }
+    lines.add(name + " " + to + ", " + bits);
+  }
+
+  /** Sets elements of a mask register from the lower 32 bits of a general one. */
+  public void kmov(Mask to, Reg from) {
+    emitVex(VectorOp.Map.OF, VectorOp.Prefix.HF2, false, to.number(), 0, from.number(), 0, 0);
+    emit(0x92);
+    emitRegister(to.number(), from.number());
+    lines.add("kmovd " + to + ", " + from.half());
+  }
+
+  // ---- vectors ------------------------------------------------------------------------------
+
+  /** An instruction with three operands. */
+  public void op(VectorOp op, Vec to, Vec left, Operand right) {
+    vector(op, op.opcode, to, left, right);
+    line(op.toString(), to, left, right);
+  }
+
+  /** An instruction with two operands. */
+  public void op(VectorOp op, Vec to, Operand from) {
+    vector(op, op.opcode, to, null, from);
+    line(op.toString(), to, from);
+  }
+
+  /** A store. */
+  public void op(VectorOp op, Mem to, Vec from) {
+    vector(op, op.storing, from, null, to);
+    Mask mask = from.mask();
+    String target = mask.number() == 0 ? to.toString() : to + "{" + mask + "}";
+    lines.add(op + " " + target + ", " + Vec.of(from.number(), from.bits()));
+  }
+
+  /** An instruction whose field "reg" is {@code reg}, "vvvv" {@code left} and "rm" {@code rm}. */
+  private void vector(VectorOp op, int opcode, Vec reg, @Nullable Vec left, Operand rm) {
+    if (opcode < 0) {
+      throw new IllegalArgumentException(op + " has no form with " + rm);
+    }
+    int vvvv = left == null ? 0 : left.number();
+    boolean memory = rm instanceof Mem;
+    int base = memory ? base((Mem) rm) : ((Vec) rm).number();
+    int index = memory ? index((Mem) rm) : base >> 1 & 8; // X is bit 4 of a register
+    if (needsEvex(op, reg, vvvv, rm)) {
+      int broadcast = memory && ((Mem) rm).broadcast() != 0 ? 0x10 : 0;
+      int length = reg.bits() == 512 ? 2 : reg.bits() == 256 ? 1 : 0;
+      emit(
+          0x62,
+          (~reg.number() & 8) << 4
+              | (~index & 8) << 3
+              | (~base & 8) << 2
+              | (~reg.number() & 16)
+              | op.map.code,
+          (~vvvv & 15) << 3 | 4 | op.prefix.code,
+          (reg.zeroing() ? 0x80 : 0)
+              | length << 5
+              | broadcast
+              | (~vvvv & 16) >> 1
+              | reg.mask().number());
+    } else {
+      emitVex(op.map, op.prefix, false, reg.number(), index, base, vvvv, reg.bits() == 256 ? 1 : 0);
+    }
+    emit(opcode);
+    if (memory) {
+      int unit = needsEvex(op, reg, vvvv, rm) ? op.unit(reg.bits(), (Mem) rm) : 1;
+      emitMemory(reg.number(), (Mem) rm, unit, 0);
+    } else {
+      emitRegister(reg.number(), base);
+    }
+  }
+
+  /** These came with AVX-512; that AVX has them too came later, in an encoding of its own. */
+  private static boolean needsEvex(VectorOp op, Vec reg, int vvvv, Operand rm) {
+    return reg.bits() == 512
+        || reg.number() > 15
+        || vvvv > 15
+        || reg.mask().number() != 0
+        || (rm instanceof Vec vec && vec.number() > 15)
+        || (rm instanceof Mem memory && memory.broadcast() != 0)
+        || op == VectorOp.VPDPBUSD
+        || op == VectorOp.VDPBF16PS;
+  }
+
+  private void emitVex(
+      VectorOp.Map map,
+      VectorOp.Prefix prefix,
+      boolean w,
+      int reg,
+      int index,
+      int base,
+      int vvvv,
+      int length) {
+    int last = (~vvvv & 15) << 3 | length << 2 | prefix.code;
+    if (map == VectorOp.Map.OF && !w && index < 8 && base < 8) {
+      emit(0xC5, (~reg & 8) << 4 | last);
+    } else {
+      emit(
+          0xC4,
+          (~reg & 8) << 4 | (~index & 8) << 3 | (~base & 8) << 2 | map.code,
+          (w ? 0x80 : 0) | last);
+    }
+  }
+
+  // ---- bytes --------------------------------------------------------------------------------
+
+  private static int base(Mem memory) {
+    return memory.base() == null ? 0 : memory.base().number();
+  }
+
+  private static int index(Mem memory) {
+    return memory.index() == null ? 0 : memory.index().number();
+  }
+
+  private void emitRex(boolean wide, int reg, int index, int base) {
+    int rex = (wide ? 8 : 0) | (reg & 8) >> 1 | (index & 8) >> 2 | (base & 8) >> 3;
+    if (rex != 0) {
+      emit(0x40 | rex);
+    }
+  }
+
+  private void emitRegister(int reg, int rm) {
+    emit(0xC0 | (reg & 7) << 3 | (rm & 7));
+  }
+
+  /**
+   * The bytes for a memory operand.
+   *
+   * @param unit what displacements of 8 bits are multiples of
+   * @param behind bytes of the instruction after these
+   */
+  private void emitMemory(int reg, Mem memory, int unit, int behind) {
+    int field = (reg & 7) << 3;
+    if (memory.label() != null) {
+      emit(field | 5);
+      references.add(new Reference(code.size(), code.size() + 4 + behind, memory.label()));
+      emit32(memory.displacement());
+      return;
+    }
+    int base = base(memory) & 7;
+    int displacement = memory.displacement();
+    boolean none = displacement == 0 && base != 5; // RBP and R13 without one mean something else
+    boolean small = displacement % unit == 0 && displacement / unit == (byte) (displacement / unit);
+    int mod = none ? 0 : small ? 0x40 : 0x80;
+    if (memory.index() != null || base == 4) { // RSP and R12 mean that an index follows
+      int index = memory.index() == null ? 4 : index(memory) & 7;
+      emit(mod | field | 4, Integer.numberOfTrailingZeros(memory.scale()) << 6 | index << 3 | base);
+    } else {
+      emit(mod | field | base);
+    }
+    if (mod == 0x40) {
+      emit(displacement / unit & 0xFF);
+    } else if (mod == 0x80) {
+      emit32(displacement);
+    }
+  }
+
+  private void emitDistance(Label to) {
+    references.add(new Reference(code.size(), code.size() + 4, to));
+    emit32(0);
+  }
+
+  private void emit(int... bytes) {
+    for (int each : bytes) {
+      code.write(each);
+    }
+  }
+
+  private void emit32(int value) {
+    emit(value & 0xFF, value >> 8 & 0xFF, value >> 16 & 0xFF, value >>> 24);
+  }
+
+  private void line(String name, Object... operands) {
+    StringBuilder text = new StringBuilder(name);
+    for (int i = 0; i < operands.length; i++) {
+      text.append(i == 0 ? " " : ", ").append(operands[i]);
+    }
+    lines.add(text.toString());
+  }
+
+  /** The instructions in Intel's syntax, as the GNU assembler reads them. */
+  public List<String> listing() {
+    return List.copyOf(lines);
+  }
+
+  /** Lays the constants behind the code, binds what refers to labels and gives all bytes. */
+  public byte[] finish() {
+    if (!constants.isEmpty()) {
+      align(4);
+      constants.forEach(
+          (bits, label) -> {
+            bind(label);
+            emit32(bits);
+            lines.add(".long " + bits);
+          });
+      constants.clear();
+    }
+    ByteBuffer bytes = ByteBuffer.wrap(code.toByteArray()).order(ByteOrder.LITTLE_ENDIAN);
+    for (Reference each : references) {
+      if (each.label.position < 0) {
+        throw new IllegalStateException(each.label + " is not bound");
+      }
+      int distance = each.label.position - each.from + bytes.getInt(each.position);
+      bytes.putInt(each.position, distance);
+    }
+    return bytes.array();
+  }
+}

@@ -1,0 +1,21 @@
+package io.quern.cpu.asm;
+
+/** A place in the code, or a constant behind it. */
+public final class Label {
+  private final String name;
+  int position = -1;
+
+  Label(String name) {
+    this.name = name;
+  }
+
+  /** Offset from the first byte of the code, once it is {@linkplain Assembler#finish finished}. */
+  public int position() {
+    return position;
+  }
+
+  @Override
+  public String toString() {
+    return name;
+  }
+}

@@ -1,0 +1,4 @@
+package io.quern.cpu.asm;
+
+/** What an instruction works on. */
+public sealed interface Operand permits Reg, Vec, Mem {}

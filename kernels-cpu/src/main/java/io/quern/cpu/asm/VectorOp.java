@@ -1,0 +1,112 @@
+package io.quern.cpu.asm;
+
+import java.util.Locale;
+
+/**
+ * Instructions on vectors, as the manual lists them ("Intel 64 and IA-32 Architectures Software
+ * Developer's Manual", volume 2).
+ */
+public enum VectorOp {
+  VADDPS(Prefix.NONE, Map.OF, 0x58),
+  VMULPS(Prefix.NONE, Map.OF, 0x59),
+  VSUBPS(Prefix.NONE, Map.OF, 0x5C),
+  VMINPS(Prefix.NONE, Map.OF, 0x5D),
+  VDIVPS(Prefix.NONE, Map.OF, 0x5E),
+  VMAXPS(Prefix.NONE, Map.OF, 0x5F),
+  VXORPS(Prefix.NONE, Map.OF, 0x57),
+  VMOVUPS(Prefix.NONE, Map.OF, 0x10, 0x11),
+  /** A store that does not fill the caches. */
+  VMOVNTPS(Prefix.NONE, Map.OF, -1, 0x2B),
+  VBROADCASTSS(Prefix.H66, Map.OF38, 0x18, -1, Tuple.ELEMENT),
+  /** {@code to += left * right}. */
+  VFMADD231PS(Prefix.H66, Map.OF38, 0xB8),
+  /** {@code to = left * to + right}. */
+  VFMADD213PS(Prefix.H66, Map.OF38, 0xA8),
+  /** {@code to -= left * right}. */
+  VFNMADD231PS(Prefix.H66, Map.OF38, 0xBC),
+  VPADDD(Prefix.H66, Map.OF, 0xFE),
+  /**
+   * Products of unsigned bytes of {@code left} and signed ones of {@code right}, added by fours.
+   */
+  VPDPBUSD(Prefix.H66, Map.OF38, 0x50),
+  VCVTDQ2PS(Prefix.NONE, Map.OF, 0x5B),
+  VCVTPS2DQ(Prefix.H66, Map.OF, 0x5B),
+  /** Products of floats of 16 bits, added by twos. */
+  VDPBF16PS(Prefix.HF3, Map.OF38, 0x52);
+
+  /** The prefix that is part of the opcode. */
+  enum Prefix {
+    NONE(0),
+    H66(1),
+    HF3(2),
+    HF2(3);
+
+    final int code;
+
+    Prefix(int code) {
+      this.code = code;
+    }
+  }
+
+  /** Which table of opcodes. */
+  enum Map {
+    OF(1),
+    OF38(2),
+    OF3A(3);
+
+    final int code;
+
+    Map(int code) {
+      this.code = code;
+    }
+  }
+
+  /** How much memory an operand takes, which small displacements are multiples of. */
+  enum Tuple {
+    VECTOR,
+    HALF,
+    ELEMENT
+  }
+
+  final Prefix prefix;
+  final Map map;
+
+  /** Opcode, and that with the memory as the target, or -1. */
+  final int opcode;
+
+  final int storing;
+  final Tuple tuple;
+
+  VectorOp(Prefix prefix, Map map, int opcode) {
+    this(prefix, map, opcode, -1);
+  }
+
+  VectorOp(Prefix prefix, Map map, int opcode, int storing) {
+    this(prefix, map, opcode, storing, Tuple.VECTOR);
+  }
+
+  VectorOp(Prefix prefix, Map map, int opcode, int storing, Tuple tuple) {
+    this.prefix = prefix;
+    this.map = map;
+    this.opcode = opcode;
+    this.storing = storing;
+    this.tuple = tuple;
+  }
+
+  /** Bytes that a displacement of 8 bits counts in the encoding of AVX-512. */
+  int unit(int bits, Mem memory) {
+    if (memory.broadcast() != 0) {
+      return 4;
+    }
+    return switch (tuple) {
+      case VECTOR -> bits / 8;
+      case HALF -> bits / 16;
+      case ELEMENT -> 4;
+    };
+  }
+
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+}

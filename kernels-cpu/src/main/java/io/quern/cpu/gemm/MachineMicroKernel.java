@@ -1,0 +1,122 @@
+package io.quern.cpu.gemm;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.quern.cpu.MachineTier;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+
+/** Panels by machine code; the rest by another implementation. */
+final class MachineMicroKernel extends MicroKernel {
+  private static final MethodHandle PANEL =
+      MachineTier.function(
+          FunctionDescriptor.ofVoid(
+              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+
+  private final MemorySegment code;
+  private final MicroKernel rest;
+  private final boolean masks;
+
+  /**
+   * Machine code for vectors of so many bits.
+   *
+   * @param rest what does the rest, with tiles of two such vectors a row
+   */
+  MachineMicroKernel(int bits, MicroKernel rest) {
+    this.rest = rest;
+    this.code = MachineTier.place(name(), new PanelCode(ROWS, bits).write());
+    this.masks = bits == 512;
+  }
+
+  @Override
+  public int columns() {
+    return rest.columns();
+  }
+
+  @Override
+  public boolean readsWholeRows() {
+    return !masks;
+  }
+
+  @Override
+  public boolean warmUp() {
+    return rest.warmUp();
+  }
+
+  @Override
+  public String name() {
+    return rest.name() + "_asm";
+  }
+
+  @Override
+  public void panel(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow,
+      long count,
+      long columns) {
+    if (!masks && columns < columns()) {
+      super.panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
+      return;
+    }
+    long bits = (1L << columns) - 1;
+    try {
+      PANEL.invokeExact(code, rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Override
+  void tile(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow) {
+    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, ROWS, columns());
+  }
+
+  @Override
+  public void fill(long values, long c, long cRow) {
+    rest.fill(values, c, cRow);
+  }
+
+  @Override
+  public void copyRow(long from, long to, long count, float bias) {
+    rest.copyRow(from, to, count, bias);
+  }
+
+  @Override
+  public void copyRows(
+      long from, long fromRow, long to, long toRow, long rows, long count, float bias) {
+    rest.copyRows(from, fromRow, to, toRow, rows, count, bias);
+  }
+
+  @Override
+  public void packRows(long from, long row, long k, long to) {
+    rest.packRows(from, row, k, to);
+  }
+
+  @Override
+  public void gatherRows(long from, long offsets, long k, long to) {
+    rest.gatherRows(from, offsets, k, to);
+  }
+
+  @Override
+  public void packColumns(long from, long row, long k, long to) {
+    rest.packColumns(from, row, k, to);
+  }
+}

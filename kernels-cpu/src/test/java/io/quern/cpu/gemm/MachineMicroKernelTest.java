@@ -1,0 +1,129 @@
+package io.quern.cpu.gemm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.quern.cpu.MachineTier;
+import io.quern.cpu.VectorTier;
+import io.quern.cpu.asm.GuardedMemory;
+import io.quern.runtime.Raw;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Panels of all sizes have the bits of plain loops, and touch nothing else: operands end, or begin,
+ * at pages that crash the process.
+ */
+@EnabledIf(value = "isUsed", disabledReason = "no machine code on this machine, or switched off")
+class MachineMicroKernelTest {
+  private static final int MOST_ROWS = 30;
+  private static final int MOST_COLUMNS = 32;
+  private static final int MOST_DEPTH = 40;
+
+  /** Elements between rows. */
+  private static final int GAP = 5;
+
+  private static final float SENTINEL = 12345;
+
+  private final SplittableRandom random = new SplittableRandom(1);
+  private final GuardedMemory tableMemory = new GuardedMemory(8 * MOST_ROWS);
+  private final GuardedMemory offsetMemory = new GuardedMemory(4 * MOST_DEPTH);
+  private final GuardedMemory aMemory = new GuardedMemory(4L * MOST_ROWS * (MOST_DEPTH + GAP));
+  private final GuardedMemory bMemory = new GuardedMemory(4L * MOST_DEPTH * (MOST_COLUMNS + GAP));
+  private final GuardedMemory startMemory = new GuardedMemory(aMemory.byteSize());
+  private final GuardedMemory cMemory = new GuardedMemory(aMemory.byteSize());
+
+  private int rows;
+  private int columns;
+  private int depth;
+  private long aRow;
+  private long bRow;
+  private long startRow;
+  private long cRow;
+  private long a;
+  private long b;
+  private long start;
+  private long c;
+
+  static boolean isUsed() {
+    return MachineTier.isUsed();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {256, 512})
+  void panelsAreRightAndStayWithinTheirOperands(int bits) {
+    check(bits, 20_000);
+  }
+
+  @Test
+  @Tag("soak")
+  void manyPanels() {
+    check(VectorTier.chosen().bits(), 1_000_000);
+  }
+
+  private void check(int bits, int times) {
+    if (bits > VectorTier.chosen().bits()) {
+      return;
+    }
+    MicroKernel kernel = new MachineMicroKernel(bits, new ScalarMicroKernel(2 * bits / 32));
+    for (int i = 0; i < times; i++) {
+      draw(kernel);
+      long table = tableMemory.place(8L * rows, random.nextBoolean());
+      long offsets = offsetMemory.place(4L * depth, random.nextBoolean());
+      MicroKernel.evenRows(table, a, aRow, rows);
+      Packing.offsets(offsets, depth, 4);
+      kernel.panel(table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns);
+      checkResult();
+    }
+  }
+
+  /** Sizes, places and values; without masks only whole panels. */
+  private void draw(MicroKernel kernel) {
+    rows = random.nextInt(1, MOST_ROWS + 1);
+    columns = kernel.readsWholeRows() ? kernel.columns() : random.nextInt(1, kernel.columns() + 1);
+    depth = random.nextInt(MOST_DEPTH + 1);
+    aRow = 4L * (depth + random.nextInt(GAP));
+    bRow = 4L * (columns + random.nextInt(GAP));
+    startRow = random.nextInt(4) == 0 ? 0 : 4L * (columns + random.nextInt(GAP));
+    cRow = 4L * (columns + random.nextInt(GAP));
+    a = place(aMemory, rows, aRow, depth);
+    b = place(bMemory, depth, bRow, columns);
+    start = place(startMemory, rows, startRow, columns);
+    c = place(cMemory, rows, cRow, columns);
+  }
+
+  private long place(GuardedMemory memory, int rows, long row, int columns) {
+    long bytes = rows == 0 ? 0 : (rows - 1) * row + 4L * columns;
+    long address = memory.place(bytes, random.nextBoolean());
+    for (long at = 0; at < bytes; at += 4) {
+      Raw.putFloat(address + at, memory == cMemory ? SENTINEL : (float) random.nextDouble(-1, 1));
+    }
+    return address;
+  }
+
+  private void checkResult() {
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < cRow / 4 && (i < rows - 1 || j < columns); j++) {
+        float expected = j < columns ? expected(i, j) : SENTINEL;
+        float found = Raw.getFloat(c + i * cRow + 4L * j);
+        if (Float.floatToRawIntBits(found) != Float.floatToRawIntBits(expected)) {
+          assertThat(found)
+              .as("element %d, %d of %d x %d, k %d", i, j, rows, columns, depth)
+              .isEqualTo(expected);
+        }
+      }
+    }
+  }
+
+  private float expected(int i, int j) {
+    float sum = 0;
+    for (int t = 0; t < depth; t++) {
+      float left = Raw.getFloat(a + i * aRow + 4L * t);
+      sum = Math.fma(left, Raw.getFloat(b + t * bRow + 4L * j), sum);
+    }
+    return Raw.getFloat(start + i * startRow + 4L * j) + sum;
+  }
+}
