@@ -25,6 +25,7 @@ import io.quern.op.FusedReduce;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
 import io.quern.op.GroupNorm;
+import io.quern.op.IntegerMatMul;
 import io.quern.op.Iota;
 import io.quern.op.LayerNorm;
 import io.quern.op.LogSoftmax;
@@ -79,7 +80,7 @@ final class GradRules {
       case View view -> list(view(view));
       case Unary unary -> list(unary(unary.fn()));
       case Binary binary -> binary(binary.fn());
-      case Compare _, ArgReduce _, Fill _, Iota _, Random _ -> zeros();
+      case Compare _, IntegerMatMul _, ArgReduce _, Fill _, Iota _, Random _ -> zeros();
       case Where _ -> where();
       case Cast _ -> list(x(0).dtype().isFloat() ? g().to(x(0).dtype()) : null);
       case Reduce reduce -> list(reduce(reduce));

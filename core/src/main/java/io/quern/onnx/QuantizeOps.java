@@ -3,6 +3,7 @@ package io.quern.onnx;
 import io.quern.DType;
 import io.quern.Shape;
 import io.quern.Tensor;
+import io.quern.op.IntegerMatMul;
 import io.quern.op.Unary;
 import org.jspecify.annotations.Nullable;
 
@@ -120,6 +121,10 @@ final class QuantizeOps {
   /** The exact product of matrices of bytes with their zero points, as I32. */
   static Tensor product(
       Call call, Tensor a, @Nullable Tensor zeroA, Tensor b, @Nullable Tensor zeroB) {
+    Tensor[] operands = IntegerProducts.operands(a, zeroA, b, zeroB);
+    if (operands != null && IntegerProducts.hasKernel(operands)) {
+      return Tensor.apply(new IntegerMatMul(), operands);
+    }
     return IntegerProducts.matmul(
         IntegerProducts.centred(a, zeroA == null ? null : ofRows(zeroA)),
         call.atOnce(() -> IntegerProducts.centred(b, zeroB), b, zeroB));

@@ -14,6 +14,7 @@ public sealed interface Composite extends Op
         FusedReduce,
         Epilogue,
         AttentionWeights,
+        IntegerMatMul,
         Attention,
         SoftmaxGrad,
         RmsNorm,

@@ -33,6 +33,7 @@ public final class OpCases {
     CreationCases.addTo(cases);
     ReduceCases.addTo(cases);
     MatMulCases.addTo(cases);
+    IntegerMatMulCases.addTo(cases);
     ConvCases.addTo(cases);
     Conv3dCases.addTo(cases);
     PoolCases.addTo(cases);

@@ -7,6 +7,7 @@ import io.quern.op.ArgReduce;
 import io.quern.op.AttentionGrad;
 import io.quern.op.Compare;
 import io.quern.op.Fill;
+import io.quern.op.IntegerMatMul;
 import io.quern.op.Iota;
 import io.quern.op.NormGrad;
 import io.quern.op.Op;
@@ -29,6 +30,7 @@ class OpCasesTest {
   private static final Set<Class<?>> WITHOUT_GRADIENT =
       Set.of(
           Compare.class,
+          IntegerMatMul.class,
           Fill.class,
           Iota.class,
           Random.class,

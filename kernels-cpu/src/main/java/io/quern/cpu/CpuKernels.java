@@ -12,6 +12,7 @@ import io.quern.cpu.elementwise.ElementwiseKernel;
 import io.quern.cpu.elementwise.FillKernel;
 import io.quern.cpu.elementwise.RandomKernel;
 import io.quern.cpu.fused.FusedKernel;
+import io.quern.cpu.gemm.IntegerMatMulKernel;
 import io.quern.cpu.gemm.MatMulF64Kernel;
 import io.quern.cpu.gemm.MatMulKernel;
 import io.quern.cpu.gemm.MicroKernel;
@@ -47,6 +48,7 @@ import io.quern.op.FusedReduce;
 import io.quern.op.Gather;
 import io.quern.op.GatherGrad;
 import io.quern.op.GroupNorm;
+import io.quern.op.IntegerMatMul;
 import io.quern.op.LayerNorm;
 import io.quern.op.LogSoftmax;
 import io.quern.op.MatMul;
@@ -76,6 +78,7 @@ final class CpuKernels {
     return new KernelTable()
         .add(MatMul.class, gemm, MatMulKernel::create)
         .add(MatMul.class, "gemm_f64", MatMulF64Kernel::create)
+        .add(IntegerMatMul.class, "gemm_u8i8_asm", IntegerMatMulKernel::create)
         .add(Epilogue.class, gemm + "_epilogue", MatMulKernel::withEpilogue)
         .add(Conv2d.class, "conv2d_depthwise_f32", DepthwiseConv::forward)
         .add(Epilogue.class, "conv2d_depthwise_f32_epilogue", DepthwiseConv::withEpilogue)

@@ -28,9 +28,16 @@ public final class MachineTier {
     return REFUSAL.isEmpty();
   }
 
+  /** Whether code may use the instructions that multiply bytes, in vectors of 512 bits. */
+  public static boolean multipliesBytes() {
+    return isUsed() && VectorTier.chosen().bits() == 512 && Cpuid.hasAvx512Vnni();
+  }
+
   /** One line about it. */
   static String describe() {
-    return REFUSAL.map(reason -> "no machine code: " + reason).orElse("machine code");
+    return REFUSAL
+        .map(reason -> "no machine code: " + reason)
+        .orElse(multipliesBytes() ? "machine code with VNNI" : "machine code");
   }
 
   /** The instruction sets that the JVM has found tell what code may use. */
@@ -52,16 +59,16 @@ public final class MachineTier {
       function(FunctionDescriptor.ofVoid()).invokeExact(CodeMemory.place(probe.finish()));
       return Optional.empty();
     } catch (IllegalCallerException e) {
-      return refusal("the JVM denies native access; start java with --enable-native-access", e);
+      return refused("the JVM denies native access; start java with --enable-native-access");
     } catch (UnsupportedOperationException e) {
-      return refusal(e.getMessage(), e);
+      return refused(String.valueOf(e.getMessage()));
     } catch (Throwable e) {
       throw new AssertionError(e);
     }
   }
 
-  private static Optional<String> refusal(String reason, Exception cause) {
-    Log.get().log(Level.INFO, "no machine code: " + reason, cause);
+  private static Optional<String> refused(String reason) {
+    Log.get().log(Level.INFO, "no machine code: {0}", reason);
     return Optional.of(reason);
   }
 

@@ -240,6 +240,12 @@ public final class Assembler {
     prefetch("prefetcht1", 2, from);
   }
 
+  /** Asks what the processor can do: RAX and RCX say what about, RAX to RDX have the answer. */
+  public void cpuid() {
+    emit(0x0F, 0xA2);
+    lines.add("cpuid");
+  }
+
   /** Makes earlier stores past the caches visible before later ones. */
   public void sfence() {
     emit(0x0F, 0xAE, 0xF8);

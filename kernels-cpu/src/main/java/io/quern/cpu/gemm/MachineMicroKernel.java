@@ -1,21 +1,8 @@
 package io.quern.cpu.gemm;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
-import io.quern.cpu.MachineTier;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
-
 /** Panels by machine code; the rest by another implementation. */
 final class MachineMicroKernel extends MicroKernel {
-  private static final MethodHandle PANEL =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
-
-  private final MemorySegment code;
+  private final MachinePanel panel;
   private final MicroKernel rest;
   private final boolean masks;
 
@@ -26,7 +13,7 @@ final class MachineMicroKernel extends MicroKernel {
    */
   MachineMicroKernel(int bits, MicroKernel rest) {
     this.rest = rest;
-    this.code = MachineTier.place(name(), new PanelCode(ROWS, bits).write());
+    this.panel = new MachinePanel(name(), PanelCode.Elements.FLOATS, bits);
     this.masks = bits == 512;
   }
 
@@ -67,12 +54,7 @@ final class MachineMicroKernel extends MicroKernel {
       super.panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
       return;
     }
-    long bits = (1L << columns) - 1;
-    try {
-      PANEL.invokeExact(code, rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    panel.run(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
   }
 
   @Override

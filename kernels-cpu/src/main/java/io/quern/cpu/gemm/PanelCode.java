@@ -20,6 +20,8 @@ import static io.quern.cpu.asm.VectorOp.VADDPS;
 import static io.quern.cpu.asm.VectorOp.VBROADCASTSS;
 import static io.quern.cpu.asm.VectorOp.VFMADD231PS;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
+import static io.quern.cpu.asm.VectorOp.VPADDD;
+import static io.quern.cpu.asm.VectorOp.VPDPBUSD;
 import static io.quern.cpu.asm.VectorOp.VXORPS;
 
 import io.quern.cpu.asm.Assembler;
@@ -29,12 +31,16 @@ import io.quern.cpu.asm.Mask;
 import io.quern.cpu.asm.Mem;
 import io.quern.cpu.asm.Reg;
 import io.quern.cpu.asm.Vec;
+import io.quern.cpu.asm.VectorOp;
 import java.util.List;
 
 /**
  * Machine code of {@link MicroKernel#panel}, a function of the System V convention with the same
  * parameters, but for the last one: a bit for each column. One loop over k for each number of rows
  * that a tile can have, whose sums stay in registers.
+ *
+ * <p>Bytes are multiplied in the same way: four of them are one element of a row, and their four
+ * products are added to a sum of 32 bits.
  */
 final class PanelCode {
   /** Vectors of a row. */
@@ -65,7 +71,23 @@ final class PanelCode {
   private static final Mem COUNT = START_ROW.plus(24);
   private static final Mem COLUMNS = START_ROW.plus(32);
 
+  /** What is multiplied. */
+  enum Elements {
+    FLOATS(VFMADD231PS, VADDPS),
+    /** Fours of U8 in A and of I8 in B. */
+    BYTES(VPDPBUSD, VPADDD);
+
+    final VectorOp multiplyAdd;
+    final VectorOp add;
+
+    Elements(VectorOp multiplyAdd, VectorOp add) {
+      this.multiplyAdd = multiplyAdd;
+      this.add = add;
+    }
+  }
+
   private final Assembler asm = new Assembler();
+  private final Elements elements;
   private final int tileRows;
   private final int bits;
 
@@ -74,7 +96,8 @@ final class PanelCode {
    *
    * @param bits width of a vector, 512, or 256, which always computes all columns
    */
-  PanelCode(int tileRows, int bits) {
+  PanelCode(Elements elements, int tileRows, int bits) {
+    this.elements = elements;
     this.tileRows = tileRows;
     this.bits = bits;
   }
@@ -195,7 +218,7 @@ final class PanelCode {
     for (int i = 0; i < rows; i++) {
       asm.op(VBROADCASTSS, a(), Mem.at(A_ROWS.get(i), AT, 1));
       for (int j = 0; j < width; j++) {
-        asm.op(VFMADD231PS, sum(i, j), a(), b(j));
+        asm.op(elements.multiplyAdd, sum(i, j), a(), b(j));
       }
     }
   }
@@ -213,7 +236,7 @@ final class PanelCode {
       for (int j = 0; j < width; j++) {
         int at = j * bits / 8;
         Vec sum = masked ? sum(i, j).masked(mask(j)) : sum(i, j);
-        asm.op(VADDPS, sum, sum(i, j), Mem.at(from, at));
+        asm.op(elements.add, sum, sum(i, j), Mem.at(from, at));
         asm.op(VMOVUPS, Mem.at(to, at), sum);
       }
       asm.add(from, fromRow);

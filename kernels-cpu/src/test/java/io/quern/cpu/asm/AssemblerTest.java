@@ -94,6 +94,7 @@ class AssemblerTest {
             a -> a.prefetchFar(memory()),
             a -> a.kmov(new Mask(random.nextInt(1, 8)), reg()),
             Assembler::ret,
+            Assembler::cpuid,
             Assembler::sfence,
             Assembler::vzeroupper);
     Label start = asm.here();

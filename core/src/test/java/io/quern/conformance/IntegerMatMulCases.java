@@ -1,0 +1,74 @@
+package io.quern.conformance;
+
+import io.quern.DType;
+import io.quern.Shape;
+import io.quern.op.IntegerMatMul;
+import java.util.List;
+
+/** Cases for {@link IntegerMatMul}. */
+final class IntegerMatMulCases {
+  private static final int[][] SIZES = {
+    {1, 1, 1},
+    {8, 32, 64},
+    {9, 4, 33},
+    {3, 5, 17},
+    {70, 130, 65},
+    {1, 300, 100},
+    {17, 259, 16},
+    {2, 0, 3},
+    {0, 4, 5},
+    {200, 384, 96}
+  };
+
+  private IntegerMatMulCases() {}
+
+  static void addTo(List<OpCase> cases) {
+    for (DType left : List.of(DType.U8, DType.I8)) {
+      for (DType right : List.of(DType.U8, DType.I8)) {
+        for (int[] size : SIZES) {
+          Shape a = Shape.of(size[0], size[1]);
+          Shape b = Shape.of(size[1], size[2]);
+          cases.add(of(left, a, Shape.scalar(), right, b, Shape.scalar()));
+          cases.add(of(left, a, Shape.scalar(), right, b, Shape.of(size[2])));
+        }
+        cases.add(
+            of(left, Shape.of(2, 3, 19), Shape.scalar(), right, Shape.of(19, 21), Shape.of(1)));
+      }
+    }
+    Shape matrix = Shape.of(6, 12);
+    cases.add(of(DType.U8, matrix, Shape.of(6, 1), DType.I8, Shape.of(12, 5), Shape.of(5)));
+    Shape batch = Shape.of(3, 12, 5);
+    cases.add(of(DType.U8, matrix, Shape.scalar(), DType.I8, batch, Shape.scalar()));
+    for (Input.Form form : Input.Form.values()) {
+      cases.add(
+          OpCase.of(
+              new IntegerMatMul(),
+              Tolerance.exact(),
+              form.toString(),
+              bytes(DType.U8, Shape.of(7, 20), form),
+              bytes(DType.U8, Shape.scalar()),
+              bytes(DType.I8, Shape.of(20, 33), form),
+              bytes(DType.I8, Shape.of(33))));
+    }
+  }
+
+  private static Input bytes(DType dtype, Shape shape) {
+    return bytes(dtype, shape, Input.Form.PLAIN);
+  }
+
+  private static Input bytes(DType dtype, Shape shape, Input.Form form) {
+    Values all = dtype == DType.U8 ? Values.integers(0, 256) : Values.integers(-128, 128);
+    return Input.of(dtype, shape, all, form);
+  }
+
+  private static OpCase of(DType left, Shape a, Shape za, DType right, Shape b, Shape zb) {
+    return OpCase.of(
+        new IntegerMatMul(),
+        Tolerance.exact(),
+        "",
+        bytes(left, a),
+        bytes(left, za),
+        bytes(right, b),
+        bytes(right, zb));
+  }
+}

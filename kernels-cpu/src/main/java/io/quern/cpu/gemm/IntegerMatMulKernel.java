@@ -1,0 +1,238 @@
+package io.quern.cpu.gemm;
+
+import io.quern.DType;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
+import io.quern.op.IntegerMatMul;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
+import io.quern.runtime.Raw;
+import io.quern.runtime.Workers;
+import java.lang.foreign.Arena;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * IntegerMatMul of one matrix B by the instructions that multiply unsigned bytes of A and signed
+ * ones of B. With both shifted by 128 where they are of the other kind, and zero points likewise,
+ *
+ * <pre>(a - za) (b - zb) = a b - za sum(b) - zb (sum(a) - k za)</pre>
+ *
+ * where the sums are those of a column of B and a row of A. Immutable and thread-safe.
+ */
+public final class IntegerMatMulKernel implements Kernel {
+  /** Rows that are multiplied with a panel while it is in the first-level cache. */
+  private static final int BLOCK = 8 * MicroKernel.ROWS;
+
+  private static final int TASKS_PER_THREAD = 4;
+
+  /** What U8 and I8 differ by. */
+  private static final int SHIFT = 128;
+
+  // What a call keeps for its tasks.
+  private static final int ROWS_OF_A = 0;
+  private static final int PANELS_OF_B = 1;
+  private static final int ZEROS_OF_B = 2;
+  private static final int PANELS_PER_TASK = 3;
+
+  /** Apart from the class itself, for processors that have the instructions. */
+  private static final class Code {
+    static final MachinePanel PANEL = new MachinePanel("gemm_u8i8", PanelCode.Elements.BYTES, 512);
+  }
+
+  private final KernelKey key;
+  private final BytePacker packer;
+  private final boolean packedBefore;
+  private final boolean signedA;
+  private final long m;
+  private final long n;
+  private final long k;
+  private final Arena owner = Arena.ofAuto();
+  private final long offsets;
+  private final Workers.Task<Operands> task = this::multiply;
+
+  private IntegerMatMulKernel(KernelKey key, boolean packedBefore) {
+    this.key = key;
+    this.packedBefore = packedBefore;
+    this.n = key.output().shape().dim(-1);
+    this.k = key.shape(0).dim(-1);
+    this.m = key.shape(0).slice(0, key.shape(0).rank() - 1).size();
+    this.signedA = key.dtype(0) == DType.I8;
+    this.packer = new BytePacker(k, n, key.dtype(2) == DType.I8);
+    this.offsets = owner.allocate(4 * Math.max(1, packer.fours()), 64).address();
+    Packing.offsets(offsets, packer.fours(), 4);
+  }
+
+  /** The kernel for {@code key}, or null when an operand does not fit. */
+  public static @Nullable Kernel create(KernelKey key) {
+    boolean fits =
+        key.op() instanceof IntegerMatMul
+            && MachineTier.multipliesBytes()
+            && key.isContiguous()
+            && key.shape(2).rank() == 2
+            && key.shape(1).size() == 1
+            && (key.shape(3).size() == 1
+                || (key.shape(3).rank() == 1 && key.shape(3).dim(0) == key.shape(2).dim(1)))
+            && key.output().shape().size() > 0
+            && key.shape(0).size() + key.shape(2).size() < Integer.MAX_VALUE;
+    return fits ? new IntegerMatMulKernel(key, false) : null;
+  }
+
+  @Override
+  public void run(Operands operands) {
+    long packedB = packedBefore ? 0 : packer.bytes();
+    long row = 4 * packer.fours();
+    boolean inPlace = !signedA && k % 4 == 0;
+    long bytesA = inPlace ? 0 : row * m;
+    MemoryPool.Block memory = HostMemory.shared().allocate(packedB + bytesA + 4 * n);
+    try {
+      long b = operands.address(2);
+      if (!packedBefore) {
+        packer.pack(operands, b, memory.address());
+        b = memory.address();
+      }
+      long a = operands.address(0);
+      if (!inPlace) {
+        packRows(a, memory.address() + packedB);
+        a = memory.address() + packedB;
+      }
+      long zeros = memory.address() + packedB + bytesA;
+      operands.keep(ROWS_OF_A, a);
+      operands.keep(PANELS_OF_B, b);
+      operands.keep(ZEROS_OF_B, zerosOfB(operands.address(3), zeros) ? zeros : 0);
+      long panels = packer.panels();
+      int threads = Workers.shared().threads();
+      long wanted = threads == 1 ? 1 : (long) TASKS_PER_THREAD * threads;
+      operands.keep(PANELS_PER_TASK, Math.clamp(blocks() * panels / wanted, 1, panels));
+      Workers.shared().run(task, operands, Math.toIntExact(blocks() * groups(operands)));
+    } finally {
+      HostMemory.shared().free(memory);
+    }
+  }
+
+  private long blocks() {
+    return (m + BLOCK - 1) / BLOCK;
+  }
+
+  private long groups(Operands call) {
+    long each = call.kept(PANELS_PER_TASK);
+    return (packer.panels() + each - 1) / each;
+  }
+
+  /** Rows of A of whole fours, as U8. */
+  private void packRows(long from, long to) {
+    int flip = signedA ? 0x80 : 0;
+    long padded = 4 * packer.fours();
+    for (long i = 0; i < m && k > 0; i++) {
+      Raw.putInt(to + (i + 1) * padded - 4, 0);
+      for (long t = 0; t < k; t++) {
+        Raw.putByte(to + i * padded + t, (byte) (Raw.getByte(from + i * k + t) ^ flip));
+      }
+    }
+  }
+
+  /** Writes the zero point of each shifted column; false when all are zero. */
+  private boolean zerosOfB(long from, long to) {
+    boolean any = false;
+    boolean each = key.shape(3).size() > 1;
+    for (long j = 0; j < n; j++) {
+      byte value = Raw.getByte(each ? from + j : from);
+      int zero = packer.signed() ? value : (value & 0xFF) - SHIFT;
+      Raw.putInt(to + 4 * j, zero);
+      any |= zero != 0;
+    }
+    return any;
+  }
+
+  private int zeroOfA(Operands call) {
+    byte value = Raw.getByte(call.address(1));
+    return signedA ? value + SHIFT : value & 0xFF;
+  }
+
+  /** Some panels for a block of rows. */
+  private void multiply(Operands call, int chunk) {
+    long first = chunk % blocks() * BLOCK;
+    long count = Math.min(BLOCK, m - first);
+    long each = call.kept(PANELS_PER_TASK);
+    long panel = chunk / blocks() * each;
+    long end = Math.min(packer.panels(), panel + each);
+    long row = 4 * packer.fours();
+    long a = call.kept(ROWS_OF_A) + first * row;
+    long c = call.address(4) + 4 * first * n;
+    long tableBytes = MicroKernel.tableBytes(count);
+    MemoryPool.Block scratch =
+        HostMemory.shared().allocate(tableBytes + 4 * BLOCK + 4 * BytePacker.WIDTH);
+    long table = scratch.address();
+    long sums = table + tableBytes;
+    long start = sums + 4 * BLOCK;
+    MicroKernel.evenRows(table, a, row, count);
+    boolean shifted = call.kept(ZEROS_OF_B) != 0;
+    int zero = zeroOfA(call);
+    if (shifted) {
+      sumRows(a, count, zero, sums);
+    }
+    for (; panel < end; panel++) {
+      long column = panel * BytePacker.WIDTH;
+      long columns = Math.min(BytePacker.WIDTH, n - column);
+      long b = call.kept(PANELS_OF_B) + panel * packer.panelBytes();
+      long to = c + 4 * column;
+      long sumsOfB = b + 4L * BytePacker.WIDTH * packer.fours();
+      for (long j = 0; j < columns; j++) {
+        Raw.putInt(start + 4 * j, -zero * Raw.getInt(sumsOfB + 4 * j));
+      }
+      if (shifted) {
+        prefill(start, sums, call.kept(ZEROS_OF_B) + 4 * column, count, columns, to);
+      }
+      Code.PANEL.run(
+          table,
+          offsets,
+          b,
+          4L * BytePacker.WIDTH,
+          packer.fours(),
+          shifted ? to : start,
+          shifted ? 4 * n : 0,
+          to,
+          4 * n,
+          count,
+          columns);
+    }
+    HostMemory.shared().free(scratch);
+  }
+
+  /** The sum of each row, less the zero point of all of its elements. */
+  private void sumRows(long a, long count, int zero, long to) {
+    long row = 4 * packer.fours();
+    for (long i = 0; i < count; i++) {
+      int sum = (int) -k * zero;
+      for (long t = 0; t < k; t++) {
+        sum += Raw.getByte(a + i * row + t) & 0xFF;
+      }
+      Raw.putInt(to + 4 * i, sum);
+    }
+  }
+
+  /** What the zero points make of each result, but for the products. */
+  private void prefill(long start, long sums, long zeros, long count, long columns, long to) {
+    for (long i = 0; i < count; i++) {
+      int sum = Raw.getInt(sums + 4 * i);
+      long row = to + 4 * i * n;
+      for (long j = 0; j < columns; j++) {
+        Raw.putInt(row + 4 * j, Raw.getInt(start + 4 * j) - sum * Raw.getInt(zeros + 4 * j));
+      }
+    }
+  }
+
+  /** A constant matrix B is packed once. */
+  @Override
+  public @Nullable Prepared prepared() {
+    return packedBefore
+        ? null
+        : new Prepared(2, packer.bytes(), packer, new IntegerMatMulKernel(key, true));
+  }
+
+  @Override
+  public String name() {
+    return "gemm_u8i8_asm";
+  }
+}
