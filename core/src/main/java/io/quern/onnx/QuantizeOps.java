@@ -88,7 +88,8 @@ final class QuantizeOps {
       return x.to(wide);
     }
     Tensor zero = spread(call, call.in(zeroPoint), x);
-    return x.dtype().isFloat()
+    boolean isExact = x.dtype().isFloat() || x.dtype().bytes() <= 2; // differences are F32 too
+    return isExact
         ? x.to(wide).sub(zero.to(wide))
         : x.to(DType.I32).sub(zero.to(DType.I32)).to(wide);
   }

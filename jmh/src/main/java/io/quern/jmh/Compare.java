@@ -157,6 +157,7 @@ public final class Compare {
     for (String shape : List.of("1x8", "1x32", "1x128", "8x32", "8x128", "32x128")) {
       long[] dims = OnnxModels.dims(shape);
       addModel("minilm", shape, "tokens/s", dims[0] * dims[1]);
+      addModel("minilm-q", shape, "tokens/s", dims[0] * dims[1]);
     }
     NETWORKS.forEach(network -> addModel(network, "1x3x224x224", "images/s", 1));
     addLoading("minilm", "1x32");

@@ -5,11 +5,13 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 
 /** ONNX models to measure, by name. */
 public final class OnnxModels {
-  /** The class-path entry of MiniLM, which {@code -Ppeers} brings. */
-  private static final String MINILM = "/all-minilm-l6-v2.onnx";
+  /** The class-path entries of MiniLM, in floats and in bytes, which {@code -Ppeers} brings. */
+  private static final Map<String, String> RESOURCES =
+      Map.of("minilm", "/all-minilm-l6-v2.onnx", "minilm-q", "/all-minilm-l6-v2-q.onnx");
 
   /** Networks of the model zoo without their weights. */
   private static final Path LIGHT =
@@ -18,8 +20,8 @@ public final class OnnxModels {
   private OnnxModels() {}
 
   /**
-   * The file of a model: {@code minilm}, or a network of the zoo with random weights. It goes when
-   * the JVM ends.
+   * The file of a model: {@code minilm}, {@code minilm-q}, or a network of the zoo with random
+   * weights. It goes when the JVM ends.
    */
   public static Path file(String name) throws IOException {
     Path folder = Files.createTempDirectory("quern-jmh");
@@ -27,12 +29,14 @@ public final class OnnxModels {
     folder.toFile().deleteOnExit();
     folder.resolve("weights").toFile().deleteOnExit();
     file.toFile().deleteOnExit();
-    if (!name.equals("minilm")) {
+    String resource = RESOURCES.get(name);
+    if (resource == null) {
       return LightModel.write(LIGHT.resolve("light_" + name + ".onnx"), folder, 1);
     }
-    try (InputStream in = OnnxModels.class.getResourceAsStream(MINILM)) {
+    try (InputStream in = OnnxModels.class.getResourceAsStream(resource)) {
       if (in == null) {
-        throw new IllegalStateException(MINILM + " is not on the class path; use jmh/run --peers");
+        throw new IllegalStateException(
+            resource + " is not on the class path; use jmh/run --peers");
       }
       Files.copy(in, file);
     }
