@@ -28,9 +28,14 @@ public final class MachineTier {
     return REFUSAL.isEmpty();
   }
 
+  /** Whether code may use the instructions of AVX-512. */
+  public static boolean has512Bits() {
+    return isUsed() && VectorTier.chosen().bits() == 512;
+  }
+
   /** Whether code may use the instructions that multiply bytes, in vectors of 512 bits. */
   public static boolean multipliesBytes() {
-    return isUsed() && VectorTier.chosen().bits() == 512 && Cpuid.hasAvx512Vnni();
+    return has512Bits() && Cpuid.hasAvx512Vnni();
   }
 
   /** One line about it. */

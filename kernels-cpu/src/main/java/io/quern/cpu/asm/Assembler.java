@@ -381,6 +381,7 @@ public final class Assembler {
         || (rm instanceof Vec vec && vec.number() > 15)
         || (rm instanceof Mem memory && memory.broadcast() != 0)
         || op == VectorOp.VPDPBUSD
+        || op == VectorOp.VPMOVUSDB
         || op == VectorOp.VDPBF16PS;
   }
 

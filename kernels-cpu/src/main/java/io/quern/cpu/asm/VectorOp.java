@@ -30,7 +30,11 @@ public enum VectorOp {
    */
   VPDPBUSD(Prefix.H66, Map.OF38, 0x50),
   VCVTDQ2PS(Prefix.NONE, Map.OF, 0x5B),
+  /** Towards zero; what does not fit is the least integer. */
+  VCVTTPS2DQ(Prefix.HF3, Map.OF, 0x5B),
   VCVTPS2DQ(Prefix.H66, Map.OF, 0x5B),
+  /** Stores unsigned integers of 32 bits as bytes, saturated. */
+  VPMOVUSDB(Prefix.HF3, Map.OF38, -1, 0x11, Tuple.QUARTER),
   /** Products of floats of 16 bits, added by twos. */
   VDPBF16PS(Prefix.HF3, Map.OF38, 0x52);
 
@@ -65,6 +69,7 @@ public enum VectorOp {
   enum Tuple {
     VECTOR,
     HALF,
+    QUARTER,
     ELEMENT
   }
 
@@ -101,6 +106,7 @@ public enum VectorOp {
     return switch (tuple) {
       case VECTOR -> bits / 8;
       case HALF -> bits / 16;
+      case QUARTER -> bits / 32;
       case ELEMENT -> 4;
     };
   }

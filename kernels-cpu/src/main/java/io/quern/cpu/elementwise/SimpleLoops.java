@@ -1,6 +1,7 @@
 package io.quern.cpu.elementwise;
 
 import io.quern.DType;
+import io.quern.cpu.MachineTier;
 import io.quern.runtime.Raw;
 import org.jspecify.annotations.Nullable;
 
@@ -40,7 +41,7 @@ final class SimpleLoops {
       case BF16 -> SimpleLoops::f32ToBf16;
       case I32 -> SimpleLoops::f32ToI32;
       case I8 -> SimpleLoops::f32ToI8;
-      case U8 -> SimpleLoops::f32ToU8;
+      case U8 -> MachineTier.has512Bits() ? new MachineF32ToU8() : SimpleLoops::f32ToU8;
       default -> null;
     };
   }

@@ -27,6 +27,9 @@ public final class IntegerMatMulKernel implements Kernel {
 
   private static final int TASKS_PER_THREAD = 4;
 
+  /** Products of bytes below which a second thread costs more than it brings. */
+  private static final double PARALLEL_WORK = 1 << 21;
+
   /** What U8 and I8 differ by. */
   private static final int SHIFT = 128;
 
@@ -101,14 +104,25 @@ public final class IntegerMatMulKernel implements Kernel {
       operands.keep(ROWS_OF_A, a);
       operands.keep(PANELS_OF_B, b);
       operands.keep(ZEROS_OF_B, zerosOfB(operands.address(3), zeros) ? zeros : 0);
-      long panels = packer.panels();
-      int threads = Workers.shared().threads();
-      long wanted = threads == 1 ? 1 : (long) TASKS_PER_THREAD * threads;
-      operands.keep(PANELS_PER_TASK, Math.clamp(blocks() * panels / wanted, 1, panels));
-      Workers.shared().run(task, operands, Math.toIntExact(blocks() * groups(operands)));
+      multiply(operands);
     } finally {
       HostMemory.shared().free(memory);
     }
+  }
+
+  private void multiply(Operands call) {
+    long panels = packer.panels();
+    if ((double) m * n * k < PARALLEL_WORK) {
+      call.keep(PANELS_PER_TASK, panels);
+      for (int block = 0; block < blocks(); block++) {
+        multiply(call, block);
+      }
+      return;
+    }
+    int threads = Workers.shared().threads();
+    long wanted = threads == 1 ? 1 : (long) TASKS_PER_THREAD * threads;
+    call.keep(PANELS_PER_TASK, Math.clamp(blocks() * panels / wanted, 1, panels));
+    Workers.shared().run(task, call, Math.toIntExact(blocks() * groups(call)));
   }
 
   private long blocks() {

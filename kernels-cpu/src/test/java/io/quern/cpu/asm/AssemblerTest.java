@@ -60,7 +60,7 @@ class AssemblerTest {
       to = to.zeroed(to.mask());
     }
     switch (op) {
-      case VMOVUPS, VBROADCASTSS, VCVTDQ2PS, VCVTPS2DQ -> asm.op(op, to, right);
+      case VMOVUPS, VBROADCASTSS, VCVTDQ2PS, VCVTPS2DQ, VCVTTPS2DQ -> asm.op(op, to, right);
       default -> asm.op(op, to, vec(bits), right);
     }
   }
