@@ -1,9 +1,11 @@
 package io.quern.graph;
 
+import io.quern.DType;
 import io.quern.Shape;
 import io.quern.op.Binary;
 import io.quern.op.Cast;
 import io.quern.op.Fill;
+import io.quern.op.IntegerMatMul;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
 import io.quern.op.Pool2d;
@@ -48,6 +50,7 @@ final class Simplify {
     return switch (node.op()) {
       case Cast cast when cast.dtype() == inputs.getFirst().spec().dtype() ->
           Optional.of(inputs.getFirst());
+      case Cast cast when cast.dtype() == DType.F32 -> floatProduct(node, inputs.getFirst());
       case View view -> {
         Optional<Value> product = transposedProduct(node, view, inputs.getFirst());
         yield product.isPresent() ? product : view(node, view, inputs.getFirst());
@@ -57,6 +60,15 @@ final class Simplify {
       case Binary(Binary.Fn fn) -> binary(node, fn, inputs.get(0), inputs.get(1));
       default -> Optional.empty();
     };
+  }
+
+  /** A product of bytes whose only use is as floats. */
+  private Optional<Value> floatProduct(Node node, Value input) {
+    return input instanceof Value.Result(Node before, int _)
+            && before.op() instanceof IntegerMatMul
+            && Integer.valueOf(1).equals(uses.get(node.inputs().getFirst()))
+        ? Optional.of(rewriter.apply(new IntegerMatMul(DType.F32), before.inputs()))
+        : Optional.empty();
   }
 
   private Optional<Value> view(Node node, View view, Value input) {

@@ -56,7 +56,7 @@ final class IntegerProducts {
   /** Whether the CPU multiplies these bytes itself, faster than floats. */
   static boolean hasKernel(Tensor[] operands) {
     List<TensorSpec> specs = new ArrayList<>(Stream.of(operands).map(Tensor::spec).toList());
-    IntegerMatMul op = new IntegerMatMul();
+    IntegerMatMul op = new IntegerMatMul(DType.I32);
     specs.addAll(op.infer(specs));
     KernelKey key =
         new KernelKey(

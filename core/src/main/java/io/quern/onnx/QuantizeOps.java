@@ -124,7 +124,7 @@ final class QuantizeOps {
       Call call, Tensor a, @Nullable Tensor zeroA, Tensor b, @Nullable Tensor zeroB) {
     Tensor[] operands = IntegerProducts.operands(a, zeroA, b, zeroB);
     if (operands != null && IntegerProducts.hasKernel(operands)) {
-      return Tensor.apply(new IntegerMatMul(), operands);
+      return Tensor.apply(new IntegerMatMul(DType.I32), operands);
     }
     return IntegerProducts.matmul(
         IntegerProducts.centred(a, zeroA == null ? null : ofRows(zeroA)),

@@ -7,10 +7,12 @@ import java.util.List;
 /**
  * Matrix product of bytes less their zero points, {@code (a - za) (b - zb)}, exact and modulo 2^32.
  * Inputs: a [.., m, k] of U8 or I8, za of its dtype, b [.., k, n] of U8 or I8, zb of its dtype;
- * output I32 [.., m, n]. The leading dimensions broadcast, za to a and zb to b. ONNX calls it
+ * output [.., m, n]. The leading dimensions broadcast, za to a and zb to b. ONNX calls it
  * MatMulInteger.
+ *
+ * @param result I32, or F32 for the nearest floats
  */
-public record IntegerMatMul() implements Composite {
+public record IntegerMatMul(DType result) implements Composite {
   /** Products of that many differences of bytes have a sum that F32 holds exactly. */
   private static final long EXACT = (1 << 24) / (255 * 255);
 
@@ -22,6 +24,8 @@ public record IntegerMatMul() implements Composite {
   @Override
   public List<TensorSpec> infer(List<TensorSpec> inputs) {
     OpCheck.inputCount(name(), inputs, 4);
+    OpCheck.require(
+        result == DType.I32 || result == DType.F32, name(), "gives I32 or F32, not %s", result);
     for (int i = 0; i < 4; i += 2) {
       TensorSpec bytes = inputs.get(i);
       OpCheck.require(
@@ -39,7 +43,7 @@ public record IntegerMatMul() implements Composite {
           zeroPoint);
     }
     TensorSpec b = inputs.get(2).with(inputs.get(0).dtype());
-    return List.of(new MatMul().infer(List.of(inputs.get(0), b)).getFirst().with(DType.I32));
+    return List.of(new MatMul().infer(List.of(inputs.get(0), b)).getFirst().with(result));
   }
 
   @Override
@@ -58,7 +62,7 @@ public record IntegerMatMul() implements Composite {
       T part = builder.apply(new Cast(DType.I32), List.of(product));
       sum = sum == null ? part : builder.apply(new Binary(Binary.Fn.ADD), List.of(sum, part));
     }
-    return sum;
+    return result == DType.I32 ? sum : builder.apply(new Cast(result), List.of(sum));
   }
 
   private static <T> T centred(OpBuilder<T> builder, T bytes, T zeroPoint) {

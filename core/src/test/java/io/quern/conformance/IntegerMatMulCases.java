@@ -29,6 +29,7 @@ final class IntegerMatMulCases {
           Shape a = Shape.of(size[0], size[1]);
           Shape b = Shape.of(size[1], size[2]);
           cases.add(of(left, a, Shape.scalar(), right, b, Shape.scalar()));
+          cases.add(of(DType.F32, left, a, Shape.scalar(), right, b, Shape.of(size[2])));
           cases.add(of(left, a, Shape.scalar(), right, b, Shape.of(size[2])));
         }
         cases.add(
@@ -42,7 +43,7 @@ final class IntegerMatMulCases {
     for (Input.Form form : Input.Form.values()) {
       cases.add(
           OpCase.of(
-              new IntegerMatMul(),
+              new IntegerMatMul(DType.I32),
               Tolerance.exact(),
               form.toString(),
               bytes(DType.U8, Shape.of(7, 20), form),
@@ -62,10 +63,15 @@ final class IntegerMatMulCases {
   }
 
   private static OpCase of(DType left, Shape a, Shape za, DType right, Shape b, Shape zb) {
+    return of(DType.I32, left, a, za, right, b, zb);
+  }
+
+  private static OpCase of(
+      DType result, DType left, Shape a, Shape za, DType right, Shape b, Shape zb) {
     return OpCase.of(
-        new IntegerMatMul(),
+        new IntegerMatMul(result),
         Tolerance.exact(),
-        "",
+        "to " + result,
         bytes(left, a),
         bytes(left, za),
         bytes(right, b),

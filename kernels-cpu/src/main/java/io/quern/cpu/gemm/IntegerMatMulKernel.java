@@ -41,11 +41,14 @@ public final class IntegerMatMulKernel implements Kernel {
 
   /** Apart from the class itself, for processors that have the instructions. */
   private static final class Code {
-    static final MachinePanel PANEL = new MachinePanel("gemm_u8i8", PanelCode.Elements.BYTES, 512);
+    static final MachinePanel TO_I32 = new MachinePanel("gemm_u8i8", PanelCode.Elements.BYTES, 512);
+    static final MachinePanel TO_F32 =
+        new MachinePanel("gemm_u8i8_f32", PanelCode.Elements.BYTES_TO_FLOATS, 512);
   }
 
   private final KernelKey key;
   private final BytePacker packer;
+  private final MachinePanel code;
   private final boolean packedBefore;
   private final boolean signedA;
   private final long m;
@@ -58,6 +61,7 @@ public final class IntegerMatMulKernel implements Kernel {
   private IntegerMatMulKernel(KernelKey key, boolean packedBefore) {
     this.key = key;
     this.packedBefore = packedBefore;
+    this.code = key.dtype(4) == DType.F32 ? Code.TO_F32 : Code.TO_I32;
     this.n = key.output().shape().dim(-1);
     this.k = key.shape(0).dim(-1);
     this.m = key.shape(0).slice(0, key.shape(0).rank() - 1).size();
@@ -198,7 +202,7 @@ public final class IntegerMatMulKernel implements Kernel {
       if (shifted) {
         prefill(start, sums, call.kept(ZEROS_OF_B) + 4 * column, count, columns, to);
       }
-      Code.PANEL.run(
+      code.run(
           table,
           offsets,
           b,

@@ -18,6 +18,7 @@ import static io.quern.cpu.asm.Reg.RSI;
 import static io.quern.cpu.asm.Reg.RSP;
 import static io.quern.cpu.asm.VectorOp.VADDPS;
 import static io.quern.cpu.asm.VectorOp.VBROADCASTSS;
+import static io.quern.cpu.asm.VectorOp.VCVTDQ2PS;
 import static io.quern.cpu.asm.VectorOp.VFMADD231PS;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
 import static io.quern.cpu.asm.VectorOp.VPADDD;
@@ -73,16 +74,20 @@ final class PanelCode {
 
   /** What is multiplied. */
   enum Elements {
-    FLOATS(VFMADD231PS, VADDPS),
+    FLOATS(VFMADD231PS, VADDPS, false),
     /** Fours of U8 in A and of I8 in B. */
-    BYTES(VPDPBUSD, VPADDD);
+    BYTES(VPDPBUSD, VPADDD, false),
+    /** The same, with floats as results. */
+    BYTES_TO_FLOATS(VPDPBUSD, VPADDD, true);
 
     final VectorOp multiplyAdd;
     final VectorOp add;
+    final boolean converts;
 
-    Elements(VectorOp multiplyAdd, VectorOp add) {
+    Elements(VectorOp multiplyAdd, VectorOp add, boolean converts) {
       this.multiplyAdd = multiplyAdd;
       this.add = add;
+      this.converts = converts;
     }
   }
 
@@ -237,6 +242,9 @@ final class PanelCode {
         int at = j * bits / 8;
         Vec sum = masked ? sum(i, j).masked(mask(j)) : sum(i, j);
         asm.op(elements.add, sum, sum(i, j), Mem.at(from, at));
+        if (elements.converts) {
+          asm.op(VCVTDQ2PS, sum, sum(i, j));
+        }
         asm.op(VMOVUPS, Mem.at(to, at), sum);
       }
       asm.add(from, fromRow);
