@@ -91,6 +91,8 @@ class BoxingTest {
         new Work(new Conv2d(window, 1), List.of(wide, wideWeight)),
         new Work(new Conv2dInputGrad(window, 1, wide.shape()), List.of(wideWeight, wide)),
         new Work(new Conv2dWeightGrad(window, 1), List.of(wide, wide)),
+        new Work(new Conv2d(window.stride(2), 32), List.of(wide, rng.normal(32, 1, 3, 3))),
+        new Work(new Conv2d(window.stride(2), 8), List.of(images, rng.normal(8, 1, 3, 3))),
         new Work(pool, List.of(images)),
         new Work(pool, List.of(wide)),
         new Work(new Pool2dGrad(pool), List.of(images, rng.normal(8, 8, 14, 14))),

@@ -40,30 +40,12 @@ final class VectorEverySecond extends EverySecond {
 
   @Override
   public void copyRows(long from, long fromRow, long to, long toRow, long rows, long count) {
-    if (count > 2L * LANES) {
+    if (count > LANES) {
       super.copyRows(from, fromRow, to, toRow, rows, count);
       return;
     }
-    // All of a row at once, or its second vector from where the first one ends.
-    long first = Math.min(count, (long) LANES);
-    long rest = count - first;
-    var low = F32.indexInRange(0, 2 * first - 1);
-    var high = F32.indexInRange(LANES, 2 * first - 1);
-    var out = F32.indexInRange(0, first);
-    var restLow = F32.indexInRange(0, 2 * rest - 1);
-    var restHigh = F32.indexInRange(LANES, 2 * rest - 1);
-    var restOut = F32.indexInRange(0, rest);
     for (long i = 0; i < rows; i++) {
-      long at = Raw.inRange(from + i * fromRow);
-      long target = Raw.inRange(to + i * toRow);
-      EVEN.selectFrom(
-              FloatVector.fromMemorySegment(F32, ALL, at, ORDER, low),
-              FloatVector.fromMemorySegment(F32, ALL, at + BYTES, ORDER, high))
-          .intoMemorySegment(ALL, target, ORDER, out);
-      EVEN.selectFrom(
-              FloatVector.fromMemorySegment(F32, ALL, at + 2L * BYTES, ORDER, restLow),
-              FloatVector.fromMemorySegment(F32, ALL, at + 3L * BYTES, ORDER, restHigh))
-          .intoMemorySegment(ALL, target + BYTES, ORDER, restOut);
+      few(Raw.inRange(from + i * fromRow), count, Raw.inRange(to + i * toRow));
     }
   }
 
