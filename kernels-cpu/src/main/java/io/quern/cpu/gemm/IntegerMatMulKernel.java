@@ -180,10 +180,10 @@ public final class IntegerMatMulKernel implements Kernel {
     long c = call.address(4) + 4 * first * n;
     long tableBytes = MicroKernel.tableBytes(count);
     MemoryPool.Block scratch =
-        HostMemory.shared().allocate(tableBytes + 4 * BLOCK + 4 * BytePacker.WIDTH);
+        HostMemory.shared().allocate(tableBytes + 4L * BLOCK + 4L * BytePacker.WIDTH);
     long table = scratch.address();
     long sums = table + tableBytes;
-    long start = sums + 4 * BLOCK;
+    long start = sums + 4L * BLOCK;
     MicroKernel.evenRows(table, a, row, count);
     boolean shifted = call.kept(ZEROS_OF_B) != 0;
     int zero = zeroOfA(call);

@@ -122,7 +122,7 @@ final class PanelCode {
       Label all = asm.label();
       Label narrow = asm.label();
       masks();
-      asm.cmp(RAX, (1 << bits / 32) - 1);
+      asm.cmp(RAX, (1 << (bits / 32)) - 1);
       asm.jump(Condition.E, all);
       asm.test(RAX, RAX);
       asm.jump(Condition.E, narrow);
