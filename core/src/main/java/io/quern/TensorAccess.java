@@ -1,10 +1,15 @@
 package io.quern;
 
 import io.quern.backend.Buffer;
+import io.quern.backend.KernelKey;
 import io.quern.backend.MappedBuffer;
 import io.quern.op.Layout;
+import io.quern.op.Op;
 import io.quern.op.TensorSpec;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
 
 /** The memory behind tensors, for those who plan and run graphs. Applications do not need it. */
 public final class TensorAccess {
@@ -85,5 +90,18 @@ public final class TensorAccess {
   /** Tells that the tensor's memory was written into. */
   public static void written(Tensor tensor) {
     tensor.storage().written();
+  }
+
+  /** Whether a device has a kernel for an op on tensors like these in row-major order. */
+  public static boolean hasKernel(Device device, Op op, Tensor... inputs) {
+    List<TensorSpec> specs = new ArrayList<>(Stream.of(inputs).map(Tensor::spec).toList());
+    specs.addAll(op.infer(specs));
+    KernelKey key =
+        new KernelKey(
+            op,
+            specs.stream().map(TensorSpec::dtype).toArray(DType[]::new),
+            specs.stream().map(spec -> Layout.contiguous(spec.shape())).toArray(Layout[]::new),
+            inputs.length);
+    return device.context().kernel(key).isPresent();
   }
 }

@@ -1,20 +1,13 @@
 package io.quern.onnx;
 
 import io.quern.DType;
-import io.quern.Device;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.TensorAccess;
-import io.quern.backend.KernelKey;
 import io.quern.graph.Trace;
-import io.quern.op.IntegerMatMul;
-import io.quern.op.Layout;
 import io.quern.op.Reduce;
-import io.quern.op.TensorSpec;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,7 +29,7 @@ final class IntegerProducts {
     return zero == null ? floats : floats.sub(zero.to(DType.F32));
   }
 
-  /** The operands of an {@link IntegerMatMul}; null when it does not take them. */
+  /** The operands of an {@link io.quern.op.IntegerMatMul}; null when it does not take them. */
   static Tensor @Nullable [] operands(
       Tensor a, @Nullable Tensor zeroA, Tensor b, @Nullable Tensor zeroB) {
     boolean fits =
@@ -51,20 +44,6 @@ final class IntegerProducts {
     return zero == null
         ? Call.full(0, bytes.dtype(), Shape.scalar())
         : zero.reshape(Shape.scalar());
-  }
-
-  /** Whether the CPU multiplies these bytes itself, faster than floats. */
-  static boolean hasKernel(Tensor[] operands) {
-    List<TensorSpec> specs = new ArrayList<>(Stream.of(operands).map(Tensor::spec).toList());
-    IntegerMatMul op = new IntegerMatMul(DType.I32);
-    specs.addAll(op.infer(specs));
-    KernelKey key =
-        new KernelKey(
-            op,
-            specs.stream().map(TensorSpec::dtype).toArray(DType[]::new),
-            specs.stream().map(spec -> Layout.contiguous(spec.shape())).toArray(Layout[]::new),
-            operands.length);
-    return Device.cpu().context().kernel(key).isPresent();
   }
 
   /** The product of centred matrices as I32: over so many elements at a time as stay exact. */

@@ -1,8 +1,10 @@
 package io.quern.onnx;
 
 import io.quern.DType;
+import io.quern.Device;
 import io.quern.Shape;
 import io.quern.Tensor;
+import io.quern.TensorAccess;
 import io.quern.op.IntegerMatMul;
 import io.quern.op.Unary;
 import org.jspecify.annotations.Nullable;
@@ -123,8 +125,9 @@ final class QuantizeOps {
   static Tensor product(
       Call call, Tensor a, @Nullable Tensor zeroA, Tensor b, @Nullable Tensor zeroB) {
     Tensor[] operands = IntegerProducts.operands(a, zeroA, b, zeroB);
-    if (operands != null && IntegerProducts.hasKernel(operands)) {
-      return Tensor.apply(new IntegerMatMul(DType.I32), operands);
+    IntegerMatMul op = new IntegerMatMul(DType.I32);
+    if (operands != null && TensorAccess.hasKernel(Device.cpu(), op, operands)) {
+      return Tensor.apply(op, operands);
     }
     return IntegerProducts.matmul(
         IntegerProducts.centred(a, zeroA == null ? null : ofRows(zeroA)),
