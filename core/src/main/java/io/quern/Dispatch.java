@@ -223,7 +223,8 @@ final class Dispatch {
     }
   }
 
-  private static KernelKey contiguous(KernelKey key) {
+  /** The same operands in row-major order. */
+  static KernelKey contiguous(KernelKey key) {
     DType[] dtypes = new DType[key.operands()];
     Layout[] layouts = new Layout[key.operands()];
     for (int i = 0; i < layouts.length; i++) {
@@ -233,7 +234,7 @@ final class Dispatch {
     return new KernelKey(key.op(), dtypes, layouts, key.inputs());
   }
 
-  private static KernelKey key(Op op, Tensor[] inputs, List<TensorSpec> outputs) {
+  static KernelKey key(Op op, Tensor[] inputs, List<TensorSpec> outputs) {
     DType[] dtypes = new DType[inputs.length + outputs.size()];
     Layout[] layouts = new Layout[dtypes.length];
     for (int i = 0; i < inputs.length; i++) {

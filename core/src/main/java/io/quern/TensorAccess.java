@@ -7,7 +7,6 @@ import io.quern.op.Layout;
 import io.quern.op.Op;
 import io.quern.op.TensorSpec;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -94,14 +93,8 @@ public final class TensorAccess {
 
   /** Whether a device has a kernel for an op on tensors like these in row-major order. */
   public static boolean hasKernel(Device device, Op op, Tensor... inputs) {
-    List<TensorSpec> specs = new ArrayList<>(Stream.of(inputs).map(Tensor::spec).toList());
-    specs.addAll(op.infer(specs));
-    KernelKey key =
-        new KernelKey(
-            op,
-            specs.stream().map(TensorSpec::dtype).toArray(DType[]::new),
-            specs.stream().map(spec -> Layout.contiguous(spec.shape())).toArray(Layout[]::new),
-            inputs.length);
+    List<TensorSpec> outputs = op.infer(Stream.of(inputs).map(Tensor::spec).toList());
+    KernelKey key = Dispatch.contiguous(Dispatch.key(op, inputs, outputs));
     return device.context().kernel(key).isPresent();
   }
 }

@@ -109,20 +109,17 @@ public final class Assembler {
   // ---- general registers --------------------------------------------------------------------
 
   public void mov(Reg to, Reg from) {
-    general(0x89, true, from.number(), to);
-    line("mov", to, from);
+    store("mov", 0x89, to, from);
   }
 
   /** Loads 64 bits. */
   public void mov(Reg to, Mem from) {
-    general(0x8B, true, to.number(), from);
-    line("mov", to, from);
+    load("mov", 0x8B, to, from);
   }
 
   /** Stores 64 bits. */
   public void mov(Mem to, Reg from) {
-    general(0x89, true, from.number(), to);
-    line("mov", to, from);
+    store("mov", 0x89, to, from);
   }
 
   /** Loads 32 bits, which it extends by zeros. */
@@ -133,53 +130,35 @@ public final class Assembler {
 
   /** Computes an address. */
   public void lea(Reg to, Mem from) {
-    general(0x8D, true, to.number(), from);
-    line("lea", to, from);
+    load("lea", 0x8D, to, from);
   }
 
   public void add(Reg to, Reg from) {
-    general(0x01, true, from.number(), to);
-    line("add", to, from);
+    store("add", 0x01, to, from);
   }
 
   public void add(Reg to, Mem from) {
-    general(0x03, true, to.number(), from);
-    line("add", to, from);
+    load("add", 0x03, to, from);
   }
 
   public void sub(Reg to, Reg from) {
-    general(0x29, true, from.number(), to);
-    line("sub", to, from);
-  }
-
-  public void imul(Reg to, Reg from) {
-    emitRex(true, to.number(), 0, from.number());
-    emit(0x0F, 0xAF);
-    emitRegister(to.number(), from.number());
-    line("imul", to, from);
+    store("sub", 0x29, to, from);
   }
 
   public void cmp(Reg left, Reg right) {
-    general(0x39, true, right.number(), left);
-    line("cmp", left, right);
+    store("cmp", 0x39, left, right);
   }
 
   public void cmp(Reg left, Mem right) {
-    general(0x3B, true, left.number(), right);
-    line("cmp", left, right);
+    load("cmp", 0x3B, left, right);
   }
 
   public void test(Reg left, Reg right) {
-    general(0x85, true, right.number(), left);
-    line("test", left, right);
+    store("test", 0x85, left, right);
   }
 
   public void add(Reg to, int value) {
     immediate("add", 0, to, value);
-  }
-
-  public void and(Reg to, int value) {
-    immediate("and", 4, to, value);
   }
 
   public void sub(Reg to, int value) {
@@ -232,12 +211,11 @@ public final class Assembler {
 
   /** Asks for a line of memory in all caches. */
   public void prefetch(Mem from) {
-    prefetch("prefetcht0", 1, from);
-  }
-
-  /** Asks for a line of memory in the second-level cache and those behind it. */
-  public void prefetchFar(Mem from) {
-    prefetch("prefetcht1", 2, from);
+    int hint = 1;
+    emitRex(false, hint, index(from), base(from));
+    emit(0x0F, 0x18);
+    emitMemory(hint, from, 1);
+    line("prefetcht0", from);
   }
 
   /** Asks what the processor can do: RAX and RCX say what about, RAX to RDX have the answer. */
@@ -246,30 +224,29 @@ public final class Assembler {
     lines.add("cpuid");
   }
 
-  /** Makes earlier stores past the caches visible before later ones. */
-  public void sfence() {
-    emit(0x0F, 0xAE, 0xF8);
-    lines.add("sfence");
-  }
-
   /** Clears the upper parts of the first 16 vector registers, for callers that do not use them. */
   public void vzeroupper() {
     emit(0xC5, 0xF8, 0x77);
     lines.add("vzeroupper");
   }
 
-  private void prefetch(String name, int hint, Mem from) {
-    emitRex(false, hint, index(from), base(from));
-    emit(0x0F, 0x18);
-    emitMemory(hint, from, 1, 0);
-    line(name, from);
+  /** An instruction whose register is the target. */
+  private void load(String name, int opcode, Reg to, Operand from) {
+    general(opcode, true, to.number(), from);
+    line(name, to, from);
+  }
+
+  /** An instruction whose register is the source. */
+  private void store(String name, int opcode, Operand to, Reg from) {
+    general(opcode, true, from.number(), to);
+    line(name, to, from);
   }
 
   private void general(int opcode, boolean wide, int reg, Operand rm) {
     if (rm instanceof Mem memory) {
       emitRex(wide, reg, index(memory), base(memory));
       emit(opcode);
-      emitMemory(reg, memory, 1, 0);
+      emitMemory(reg, memory, 1);
     } else {
       int other = ((Reg) rm).number();
       emitRex(wide, reg, 0, other);
@@ -307,7 +284,7 @@ public final class Assembler {
 
   /** Sets elements of a mask register from the lower 32 bits of a general one. */
   public void kmov(Mask to, Reg from) {
-    emitVex(VectorOp.Map.OF, VectorOp.Prefix.HF2, false, to.number(), 0, from.number(), 0, 0);
+    emitVex(VectorOp.Map.OF, VectorOp.Prefix.HF2, to.number(), 0, from.number(), 0, 0);
     emit(0x92);
     emitRegister(to.number(), from.number());
     lines.add("kmovd " + to + ", " + from.half());
@@ -361,18 +338,17 @@ public final class Assembler {
               | (~vvvv & 16) >> 1
               | reg.mask().number());
     } else {
-      emitVex(op.map, op.prefix, false, reg.number(), index, base, vvvv, reg.bits() == 256 ? 1 : 0);
+      emitVex(op.map, op.prefix, reg.number(), index, base, vvvv, reg.bits() == 256 ? 1 : 0);
     }
     emit(opcode);
     if (memory) {
       int unit = needsEvex(op, reg, vvvv, rm) ? op.unit(reg.bits(), (Mem) rm) : 1;
-      emitMemory(reg.number(), (Mem) rm, unit, 0);
+      emitMemory(reg.number(), (Mem) rm, unit);
     } else {
       emitRegister(reg.number(), base);
     }
   }
 
-  /** These came with AVX-512; that AVX has them too came later, in an encoding of its own. */
   private static boolean needsEvex(VectorOp op, Vec reg, int vvvv, Operand rm) {
     return reg.bits() == 512
         || reg.number() > 15
@@ -380,28 +356,22 @@ public final class Assembler {
         || reg.mask().number() != 0
         || (rm instanceof Vec vec && vec.number() > 15)
         || (rm instanceof Mem memory && memory.broadcast() != 0)
-        || op == VectorOp.VPDPBUSD
-        || op == VectorOp.VPMOVUSDB
-        || op == VectorOp.VDPBF16PS;
+        || op.isAvx512();
   }
 
   private void emitVex(
       VectorOp.Map map,
       VectorOp.Prefix prefix,
-      boolean w,
       int reg,
       int index,
       int base,
       int vvvv,
       int length) {
     int last = (~vvvv & 15) << 3 | length << 2 | prefix.code;
-    if (map == VectorOp.Map.OF && !w && index < 8 && base < 8) {
+    if (map == VectorOp.Map.OF && index < 8 && base < 8) {
       emit(0xC5, (~reg & 8) << 4 | last);
     } else {
-      emit(
-          0xC4,
-          (~reg & 8) << 4 | (~index & 8) << 3 | (~base & 8) << 2 | map.code,
-          (w ? 0x80 : 0) | last);
+      emit(0xC4, (~reg & 8) << 4 | (~index & 8) << 3 | (~base & 8) << 2 | map.code, last);
     }
   }
 
@@ -430,13 +400,12 @@ public final class Assembler {
    * The bytes for a memory operand.
    *
    * @param unit what displacements of 8 bits are multiples of
-   * @param behind bytes of the instruction after these
    */
-  private void emitMemory(int reg, Mem memory, int unit, int behind) {
+  private void emitMemory(int reg, Mem memory, int unit) {
     int field = (reg & 7) << 3;
     if (memory.label() != null) {
       emit(field | 5);
-      references.add(new Reference(code.size(), code.size() + 4 + behind, memory.label()));
+      references.add(new Reference(code.size(), code.size() + 4, memory.label()));
       emit32(memory.displacement());
       return;
     }

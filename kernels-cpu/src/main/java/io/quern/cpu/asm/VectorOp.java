@@ -8,22 +8,13 @@ import java.util.Locale;
  */
 public enum VectorOp {
   VADDPS(Prefix.NONE, Map.OF, 0x58),
-  VMULPS(Prefix.NONE, Map.OF, 0x59),
-  VSUBPS(Prefix.NONE, Map.OF, 0x5C),
   VMINPS(Prefix.NONE, Map.OF, 0x5D),
-  VDIVPS(Prefix.NONE, Map.OF, 0x5E),
   VMAXPS(Prefix.NONE, Map.OF, 0x5F),
   VXORPS(Prefix.NONE, Map.OF, 0x57),
   VMOVUPS(Prefix.NONE, Map.OF, 0x10, 0x11),
-  /** A store that does not fill the caches. */
-  VMOVNTPS(Prefix.NONE, Map.OF, -1, 0x2B),
   VBROADCASTSS(Prefix.H66, Map.OF38, 0x18, -1, Tuple.ELEMENT),
   /** {@code to += left * right}. */
   VFMADD231PS(Prefix.H66, Map.OF38, 0xB8),
-  /** {@code to = left * to + right}. */
-  VFMADD213PS(Prefix.H66, Map.OF38, 0xA8),
-  /** {@code to -= left * right}. */
-  VFNMADD231PS(Prefix.H66, Map.OF38, 0xBC),
   VPADDD(Prefix.H66, Map.OF, 0xFE),
   /**
    * Products of unsigned bytes of {@code left} and signed ones of {@code right}, added by fours.
@@ -32,11 +23,8 @@ public enum VectorOp {
   VCVTDQ2PS(Prefix.NONE, Map.OF, 0x5B),
   /** Towards zero; what does not fit is the least integer. */
   VCVTTPS2DQ(Prefix.HF3, Map.OF, 0x5B),
-  VCVTPS2DQ(Prefix.H66, Map.OF, 0x5B),
   /** Stores unsigned integers of 32 bits as bytes, saturated. */
-  VPMOVUSDB(Prefix.HF3, Map.OF38, -1, 0x11, Tuple.QUARTER),
-  /** Products of floats of 16 bits, added by twos. */
-  VDPBF16PS(Prefix.HF3, Map.OF38, 0x52);
+  VPMOVUSDB(Prefix.HF3, Map.OF38, -1, 0x11, Tuple.QUARTER);
 
   /** The prefix that is part of the opcode. */
   enum Prefix {
@@ -55,8 +43,7 @@ public enum VectorOp {
   /** Which table of opcodes. */
   enum Map {
     OF(1),
-    OF38(2),
-    OF3A(3);
+    OF38(2);
 
     final int code;
 
@@ -68,7 +55,6 @@ public enum VectorOp {
   /** How much memory an operand takes, which small displacements are multiples of. */
   enum Tuple {
     VECTOR,
-    HALF,
     QUARTER,
     ELEMENT
   }
@@ -98,6 +84,11 @@ public enum VectorOp {
     this.tuple = tuple;
   }
 
+  /** Whether it came with AVX-512: AVX has it not, or in an encoding of its own. */
+  boolean isAvx512() {
+    return this == VPDPBUSD || this == VPMOVUSDB;
+  }
+
   /** Bytes that a displacement of 8 bits counts in the encoding of AVX-512. */
   int unit(int bits, Mem memory) {
     if (memory.broadcast() != 0) {
@@ -105,7 +96,6 @@ public enum VectorOp {
     }
     return switch (tuple) {
       case VECTOR -> bits / 8;
-      case HALF -> bits / 16;
       case QUARTER -> bits / 32;
       case ELEMENT -> 4;
     };
