@@ -1,7 +1,7 @@
 package io.quern.cpu.gemm;
 
 /** Panels by machine code; the rest by another implementation. */
-final class MachineMicroKernel extends MicroKernel {
+final class MachineMicroKernel extends ForwardingMicroKernel {
   private final MachinePanel panel;
   private final MicroKernel rest;
   private final boolean masks;
@@ -72,33 +72,7 @@ final class MachineMicroKernel extends MicroKernel {
   }
 
   @Override
-  public void fill(long values, long c, long cRow) {
-    rest.fill(values, c, cRow);
-  }
-
-  @Override
-  public void copyRow(long from, long to, long count, float bias) {
-    rest.copyRow(from, to, count, bias);
-  }
-
-  @Override
-  public void copyRows(
-      long from, long fromRow, long to, long toRow, long rows, long count, float bias) {
-    rest.copyRows(from, fromRow, to, toRow, rows, count, bias);
-  }
-
-  @Override
-  public void packRows(long from, long row, long k, long to) {
-    rest.packRows(from, row, k, to);
-  }
-
-  @Override
-  public void gatherRows(long from, long offsets, long k, long to) {
-    rest.gatherRows(from, offsets, k, to);
-  }
-
-  @Override
-  public void packColumns(long from, long row, long k, long to) {
-    rest.packColumns(from, row, k, to);
+  MicroKernel target() {
+    return rest;
   }
 }

@@ -7,7 +7,7 @@ import io.quern.cpu.VectorTier;
 import io.quern.runtime.Raw;
 
 /** The scalar twin with tiles of the vector kernel's size, and that one once it is compiled. */
-final class WarmingMicroKernel extends MicroKernel {
+final class WarmingMicroKernel extends ForwardingMicroKernel {
   /** Two vectors of 4-byte floats; without a look at classes of the Vector API. */
   private static final int COLUMNS = 2 * VectorTier.chosen().bits() / 32;
 
@@ -57,47 +57,7 @@ final class WarmingMicroKernel extends MicroKernel {
   }
 
   @Override
-  void tile(
-      long rows,
-      long offsets,
-      long b,
-      long bRow,
-      long k,
-      long start,
-      long startRow,
-      long c,
-      long cRow) {
-    twins.get().tile(rows, offsets, b, bRow, k, start, startRow, c, cRow);
-  }
-
-  @Override
-  public void fill(long values, long c, long cRow) {
-    twins.get().fill(values, c, cRow);
-  }
-
-  @Override
-  public void copyRow(long from, long to, long count, float bias) {
-    twins.get().copyRow(from, to, count, bias);
-  }
-
-  @Override
-  public void copyRows(
-      long from, long fromRow, long to, long toRow, long rows, long count, float bias) {
-    twins.get().copyRows(from, fromRow, to, toRow, rows, count, bias);
-  }
-
-  @Override
-  public void packRows(long from, long row, long k, long to) {
-    twins.get().packRows(from, row, k, to);
-  }
-
-  @Override
-  public void gatherRows(long from, long offsets, long k, long to) {
-    twins.get().gatherRows(from, offsets, k, to);
-  }
-
-  @Override
-  public void packColumns(long from, long row, long k, long to) {
-    twins.get().packColumns(from, row, k, to);
+  MicroKernel target() {
+    return twins.get();
   }
 }
