@@ -1,7 +1,7 @@
 package io.quern.opencl;
 
 import io.quern.gpu.ChainWriter;
-import io.quern.gpu.Formulas;
+import io.quern.runtime.Formulas;
 import io.quern.op.ScalarProgram;
 import java.util.ArrayList;
 import java.util.List;

@@ -22,10 +22,14 @@ public final class Chain {
   /** Runs shorter than this cost more to begin than gathering does. */
   private static final int SHORTEST_RUN = 24;
 
+  /** Results at least this large leave the caches before they are read. */
+  private static final long STREAMED_BYTES = 32L << 20;
+
   private final Iteration iteration;
   private final Twins<FusedLoop> loop;
   private final int inputs;
   private final boolean inPlace;
+  private final boolean streams;
   private final boolean[] uniform;
   private final @Nullable Gatherer[] gatherers;
 
@@ -44,6 +48,7 @@ public final class Chain {
       runs &= uniform[i] || iteration.innerStride(i) == 4;
     }
     this.inPlace = runs;
+    this.streams = 4 * shape.size() >= STREAMED_BYTES;
     this.gatherers = new Gatherer[inputs];
     for (int i = 0; i < inputs && !inPlace; i++) {
       boolean plain = layouts[i].isContiguous() && layouts[i].shape().equals(shape);
@@ -93,7 +98,11 @@ public final class Chain {
         Raw.putLong(table + 8L * i, address + start * iteration.innerStride(i));
       }
       Raw.putLong(table + 8L * inputs, to + 4 * done);
-      now.run(table, count);
+      if (streams) {
+        now.stream(table, count);
+      } else {
+        now.run(table, count);
+      }
       done += count;
       start = 0;
     }

@@ -1,6 +1,6 @@
 package io.quern.cuda.ptx;
 
-import io.quern.gpu.Arithmetic;
+import io.quern.runtime.Arithmetic;
 
 /** Writes instructions as PTX. Values are names of registers; names are used once. */
 final class PtxWriter implements Arithmetic<String> {

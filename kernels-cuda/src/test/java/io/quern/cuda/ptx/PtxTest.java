@@ -2,7 +2,7 @@ package io.quern.cuda.ptx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.quern.gpu.Formulas;
+import io.quern.runtime.Formulas;
 import io.quern.op.Binary;
 import io.quern.op.ScalarProgram;
 import io.quern.op.Unary;

@@ -1,4 +1,4 @@
-package io.quern.gpu;
+package io.quern.runtime;
 
 /**
  * Instructions on 32-bit values in straight-line code, each rounding as IEEE 754 says. What a value

@@ -1,4 +1,4 @@
-package io.quern.gpu;
+package io.quern.runtime;
 
 import static io.quern.runtime.MathConstants.*;
 

@@ -1,0 +1,149 @@
+package io.quern.cpu.fused;
+
+import static io.quern.cpu.asm.Reg.R10;
+import static io.quern.cpu.asm.Reg.R11;
+import static io.quern.cpu.asm.Reg.R12;
+import static io.quern.cpu.asm.Reg.R13;
+import static io.quern.cpu.asm.Reg.R14;
+import static io.quern.cpu.asm.Reg.R8;
+import static io.quern.cpu.asm.Reg.R9;
+import static io.quern.cpu.asm.Reg.RAX;
+import static io.quern.cpu.asm.Reg.RBX;
+import static io.quern.cpu.asm.Reg.RCX;
+import static io.quern.cpu.asm.Reg.RDI;
+import static io.quern.cpu.asm.Reg.RDX;
+import static io.quern.cpu.asm.Reg.RSI;
+import static io.quern.cpu.asm.VectorOp.VMOVNTPS;
+import static io.quern.cpu.asm.VectorOp.VMOVUPS;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.quern.cpu.MachineTier;
+import io.quern.cpu.asm.Assembler;
+import io.quern.cpu.asm.Assembler.Condition;
+import io.quern.cpu.asm.Label;
+import io.quern.cpu.asm.Mem;
+import io.quern.cpu.asm.Reg;
+import io.quern.cpu.asm.Vec;
+import io.quern.cpu.asm.VectorCode;
+import io.quern.cpu.asm.VectorTrace;
+import io.quern.op.ScalarProgram;
+import io.quern.runtime.Formulas;
+import io.quern.runtime.Raw;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** The loop of a chain as machine code, which is fast at the first call. */
+final class MachineLoop extends FusedLoop {
+  private static final int BITS = 512;
+  private static final int BYTES = BITS / 8;
+  private static final int LANES = BITS / 32;
+  private static final MethodHandle LOOP =
+      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG));
+
+  // Parameters: the table of addresses, bytes of whole vectors, a bit for each element of the rest.
+  private static final Reg TABLE = RDI;
+  private static final Reg END = RSI;
+  private static final Reg REST = RDX;
+  private static final Reg AT = RAX;
+  private static final List<Reg> ADDRESSES = List.of(RCX, R8, R9, R10, R11, RBX, R12, R13, R14);
+  private static final List<Reg> SAVED = List.of(RBX, R12, R13, R14);
+
+  private final MemorySegment cached;
+  private final MemorySegment streamed;
+  private final int output;
+
+  private MachineLoop(ScalarProgram program, boolean[] uniform) {
+    this.cached = MachineTier.place("chain " + program, write(program, uniform, false));
+    this.streamed = MachineTier.place("streamed chain " + program, write(program, uniform, true));
+    this.output = program.inputs();
+  }
+
+  /**
+   * The loop of a program in which some inputs have one element only; empty where there is no
+   * machine code, or none for its functions or for so many values.
+   */
+  static Optional<FusedLoop> of(ScalarProgram program, boolean[] uniform) {
+    if (!MachineTier.has512Bits()
+        || program.inputs() >= ADDRESSES.size()
+        || !Formulas.cover(program)) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(new MachineLoop(program, uniform));
+    } catch (VectorCode.TooManyValuesException e) {
+      return Optional.empty();
+    }
+  }
+
+  private static Assembler write(ScalarProgram program, boolean[] uniform, boolean streams) {
+    VectorTrace trace = new VectorTrace();
+    List<Integer> inputs = new ArrayList<>();
+    for (int i = 0; i < program.inputs(); i++) {
+      inputs.add(uniform[i] ? trace.uniform(i) : trace.input(i));
+    }
+    int result = new Formulas<>(trace).run(program, inputs);
+    Assembler asm = new Assembler();
+    VectorCode code = new VectorCode(asm, trace, result, i -> Mem.at(ADDRESSES.get(i)));
+    SAVED.forEach(asm::push);
+    for (int i = 0; i <= program.inputs(); i++) {
+      asm.mov(ADDRESSES.get(i), Mem.at(TABLE, 8 * i));
+    }
+    code.prepare();
+    asm.sub(AT, AT);
+    Mem to = Mem.at(ADDRESSES.get(program.inputs()), AT, 1);
+    Label rest = asm.label();
+    asm.test(END, END);
+    asm.jump(Condition.E, rest);
+    asm.align(32);
+    Label next = asm.here();
+    Vec whole = code.write((i, vec) -> asm.op(VMOVUPS, vec, Mem.at(ADDRESSES.get(i), AT, 1)));
+    asm.op(streams ? VMOVNTPS : VMOVUPS, to, whole);
+    asm.add(AT, BYTES);
+    asm.cmp(AT, END);
+    asm.jump(Condition.B, next);
+    asm.bind(rest);
+    if (streams) {
+      asm.sfence();
+    }
+    Label done = asm.label();
+    asm.test(REST, REST);
+    asm.jump(Condition.E, done);
+    asm.kmov(VectorCode.spareMask(), REST);
+    Vec part =
+        code.write(
+            (i, vec) ->
+                asm.op(
+                    VMOVUPS,
+                    vec.zeroed(VectorCode.spareMask()),
+                    Mem.at(ADDRESSES.get(i), AT, 1)));
+    asm.op(VMOVUPS, to, part.masked(VectorCode.spareMask()));
+    asm.bind(done);
+    asm.vzeroupper();
+    SAVED.reversed().forEach(asm::pop);
+    asm.ret();
+    return asm;
+  }
+
+  @Override
+  void run(long addresses, long n) {
+    call(cached, addresses, n);
+  }
+
+  @Override
+  void stream(long addresses, long n) {
+    boolean isAligned = Raw.getLong(addresses + 8L * output) % BYTES == 0;
+    call(isAligned ? streamed : cached, addresses, n);
+  }
+
+  private static void call(MemorySegment code, long addresses, long n) {
+    try {
+      LOOP.invokeExact(code, addresses, n / LANES * BYTES, (1L << n % LANES) - 1);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+}
