@@ -20,15 +20,16 @@ import io.quern.cpu.asm.VectorTrace.Shifted;
 import io.quern.cpu.asm.VectorTrace.Unary;
 import io.quern.cpu.asm.VectorTrace.Uniform;
 import java.util.BitSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.function.IntFunction;
 
 /**
- * Writes the instructions of a {@link VectorTrace} for vectors of 512 bits. Values stay in registers
- * from the instruction that makes them to the last one that uses them; literals and uniform inputs
- * are operands in memory, but where an instruction wants a register: those are loaded once, by
- * {@link #prepare}. Not thread-safe.
+ * Writes the instructions of a {@link VectorTrace} for vectors of 512 bits. Values stay in
+ * registers from the instruction that makes them to the last one that uses them; literals and
+ * uniform inputs are operands in memory, but where an instruction wants a register: those are
+ * loaded once, by {@link #prepare}. Not thread-safe.
  */
 public final class VectorCode {
   private static final int BITS = 512;
@@ -77,6 +78,7 @@ public final class VectorCode {
     }
     lastUse[result] = nodes.size();
     keepIfInMemory(result);
+    keepMore();
     freeVectors.set(0, REGISTERS);
     freeMasks.set(1, MASKS - 1);
   }
@@ -84,6 +86,23 @@ public final class VectorCode {
   /** The mask that is left to others. */
   public static Mask spareMask() {
     return new Mask(MASKS - 1);
+  }
+
+  /** Keeps what else is in memory as far as the registers go that are never used. */
+  private void keepMore() {
+    int live = 0;
+    int most = 0;
+    for (int i = 0; i < nodes.size(); i++) {
+      if (!isInMemory(i) && lastUse[i] != UNUSED) {
+        most = Math.max(most, ++live);
+        for (int operand : new HashSet<>(nodes.get(i).operands())) {
+          live -= dies(operand, i) ? 1 : 0;
+        }
+      }
+    }
+    for (int i = 0; i < nodes.size() && kept.cardinality() < REGISTERS - most; i++) {
+      keepIfInMemory(i);
+    }
   }
 
   private boolean isInMemory(int value) {

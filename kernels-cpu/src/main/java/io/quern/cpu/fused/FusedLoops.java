@@ -26,6 +26,11 @@ public final class FusedLoops {
 
   private record Key(ScalarProgram program, long uniform) {}
 
+  /** Whether the loops of a program are machine code. */
+  static boolean areMachineCode(ScalarProgram program) {
+    return CODEGEN.isOn() && MachineLoop.covers(program);
+  }
+
   /** The loop of a program; {@code uniform} tells the inputs that have one element only. */
   static Twins<FusedLoop> of(ScalarProgram program, boolean[] uniform) {
     long bits = 0;

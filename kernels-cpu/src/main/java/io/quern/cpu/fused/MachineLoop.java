@@ -62,14 +62,19 @@ final class MachineLoop extends FusedLoop {
     this.output = program.inputs();
   }
 
+  /** Whether there is machine code for the functions of a program and so many inputs. */
+  static boolean covers(ScalarProgram program) {
+    return MachineTier.has512Bits()
+        && program.inputs() < ADDRESSES.size()
+        && Formulas.cover(program);
+  }
+
   /**
-   * The loop of a program in which some inputs have one element only; empty where there is no
-   * machine code, or none for its functions or for so many values.
+   * The loop of a program in which some inputs have one element only; empty where it is not
+   * covered, or has more values at a time than there are registers.
    */
   static Optional<FusedLoop> of(ScalarProgram program, boolean[] uniform) {
-    if (!MachineTier.has512Bits()
-        || program.inputs() >= ADDRESSES.size()
-        || !Formulas.cover(program)) {
+    if (!covers(program)) {
       return Optional.empty();
     }
     try {
@@ -117,9 +122,7 @@ final class MachineLoop extends FusedLoop {
         code.write(
             (i, vec) ->
                 asm.op(
-                    VMOVUPS,
-                    vec.zeroed(VectorCode.spareMask()),
-                    Mem.at(ADDRESSES.get(i), AT, 1)));
+                    VMOVUPS, vec.zeroed(VectorCode.spareMask()), Mem.at(ADDRESSES.get(i), AT, 1)));
     asm.op(VMOVUPS, to, part.masked(VectorCode.spareMask()));
     asm.bind(done);
     asm.vzeroupper();

@@ -68,8 +68,7 @@ class AssemblerTest {
     switch (op) {
       case VMOVUPS, VBROADCASTSS, VCVTDQ2PS, VCVTTPS2DQ, VSQRTPS -> asm.op(op, to, right);
       case VRANGEPS -> asm.op(op, to, vec(bits), right, random.nextInt(16));
-      case VCMPPS ->
-          asm.compare(new Mask(random.nextInt(8)), vec(bits), right, random.nextInt(32));
+      case VCMPPS -> asm.compare(new Mask(random.nextInt(8)), vec(bits), right, random.nextInt(32));
       default -> asm.op(op, to, vec(bits), right);
     }
   }
