@@ -151,6 +151,14 @@ public final class Formulas<V> {
     return on.select(on.less(x, number(EXP_MIN)), number(0), y);
   }
 
+  /** {@code exp(x)} for {@code x <= 0}. */
+  public V expNegative(V x) {
+    V t = fma(x, number(LOG2_E), ROUND_BIAS_64);
+    V n = on.sub(t, number(ROUND_BIAS_64));
+    V y = scaleDown(expPolynomial(withoutLog2(n, x)), t);
+    return on.select(on.less(x, number(EXP_MIN)), number(0), y);
+  }
+
   /** {@code exp(-a)} for {@code 0 <= a <= 110}. */
   private V decay(V a) {
     V t = fma(a, number(-LOG2_E), ROUND_BIAS_64);

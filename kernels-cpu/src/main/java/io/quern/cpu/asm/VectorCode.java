@@ -22,8 +22,8 @@ import io.quern.cpu.asm.VectorTrace.Uniform;
 import java.util.BitSet;
 import java.util.HashSet;
 import java.util.List;
-import java.util.function.BiConsumer;
 import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 
 /**
  * Writes the instructions of a {@link VectorTrace} for vectors of 512 bits. Values stay in
@@ -52,24 +52,36 @@ public final class VectorCode {
   /** Values that are loaded once and stay. */
   private final BitSet kept = new BitSet();
 
-  /** The vector or mask register of a value. */
-  private final int[] registers;
+  /** The vector or mask register of a value, of each vector that is computed at a time. */
+  private final int[][] registers;
+
+  /** Which of them instructions are being written for. */
+  private int copy;
 
   private final BitSet freeVectors = new BitSet();
   private final BitSet freeMasks = new BitSet();
 
   /**
-   * The code of a trace that ends in a result. It uses all vectors, and masks but for the last one.
+   * The code of a trace that ends in a result. It uses all masks but for the last one.
    *
    * @param uniforms where the one element of an input is
+   * @param copies how many vectors are computed at a time, instruction by instruction, so that the
+   *     processor need not look far ahead for work
+   * @param first number of the first vector register that it may use
    */
-  public VectorCode(Assembler asm, VectorTrace trace, int result, IntFunction<Mem> uniforms) {
+  public VectorCode(
+      Assembler asm,
+      VectorTrace trace,
+      int result,
+      IntFunction<Mem> uniforms,
+      int copies,
+      int first) {
     this.asm = asm;
     this.nodes = trace.nodes();
     this.result = result;
     this.uniforms = uniforms;
     this.lastUse = new int[nodes.size()];
-    this.registers = new int[nodes.size()];
+    this.registers = new int[copies][nodes.size()];
     for (int i = 0; i < nodes.size(); i++) {
       for (int operand : nodes.get(i).operands()) {
         lastUse[operand] = i;
@@ -78,8 +90,8 @@ public final class VectorCode {
     }
     lastUse[result] = nodes.size();
     keepIfInMemory(result);
-    keepMore();
-    freeVectors.set(0, REGISTERS);
+    keepMore(copies, REGISTERS - first);
+    freeVectors.set(first, REGISTERS);
     freeMasks.set(1, MASKS - 1);
   }
 
@@ -89,7 +101,7 @@ public final class VectorCode {
   }
 
   /** Keeps what else is in memory as far as the registers go that are never used. */
-  private void keepMore() {
+  private void keepMore(int copies, int registers) {
     int live = 0;
     int most = 0;
     for (int i = 0; i < nodes.size(); i++) {
@@ -100,7 +112,7 @@ public final class VectorCode {
         }
       }
     }
-    for (int i = 0; i < nodes.size() && kept.cardinality() < REGISTERS - most; i++) {
+    for (int i = 0; i < nodes.size() && kept.cardinality() < registers - copies * most; i++) {
       keepIfInMemory(i);
     }
   }
@@ -146,34 +158,47 @@ public final class VectorCode {
     kept.stream()
         .forEach(
             value -> {
-              registers[value] = take(freeVectors);
+              int register = take(freeVectors);
+              for (int[] each : registers) {
+                each[value] = register;
+              }
               asm.op(VBROADCASTSS, vector(value), memory(value));
             });
   }
 
+  /** Writes how an input is loaded. */
+  @FunctionalInterface
+  public interface Load {
+    /**
+     * Writes the instructions.
+     *
+     * @param copy which of the vectors that are computed at a time
+     */
+    void write(int copy, int input, Vec to);
+  }
+
   /**
-   * Computes one vector.
+   * Computes some vectors, no more than at a time.
    *
-   * @param load writes the instruction that loads an input into a register
-   * @return the register of the result, which is free for what follows
+   * @return the registers of the results, which are free for what follows
    * @throws TooManyValuesException if registers do not suffice
    */
-  public Vec write(BiConsumer<Integer, Vec> load) {
+  public List<Vec> write(int count, Load load) {
     BitSet before = (BitSet) freeVectors.clone();
     for (int i = 0; i < nodes.size(); i++) {
-      if (lastUse[i] != UNUSED && !isInMemory(i)) {
-        write(i, load);
+      for (copy = 0; copy < count && lastUse[i] != UNUSED && !isInMemory(i); copy++) {
+        writeNode(i, load);
       }
     }
     freeVectors.or(before);
-    return vector(result);
+    return IntStream.range(0, count).mapToObj(i -> Vec.of(registers[i][result], BITS)).toList();
   }
 
-  private void write(int i, BiConsumer<Integer, Vec> load) {
+  private void writeNode(int i, Load load) {
     Node node = nodes.get(i);
     switch (node) {
       case Uniform _, Literal _ -> {}
-      case Input(int input) -> load.accept(input, target(i));
+      case Input(int input) -> load.write(copy, input, target(i));
       case Unary(VectorOp op, int x) -> asm.op(op, target(i), vector(x));
       case Shifted(Assembler.Shift shift, int x, int by) ->
           asm.shift(shift, target(i), vector(x), by);
@@ -182,7 +207,7 @@ public final class VectorCode {
       case Binary(VectorOp op, int x, int y, int number) ->
           asm.op(op, target(i), vector(x), operand(y), number);
       case Compared(int x, int y, int predicate) -> {
-        registers[i] = take(freeMasks);
+        registers[copy][i] = take(freeMasks);
         asm.compare(mask(i), vector(x), operand(y), predicate);
         releaseOperands(i);
       }
@@ -221,10 +246,10 @@ public final class VectorCode {
   /** A register for node {@code i} that holds a value, its own if nothing else needs it. */
   private Vec overwritten(int i, int value) {
     if (dies(value, i)) {
-      registers[i] = registers[value];
+      registers[copy][i] = registers[copy][value];
       return vector(i);
     }
-    registers[i] = take(freeVectors);
+    registers[copy][i] = take(freeVectors);
     asm.op(VMOVUPS, vector(i), vector(value));
     return vector(i);
   }
@@ -232,21 +257,22 @@ public final class VectorCode {
   /** A register for node {@code i}, which may be that of an operand. */
   private Vec target(int i) {
     releaseOperands(i);
-    registers[i] = take(freeVectors);
+    registers[copy][i] = take(freeVectors);
     return vector(i);
   }
 
   private void releaseOperands(int i) {
     for (int operand : nodes.get(i).operands()) {
       if (dies(operand, i)) {
-        (nodes.get(operand) instanceof Compared ? freeMasks : freeVectors).set(registers[operand]);
+        (nodes.get(operand) instanceof Compared ? freeMasks : freeVectors)
+            .set(registers[copy][operand]);
       }
     }
   }
 
   private void releaseOperandsButOwn(int i) {
     releaseOperands(i);
-    freeVectors.clear(registers[i]);
+    freeVectors.clear(registers[copy][i]);
   }
 
   private static int take(BitSet free) {
@@ -259,11 +285,11 @@ public final class VectorCode {
   }
 
   private Vec vector(int value) {
-    return Vec.of(registers[value], BITS);
+    return Vec.of(registers[copy][value], BITS);
   }
 
   private Mask mask(int value) {
-    return new Mask(registers[value]);
+    return new Mask(registers[copy][value]);
   }
 
   private Operand operand(int value) {

@@ -17,6 +17,10 @@ public enum VectorOp {
   VXORPS(Prefix.NONE, Map.OF, 0x57),
   /** The smaller or larger one, as the number behind the operands says. */
   VRANGEPS(Prefix.H66, Map.OF3A, 0x50),
+  /** Chooses among the quarters of two vectors, two bits of the number behind for each. */
+  VSHUFF32X4(Prefix.H66, Map.OF3A, 0x23),
+  /** Chooses among the elements of each quarter, two bits of the number behind for each. */
+  VSHUFPS(Prefix.NONE, Map.OF, 0xC6),
   /** Compares as the number behind the operands says; the target is a mask. */
   VCMPPS(Prefix.NONE, Map.OF, 0xC2),
   /** Elements of {@code right} where the mask is set, else of {@code left}. */
@@ -108,7 +112,8 @@ public enum VectorOp {
   /** Whether it came with AVX-512: AVX has it not, or in an encoding of its own. */
   boolean isAvx512() {
     return switch (this) {
-      case VPDPBUSD, VPMOVUSDB, VRANGEPS, VCMPPS, VBLENDMPS, VPANDD, VPORD, VPXORD -> true;
+      case VPDPBUSD, VPMOVUSDB, VRANGEPS, VSHUFF32X4, VCMPPS, VBLENDMPS, VPANDD, VPORD, VPXORD ->
+          true;
       default -> false;
     };
   }

@@ -3,6 +3,7 @@ package io.quern.cpu.fused;
 import io.quern.Shape;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
 import io.quern.cpu.Twins;
 import io.quern.cpu.elementwise.Gatherer;
 import io.quern.op.Layout;
@@ -21,9 +22,6 @@ public final class Chain {
 
   /** Runs shorter than this cost more to begin than gathering does. */
   private static final int SHORTEST_RUN = 24;
-
-  /** Results at least this large leave the caches before they are read. */
-  private static final long STREAMED_BYTES = 32L << 20;
 
   private final Iteration iteration;
   private final Twins<FusedLoop> loop;
@@ -48,7 +46,7 @@ public final class Chain {
       runs &= uniform[i] || iteration.innerStride(i) == 4;
     }
     this.inPlace = runs;
-    this.streams = 4 * shape.size() >= STREAMED_BYTES;
+    this.streams = MachineTier.streams(4 * shape.size());
     this.gatherers = new Gatherer[inputs];
     for (int i = 0; i < inputs && !inPlace; i++) {
       boolean plain = layouts[i].isContiguous() && layouts[i].shape().equals(shape);

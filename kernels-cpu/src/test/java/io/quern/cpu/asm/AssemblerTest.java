@@ -67,7 +67,12 @@ class AssemblerTest {
     }
     switch (op) {
       case VMOVUPS, VBROADCASTSS, VCVTDQ2PS, VCVTTPS2DQ, VSQRTPS -> asm.op(op, to, right);
-      case VRANGEPS -> asm.op(op, to, vec(bits), right, random.nextInt(16));
+      case VRANGEPS, VSHUFPS -> asm.op(op, to, vec(bits), right, random.nextInt(16));
+      case VSHUFF32X4 -> {
+        if (bits > 128) {
+          asm.op(op, to, vec(bits), right, random.nextInt(4));
+        }
+      }
       case VCMPPS -> asm.compare(new Mask(random.nextInt(8)), vec(bits), right, random.nextInt(32));
       default -> asm.op(op, to, vec(bits), right);
     }
