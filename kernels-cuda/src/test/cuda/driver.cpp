@@ -92,6 +92,19 @@ int cuStreamSynchronize(void*) {
   return SUCCESS;
 }
 
+int cuEventCreate(void** event, unsigned) {
+  *event = &used;
+  return SUCCESS;
+}
+
+int cuEventRecord(void*, void*) {
+  return SUCCESS;
+}
+
+int cuEventSynchronize(void*) {
+  return SUCCESS;
+}
+
 int cuMemAlloc_v2(void** address, size_t bytes) {
   std::lock_guard<std::mutex> guard(turn);
   if (used + bytes > MEMORY) {

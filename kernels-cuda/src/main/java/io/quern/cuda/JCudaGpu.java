@@ -26,6 +26,8 @@ import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUdevice_attribute;
 import jcuda.driver.CUdeviceptr;
+import jcuda.driver.CUevent;
+import jcuda.driver.CUevent_flags;
 import jcuda.driver.CUfunction;
 import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.CUgraph;
@@ -47,6 +49,7 @@ final class JCudaGpu implements Gpu {
   private final CUdevice device = new CUdevice();
   private final Context context = new Context();
   private final Stream stream = new Stream();
+  private final CUevent[] marks = new CUevent[MARKS];
   private final List<CUmodule> modules = new ArrayList<>();
   private final Map<Long, CUfunction> functions = new HashMap<>();
   private final Map<Long, CUgraphExec> executables = new ConcurrentHashMap<>();
@@ -69,6 +72,12 @@ final class JCudaGpu implements Gpu {
     check(
         "cuStreamCreate",
         JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING));
+    for (int i = 0; i < MARKS; i++) {
+      marks[i] = new CUevent();
+      check(
+          "cuEventCreate",
+          JCudaDriver.cuEventCreate(marks[i], CUevent_flags.CU_EVENT_DISABLE_TIMING));
+    }
   }
 
   // JCuda keeps its handles to itself and to classes that extend its own.
@@ -255,6 +264,18 @@ final class JCudaGpu implements Gpu {
     check(
         "cuMemcpyDtoHAsync",
         JCudaDriver.cuMemcpyDtoHAsync(new HostAddress(to), new DeviceAddress(from), bytes, stream));
+  }
+
+  @Override
+  public void mark(int number) {
+    enter();
+    check("cuEventRecord", JCudaDriver.cuEventRecord(marks[number], stream));
+  }
+
+  @Override
+  public void await(int number) {
+    enter();
+    check("cuEventSynchronize", JCudaDriver.cuEventSynchronize(marks[number]));
   }
 
   @Override

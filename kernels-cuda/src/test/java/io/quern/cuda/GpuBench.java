@@ -177,7 +177,7 @@ final class GpuBench {
   private static void transfers() {
     float[] values = new float[16 * MEGA];
     Tensor tensor = Tensor.of(values);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 5; i++) {
       long start = System.nanoTime();
       Tensor there = tensor.to(GPU);
       GPU.context().finish();
