@@ -9,9 +9,12 @@
 
 namespace {
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_PTX = 218, NOT_FOUND = 500 };
 
 const size_t MEMORY = (size_t)4 << 30;
+
+// What texts begin with that went through the linker.
+const char CUBIN[] = "cubin\n";
 
 std::mutex turn;
 std::map<void*, size_t> memory;
@@ -143,7 +146,36 @@ int cuMemcpyDtoHAsync_v2(void* to, const void* from, size_t bytes, void*) {
   return SUCCESS;
 }
 
+int cuLinkCreate_v2(unsigned, int*, void**, std::string** state) {
+  *state = new std::string();
+  return SUCCESS;
+}
+
+int cuLinkAddData_v2(
+    std::string* state, int, const char* text, size_t bytes, const char*, unsigned, int*, void**) {
+  if (strstr(text, "not to be linked")) {
+    return INVALID_PTX;
+  }
+  *state = CUBIN;
+  state->append(text, bytes); // with the zero at its end
+  return SUCCESS;
+}
+
+int cuLinkComplete(std::string* state, void** cubin, size_t* bytes) {
+  *cubin = &(*state)[0];
+  *bytes = state->size();
+  return SUCCESS;
+}
+
+int cuLinkDestroy(std::string* state) {
+  delete state;
+  return SUCCESS;
+}
+
 int cuModuleLoadDataEx(Module** module, const char* image, unsigned, int*, void**) {
+  if (strncmp(image, CUBIN, strlen(CUBIN)) == 0) {
+    image += strlen(CUBIN);
+  }
   bool own = strncmp(image, "// sources", 10) == 0;
   *module = new Module{own ? "" : image};
   return SUCCESS;

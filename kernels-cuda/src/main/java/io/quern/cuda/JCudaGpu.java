@@ -12,8 +12,6 @@ import io.quern.runtime.Raw;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -21,7 +19,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUdevice_attribute;
@@ -50,6 +47,7 @@ final class JCudaGpu implements Gpu {
   private final Context context = new Context();
   private final Stream stream = new Stream();
   private final CUevent[] marks = new CUevent[MARKS];
+  private final Cubins cubins;
   private final List<CUmodule> modules = new ArrayList<>();
   private final Map<Long, CUfunction> functions = new HashMap<>();
   private final Map<Long, CUgraphExec> executables = new ConcurrentHashMap<>();
@@ -67,6 +65,7 @@ final class JCudaGpu implements Gpu {
     long[] bytes = new long[1];
     check("cuDeviceTotalMem", JCudaDriver.cuDeviceTotalMem(bytes, device));
     this.memory = bytes[0];
+    this.cubins = new Cubins("driver " + driver.version() + ", capability " + capability());
     check("cuDevicePrimaryCtxRetain", JCudaDriver.cuDevicePrimaryCtxRetain(context, device));
     enter();
     check(
@@ -112,24 +111,12 @@ final class JCudaGpu implements Gpu {
     }
   }
 
-  private static final class HostAddress extends Pointer {
-    HostAddress() {}
-
-    HostAddress(long address) {
-      super(address);
-    }
-
-    long address() {
-      return getNativePointer();
-    }
-  }
-
   /** The context belongs to threads, and calls come from any. */
   private void enter() {
     check("cuCtxSetCurrent", driver.setCurrent(context.handle()));
   }
 
-  private static void check(String call, int error) {
+  static void check(String call, int error) {
     if (error != CUresult.CUDA_SUCCESS) {
       String[] text = new String[1];
       JCudaDriver.cuGetErrorString(error, text);
@@ -287,15 +274,7 @@ final class JCudaGpu implements Gpu {
   @Override
   public long load(String ptx) {
     enter();
-    CUmodule module = new CUmodule();
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment text = arena.allocateFrom(ptx, StandardCharsets.US_ASCII);
-      check(
-          "cuModuleLoadDataEx",
-          JCudaDriver.cuModuleLoadDataEx(
-              module, new HostAddress(text.address()), 0, new int[0], Pointer.to(new int[0])));
-    }
-    modules.add(module);
+    modules.add(cubins.load(ptx));
     return modules.size() - 1L;
   }
 
