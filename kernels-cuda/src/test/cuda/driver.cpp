@@ -1,4 +1,4 @@
-// A stand-in for the CUDA driver's library: one device whose memory is the host's, and whose work
+// A stand-in for the CUDA driver's library: two devices whose memory is the host's, and whose work
 // is done at once. Kernels of the project run as C++, generated ones by ptx.cpp.
 #include "launch.h"
 #include <cstdio>
@@ -9,8 +9,10 @@
 
 namespace {
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_PTX = 218, NOT_FOUND = 500 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_PTX = 218,
+       NOT_FOUND = 500 };
 
+const int DEVICES = 2;
 const size_t MEMORY = (size_t)4 << 30;
 
 // What texts begin with that went through the linker.
@@ -19,6 +21,7 @@ const char CUBIN[] = "cubin\n";
 std::mutex turn;
 std::map<void*, size_t> memory;
 size_t used;
+int contexts[DEVICES];
 
 struct Module {
   std::string generated; // empty for the project's own
@@ -53,13 +56,13 @@ int cuDriverGetVersion(int* version) {
 }
 
 int cuDeviceGetCount(int* count) {
-  *count = 1;
+  *count = DEVICES;
   return SUCCESS;
 }
 
 int cuDeviceGet(int* device, int ordinal) {
   *device = ordinal;
-  return ordinal == 0 ? SUCCESS : NO_DEVICE;
+  return ordinal >= 0 && ordinal < DEVICES ? SUCCESS : NO_DEVICE;
 }
 
 int cuDeviceGetName(char* name, int length, int) {
@@ -77,8 +80,17 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
   return SUCCESS;
 }
 
-int cuDevicePrimaryCtxRetain(void** context, int) {
-  *context = &memory;
+int cuDeviceCanAccessPeer(int* can, int, int) {
+  *can = 1;
+  return SUCCESS;
+}
+
+int cuDevicePrimaryCtxRetain(void** context, int device) {
+  *context = &contexts[device];
+  return SUCCESS;
+}
+
+int cuCtxEnablePeerAccess(void*, unsigned) {
   return SUCCESS;
 }
 
@@ -105,6 +117,10 @@ int cuEventRecord(void*, void*) {
 }
 
 int cuEventSynchronize(void*) {
+  return SUCCESS;
+}
+
+int cuStreamWaitEvent(void*, void*, unsigned) {
   return SUCCESS;
 }
 
@@ -142,6 +158,15 @@ int cuMemcpyHtoDAsync_v2(void* to, const void* from, size_t bytes, void*) {
 }
 
 int cuMemcpyDtoHAsync_v2(void* to, const void* from, size_t bytes, void*) {
+  memcpy(to, from, bytes);
+  return SUCCESS;
+}
+
+int cuMemcpyPeerAsync(
+    void* to, void* to_context, const void* from, void* from_context, size_t bytes, void*) {
+  if (to_context == from_context) {
+    return INVALID_VALUE;
+  }
   memcpy(to, from, bytes);
   return SUCCESS;
 }

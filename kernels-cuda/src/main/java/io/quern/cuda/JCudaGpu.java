@@ -15,9 +15,11 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -47,6 +49,10 @@ final class JCudaGpu implements Gpu {
   private final Context context = new Context();
   private final Stream stream = new Stream();
   private final CUevent[] marks = new CUevent[MARKS];
+
+  /** Devices that were asked for once. */
+  private final Set<JCudaGpu> peers = new HashSet<>();
+
   private final Cubins cubins;
   private final List<CUmodule> modules = new ArrayList<>();
   private final Map<Long, CUfunction> functions = new HashMap<>();
@@ -263,6 +269,48 @@ final class JCudaGpu implements Gpu {
   public void await(int number) {
     enter();
     check("cuEventSynchronize", JCudaDriver.cuEventSynchronize(marks[number]));
+  }
+
+  // ---- other devices --------------------------------------------------------------------------
+
+  /** Lets copies from a device go without a detour by host memory, where the machine can. */
+  @Override
+  public synchronized boolean reaches(Gpu other) {
+    if (!(other instanceof JCudaGpu peer)) {
+      return false;
+    }
+    if (peers.add(peer)) {
+      enter();
+      int[] can = new int[1];
+      check("cuDeviceCanAccessPeer", JCudaDriver.cuDeviceCanAccessPeer(can, device, peer.device));
+      if (can[0] != 0) {
+        // Where the driver refuses, as it does with too many peers, copies are slower.
+        JCudaDriver.cuCtxEnablePeerAccess(peer.context, 0);
+      }
+    }
+    return true;
+  }
+
+  @Override
+  public void follow(Gpu other, int mark) {
+    enter();
+    CUevent event = ((JCudaGpu) other).marks[mark];
+    check("cuStreamWaitEvent", JCudaDriver.cuStreamWaitEvent(stream, event, 0));
+  }
+
+  @Override
+  public void copyFromPeer(Gpu other, long from, long to, long bytes) {
+    enter();
+    JCudaGpu source = (JCudaGpu) other;
+    check(
+        "cuMemcpyPeerAsync",
+        JCudaDriver.cuMemcpyPeerAsync(
+            new DeviceAddress(to),
+            context,
+            new DeviceAddress(from),
+            source.context,
+            bytes,
+            stream));
   }
 
   @Override

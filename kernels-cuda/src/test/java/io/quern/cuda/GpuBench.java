@@ -185,10 +185,22 @@ final class GpuBench {
       start = System.nanoTime();
       there.to(Device.reference()).close();
       long down = System.nanoTime() - start;
+      if (Device.available().contains("cuda:1")) {
+        toPeer(there, Device.of("cuda:1"));
+      }
       there.close();
       line("upload", up, 64.0 * MEGA / up, "GB/s");
       line("download", down, 64.0 * MEGA / down, "GB/s");
     }
+  }
+
+  private static void toPeer(Tensor tensor, Device peer) {
+    long start = System.nanoTime();
+    Tensor there = tensor.to(peer);
+    peer.context().finish();
+    long time = System.nanoTime() - start;
+    there.close();
+    line("to another GPU", time, 64.0 * MEGA / time, "GB/s");
   }
 
   /** Plans of one kernel and of many, whose kernels do next to nothing. */

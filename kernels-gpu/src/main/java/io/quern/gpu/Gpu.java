@@ -11,7 +11,7 @@ import java.util.List;
  */
 public interface Gpu {
   /** Number of marks that the queue can have. */
-  int MARKS = 4;
+  int MARKS = Staging.BUFFERS + 1;
 
   /** Name of its backend, such as {@code cuda}. */
   String backend();
@@ -84,6 +84,21 @@ public interface Gpu {
   /** Waits for the work before a mark, if it was set. */
   default void await(int number) {
     finish();
+  }
+
+  /** Whether the driver copies from the memory of another GPU, and orders the work of both. */
+  default boolean reaches(Gpu other) {
+    return false;
+  }
+
+  /** Lets what is queued from now on wait for the work before a mark of a GPU that it reaches. */
+  default void follow(Gpu other, int mark) {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Queues a copy from the memory of a GPU that it reaches. */
+  default void copyFromPeer(Gpu other, long from, long to, long bytes) {
+    throw new UnsupportedOperationException();
   }
 
   /** Waits until all queued work is done. */

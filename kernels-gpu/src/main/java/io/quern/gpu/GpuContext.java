@@ -29,6 +29,9 @@ import org.jspecify.annotations.Nullable;
  * Errors of queued work are told by a later call, and then the device is lost to the process.
  */
 public final class GpuContext implements DeviceContext {
+  /** The mark of copies between devices. */
+  private static final int PEER_MARK = Staging.BUFFERS;
+
   private static final Cleaner CLEANER = Cleaner.create();
 
   private final Gpu gpu;
@@ -208,19 +211,48 @@ public final class GpuContext implements DeviceContext {
   }
 
   private void transfer(MemorySegment host, long device, boolean up) {
+    try {
+      inTurn(
+          () -> {
+            if (up) {
+              staging.toDevice(host, device);
+            } else {
+              staging.toHost(device, host);
+            }
+          });
+    } finally {
+      Reference.reachabilityFence(host);
+    }
+  }
+
+  @Override
+  public boolean copyFrom(
+      DeviceContext other, Buffer from, long byteOffset, Buffer to, long bytes) {
+    if (!(other instanceof GpuContext source && gpu.reaches(source.gpu))) {
+      return false;
+    }
+    // Each in its turn: who waited for the other's turn in the own one could wait forever.
+    source.inTurn(() -> source.gpu.mark(PEER_MARK));
+    inTurn(
+        () -> {
+          gpu.follow(source.gpu, PEER_MARK);
+          gpu.copyFromPeer(source.gpu, from.address() + byteOffset, to.address(), bytes);
+          gpu.mark(PEER_MARK);
+        });
+    source.inTurn(() -> source.gpu.follow(gpu, PEER_MARK));
+    return true;
+  }
+
+  /** Does what cannot be recorded, when no other thread hands work to the device. */
+  private void inTurn(Runnable work) {
     turn.lock();
     try {
       requireWaiting();
-      if (up) {
-        staging.toDevice(host, device);
-      } else {
-        staging.toHost(device, host);
-      }
+      work.run();
     } catch (GpuException e) {
       throw failed(e);
     } finally {
       turn.unlock();
-      Reference.reachabilityFence(host);
     }
   }
 

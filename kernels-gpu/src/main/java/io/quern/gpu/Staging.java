@@ -13,6 +13,9 @@ import java.lang.foreign.MemorySegment;
  * fill or empty others. Host memory is not touched after a call. Calls come one at a time.
  */
 final class Staging {
+  /** Number of pinned buffers, each of which has the mark of its number. */
+  static final int BUFFERS = 4;
+
   /** Bytes of each buffer. */
   static final int BUFFER = 4 << 20;
 
@@ -91,13 +94,13 @@ final class Staging {
   private void prepare() {
     if (buffers == 0) {
       ring = pinnedOrZero();
-      buffers = ring == 0 ? 1 : Gpu.MARKS;
+      buffers = ring == 0 ? 1 : BUFFERS;
     }
   }
 
   private long pinnedOrZero() {
     try {
-      return gpu.allocatePinned((long) Gpu.MARKS * BUFFER);
+      return gpu.allocatePinned((long) BUFFERS * BUFFER);
     } catch (GpuException e) {
       if (e.isSticky()) {
         throw e;

@@ -228,7 +228,7 @@ final class FakeGpu implements Gpu {
   @Override
   public synchronized void await(int number) {
     check();
-    run(hasPinned ? marks[number] - done : queue.size());
+    runUntil(hasPinned ? marks[number] : done + queue.size());
   }
 
   private void requireAllocated(long address, long bytes) {
@@ -249,15 +249,37 @@ final class FakeGpu implements Gpu {
   @Override
   public synchronized void finish() {
     check();
-    run(queue.size());
+    runUntil(done + queue.size());
   }
 
-  /** Does the work that was queued first. */
-  private void run(long count) {
-    for (long i = 0; i < count; i++) {
+  /** Does what was queued first. */
+  private void runUntil(long end) {
+    while (done < end) {
       queue.remove().run();
       done++;
     }
+  }
+
+  @Override
+  public boolean reaches(Gpu other) {
+    return other instanceof FakeGpu;
+  }
+
+  @Override
+  public void follow(Gpu other, int mark) {
+    check();
+    FakeGpu leader = (FakeGpu) other;
+    long end = leader.marks[mark];
+    queue.add(() -> leader.runUntil(end));
+  }
+
+  @Override
+  public void copyFromPeer(Gpu other, long from, long to, long bytes) {
+    check();
+    FakeGpu source = (FakeGpu) other;
+    source.requireAllocated(from, bytes);
+    requireAllocated(to, bytes);
+    queue.add(() -> at(to, bytes).copyFrom(source.at(from, bytes)));
   }
 
   /** Lets no source load from now on. */

@@ -42,8 +42,8 @@ class StagingTest {
     BUFFER,
     BUFFER + 1,
     2L * BUFFER,
-    (long) Gpu.MARKS * BUFFER,
-    (long) Gpu.MARKS * BUFFER + 1,
+    (long) Staging.BUFFERS * BUFFER,
+    (long) Staging.BUFFERS * BUFFER + 1,
     MOST - 4321
   };
 
@@ -90,7 +90,8 @@ class StagingTest {
         }
       }
     }
-    assertThat(gpu.pinned()).isEqualTo(pinned == Pinned.THERE ? (long) Gpu.MARKS * BUFFER : 0);
+    assertThat(gpu.pinned())
+        .isEqualTo(pinned == Pinned.THERE ? (long) Staging.BUFFERS * BUFFER : 0);
     buffer.release();
   }
 
