@@ -41,12 +41,14 @@ final class GpuBench {
 
   private GpuBench() {}
 
-  /** Prints all lines, or those that start with {@code args[0]}. */
+  /** Prints all lines, or those that start with {@code args[0]}, or {@code transfers}. */
   public static void main(String[] args) {
     wanted = args.length == 0 ? "" : args[0];
     System.out.println(GPU.describe());
-    if (wanted.isEmpty()) {
+    if (wanted.isEmpty() || wanted.equals("transfers")) {
       transfers();
+    }
+    if (wanted.isEmpty()) {
       launches();
     }
     memory("copy", 2, x -> x.neg());
