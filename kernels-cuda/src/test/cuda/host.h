@@ -40,6 +40,10 @@ inline float __int_as_float(int bits) {
   return x;
 }
 
+inline int __clz(int x) {
+  return x == 0 ? 32 : __builtin_clz(x);
+}
+
 inline unsigned __umulhi(unsigned x, unsigned y) {
   return (unsigned)((unsigned long long)x * y >> 32);
 }
