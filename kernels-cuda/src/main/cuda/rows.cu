@@ -6,9 +6,10 @@
 #include "math.cuh"
 #include "quads.cuh"
 
-// Elements of a row that a thread keeps; of two rows, of each.
+// Elements of a row that a thread keeps, and of each of two rows or more.
 const int HELD = 32;
 const int HELD_OF_TWO = 16;
+const int HELD_OF_FOUR = 8;
 
 // The most threads of a block.
 const int THREADS = 512;
@@ -138,17 +139,31 @@ __device__ inline void sweep_up(const Row<QUADS>& row, F f) {
   }
 }
 
-// Folds of a kernel have slots of their own, so that none waits for the readers of another.
-template <int SLOT, bool QUADS, typename F>
-__device__ inline float fold(const Row<QUADS>& row, float x, F f) {
+struct Pair {
+  float first;
+  float second;
+};
+
+__device__ inline float exchange(float x, int mask) {
+  return __shfl_xor_sync(0xffffffff, x, mask);
+}
+
+__device__ inline Pair exchange(Pair x, int mask) {
+  return {exchange(x.first, mask), exchange(x.second, mask)};
+}
+
+// Folds of a kernel that follow each other have different slots, so that none waits for the readers
+// of another.
+template <int SLOT, bool QUADS, typename T, typename F>
+__device__ inline T fold(const Row<QUADS>& row, T x, F f) {
 #pragma unroll
   for (int mask = 16; mask > 0; mask /= 2) {
     if (mask < row.team) {
-      x = f(x, __shfl_xor_sync(0xffffffff, x, mask));
+      x = f(x, exchange(x, mask));
     }
   }
   if (row.team > 32) {
-    __shared__ float warps[SOFTMAX_THREADS / 32];
+    __shared__ T warps[SOFTMAX_THREADS / 32];
     u32 team = (u32)row.team / 32;
     u32 warp = threadIdx.x / 32;
     if (threadIdx.x % 32 == 0) {
@@ -159,7 +174,7 @@ __device__ inline float fold(const Row<QUADS>& row, float x, F f) {
 #pragma unroll
     for (int mask = 16; mask > 0; mask /= 2) {
       if (mask < team) {
-        x = f(x, __shfl_xor_sync(0xffffffff, x, mask));
+        x = f(x, exchange(x, mask));
       }
     }
   }
@@ -169,6 +184,13 @@ __device__ inline float fold(const Row<QUADS>& row, float x, F f) {
 template <int SLOT, bool QUADS>
 __device__ inline float sum(const Row<QUADS>& row, float x) {
   return fold<SLOT>(row, x, [](float y, float z) { return y + z; });
+}
+
+template <int SLOT, bool QUADS>
+__device__ inline Pair sum(const Row<QUADS>& row, Pair x) {
+  return fold<SLOT>(row, x, [](Pair y, Pair z) {
+    return Pair{y.first + z.first, y.second + z.second};
+  });
 }
 
 // Not NaN: that shows in sums.
@@ -451,8 +473,7 @@ KERNEL __launch_bounds__(THREADS) norm_grad_f32(
     float values[HELD_OF_TWO];
     float hs[HELD_OF_TWO];
     Normal n = normal(row, x, epsilon, centred, values);
-    float mean_h = 0;
-    float mean_hz = 0;
+    Pair totals = {0, 0}; // of h and of h z
     int last = last_start<HELD_OF_TWO>(row);
     sweep_down<HELD_OF_TWO>(row, [&](int start) {
       if (start < last) {
@@ -462,13 +483,14 @@ KERNEL __launch_bounds__(THREADS) norm_grad_f32(
       each_run<HELD_OF_TWO>(row, start, [&](int i, int) {
 #pragma unroll
         for (int k = i; k < i + 4; k++) {
-          mean_h += hs[k];
-          mean_hz = fmaf(hs[k], (values[k] - n.mean) * n.scale, mean_hz);
+          totals.first += hs[k];
+          totals.second = fmaf(hs[k], (values[k] - n.mean) * n.scale, totals.second);
         }
       });
     });
-    mean_h = centred ? sum<2>(row, mean_h) / row.length : 0;
-    mean_hz = sum<3>(row, mean_hz) / row.length;
+    totals = sum<2>(row, totals);
+    float mean_h = centred ? totals.first / row.length : 0;
+    float mean_hz = totals.second / row.length;
     sweep_up<HELD_OF_TWO>(row, [&](int start) {
       if (start > 0) {
         load(row, start, x, 0, values);
@@ -485,6 +507,65 @@ KERNEL __launch_bounds__(THREADS) norm_grad_f32(
     if (row.real && row.lane == 0) {
       normals[row.index] = n;
     }
+  });
+}
+
+// The gradient of x for rows that fit a block and are multiples of four. A block takes several in turn
+// and sums g z and g over them: [2, blocks, length].
+KERNEL __launch_bounds__(256, 3) norm_grad_fused_f32(
+    float* to, float* parts, const float* x, const float* gamma, const float* g, float epsilon,
+    i64 centred, i64 rows, i64 length) {
+  u64 addresses = (u64)to | (u64)parts | (u64)x | (u64)gamma | (u64)g;
+  with_row(rows, length, blockDim.x, addresses, [&](auto row) {
+    row.step = 1; // known to the compiler
+    row.real = true;
+    float gammas[HELD_OF_FOUR];
+    float gamma_grads[HELD_OF_FOUR] = {};
+    float beta_grads[HELD_OF_FOUR] = {};
+    load(row, 0, gamma + row.first, 0, gammas);
+    for (row.index = blockIdx.x; row.index < rows; row.index += gridDim.x) {
+      float values[HELD_OF_FOUR];
+      float gs[HELD_OF_FOUR];
+      load(row, 0, row.of(x), 0, values);
+      load(row, 0, row.of(g), 0, gs);
+      Pair totals = {0, 0}; // of x and of h = gamma g
+      each_run<HELD_OF_FOUR>(row, 0, [&](int i, int) {
+#pragma unroll
+        for (int k = i; k < i + 4; k++) {
+          totals.first += values[k];
+          totals.second = fmaf(gs[k], gammas[k], totals.second);
+        }
+      });
+      totals = sum<0>(row, totals);
+      float mean = centred ? totals.first / row.length : 0;
+      float mean_h = centred ? totals.second / row.length : 0;
+      Pair products = {0, 0}; // of deviations with themselves and with h
+      each_run<HELD_OF_FOUR>(row, 0, [&](int i, int at) {
+#pragma unroll
+        for (int k = 0; k < 4; k++) {
+          float deviation = row.has(at, k) ? values[i + k] - mean : 0;
+          values[i + k] = deviation;
+          products.first = fmaf(deviation, deviation, products.first);
+          products.second = fmaf(deviation, gs[i + k] * gammas[i + k], products.second);
+        }
+      });
+      products = sum<1>(row, products);
+      float scale = 1 / sqrtf(products.first / row.length + epsilon);
+      float mean_hz = products.second * scale / row.length;
+      each_run<HELD_OF_FOUR>(row, 0, [&](int i, int) {
+#pragma unroll
+        for (int k = i; k < i + 4; k++) {
+          float z = values[k] * scale;
+          gamma_grads[k] = fmaf(gs[k], z, gamma_grads[k]);
+          beta_grads[k] += gs[k];
+          values[k] = fmaf(z, -mean_hz, fmaf(gs[k], gammas[k], -mean_h)) * scale;
+        }
+      });
+      store(row, 0, row.of(to), values);
+    }
+    parts += blockIdx.x * length + row.first;
+    store(row, 0, parts, gamma_grads);
+    store(row, 0, parts + gridDim.x * length, beta_grads);
   });
 }
 
@@ -537,7 +618,7 @@ KERNEL __launch_bounds__(256) norm_grad_parts_f32(
   const float* from = (const float*)(normals + rows) + blockIdx.y * parts * length;
   float total = 0;
   if (column < length) {
-#pragma unroll 4
+#pragma unroll 16
     for (i64 part = threadIdx.x / 32; part < parts; part += 8) {
       total += from[part * length + column];
     }

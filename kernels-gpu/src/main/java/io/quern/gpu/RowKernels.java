@@ -25,6 +25,8 @@ final class RowKernels {
 
   private static final int HELD_OF_TWO = 16;
 
+  private static final int HELD_OF_FOUR = 8;
+
   private static final int LEAST_TEAM = 4;
 
   private static final int MOST_TEAM = 512;
@@ -46,6 +48,18 @@ final class RowKernels {
 
   /** Rows that are worth a part of their own. */
   private static final long PART_ROWS = 32;
+
+  private static final String FUSED = "norm_grad_fused_f32";
+
+  /** Threads for a row that are too few for a block, and the most. */
+  private static final int FUSED_LEAST = 64;
+
+  private static final int FUSED_MOST = 256;
+
+  /** Threads that run at once on the largest devices, and rows that are worth a block. */
+  private static final long FUSED_THREADS = 768 * 128;
+
+  private static final long FUSED_ROWS = 8;
 
   private RowKernels() {}
 
@@ -180,6 +194,9 @@ final class RowKernels {
       return null;
     }
     long rows = rows(key, length);
+    if (isFused(context, length)) {
+      return fusedNormGrad(context, op, rows, length, key.operands());
+    }
     long strips = (length + COLUMNS - 1) / COLUMNS;
     long wanted = Math.min(BLOCKS / Math.max(1, strips), rows / PART_ROWS);
     long partRows = Math.ceilDiv(Math.max(1, rows), Math.clamp(wanted, 1, MOST_PARTS));
@@ -208,19 +225,58 @@ final class RowKernels {
             .number(rows)
             .number(length)
             .number(partRows);
-    Parameters forParts = new Parameters().operand(4);
-    (op.centred() ? forParts.operand(5) : forParts.address(0))
-        .operand(scratch)
-        .number(rows)
-        .number(parts)
-        .number(length);
     return new LaunchKernel(
         context,
         "norm_grad_f32",
         4 * (normals + 2 * parts * length),
         launch(context, "norm_grad_f32", forRows, rows, team),
         columns(context, "norm_grad_columns_f32", forColumns, strips, parts),
-        columns(context, "norm_grad_parts_f32", forParts, strips, op.centred() ? 2 : 1));
+        parts(context, op, scratch, rows, parts, length));
+  }
+
+  /** Whether one launch gets by with reading the rows once; not all sources have its function. */
+  private static boolean isFused(GpuContext context, long length) {
+    return length % 4 == 0
+        && length > (long) FUSED_LEAST * HELD_OF_FOUR
+        && length <= (long) FUSED_MOST * HELD_OF_FOUR
+        && context.function(FILE, FUSED) != 0;
+  }
+
+  /** Two launches: the gradient of x with sums over the rows of each block, and over the blocks. */
+  private static Kernel fusedNormGrad(
+      GpuContext context, NormGrad op, long rows, long length, int scratch) {
+    int team = team(context, length, HELD_OF_FOUR, FUSED_MOST);
+    long parts = Math.clamp(rows / FUSED_ROWS, 1, FUSED_THREADS / team);
+    Parameters forRows =
+        new Parameters()
+            .operand(3)
+            .operand(scratch)
+            .operand(0)
+            .operand(1)
+            .operand(2)
+            .number((float) op.epsilon())
+            .number(op.centred() ? 1 : 0)
+            .number(rows)
+            .number(length);
+    return new LaunchKernel(
+        context,
+        FUSED,
+        4 * 2 * parts * length,
+        Launch.of(context, FILE, FUSED, Grid.of(parts, team), forRows),
+        parts(context, op, scratch, 0, parts, length));
+  }
+
+  /** Sums over parts, which lie behind the normals of so many rows. */
+  private static Launch parts(
+      GpuContext context, NormGrad op, int scratch, long rows, long parts, long length) {
+    Parameters parameters = new Parameters().operand(4);
+    (op.centred() ? parameters.operand(5) : parameters.address(0))
+        .operand(scratch)
+        .number(rows)
+        .number(parts)
+        .number(length);
+    long strips = (length + COLUMNS - 1) / COLUMNS;
+    return columns(context, "norm_grad_parts_f32", parameters, strips, op.centred() ? 2 : 1);
   }
 
   private static Launch columns(
