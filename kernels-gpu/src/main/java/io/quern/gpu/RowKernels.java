@@ -173,7 +173,8 @@ final class RowKernels {
   /** Threads for a row, a power of two; they depend on the length alone, as do all sums. */
   private static int team(GpuContext context, long length, int held, int most) {
     int team = LEAST_TEAM;
-    while (length > (long) team * held && 2 * team <= Math.min(most, context.gpu().blockThreads())) {
+    while (length > (long) team * held
+        && 2 * team <= Math.min(most, context.gpu().blockThreads())) {
       team *= 2;
     }
     return team;
