@@ -118,6 +118,22 @@ class RowKernelsTest {
     }
   }
 
+  /** Values of which many are alike. */
+  @ParameterizedTest
+  @ValueSource(ints = {510, 512, 516, 1024, 4100})
+  void theFirstOfEqualsIsTheExtreme(int length) {
+    float[] values = new float[5 * length];
+    SplittableRandom random = new SplittableRandom(length);
+    for (int i = 0; i < values.length; i++) {
+      values[i] = random.nextInt(-9, 10);
+    }
+    Tensor x = Tensor.of(values).reshape(5, length);
+    Tensor there = x.to(Device.of("cuda"));
+    Tensor here = x.to(Device.of("reference"));
+    assertThat(there.argmax(1).toLongArray()).isEqualTo(here.argmax(1).toLongArray());
+    assertThat(there.argmin(1).toLongArray()).isEqualTo(here.argmin(1).toLongArray());
+  }
+
   private static Tensor[] on(String device, Tensor... tensors) {
     return Stream.of(tensors).map(each -> each.to(Device.of(device))).toArray(Tensor[]::new);
   }
