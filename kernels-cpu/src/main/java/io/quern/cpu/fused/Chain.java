@@ -3,7 +3,6 @@ package io.quern.cpu.fused;
 import io.quern.Shape;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
-import io.quern.cpu.MachineTier;
 import io.quern.cpu.Twins;
 import io.quern.cpu.elementwise.Gatherer;
 import io.quern.op.Layout;
@@ -31,8 +30,12 @@ public final class Chain {
   private final boolean[] uniform;
   private final @Nullable Gatherer[] gatherers;
 
-  /** The chain over the inputs of {@code key}, whose result has a certain shape. */
-  public Chain(ScalarProgram program, KernelKey key, Shape shape) {
+  /**
+   * The chain over the inputs of {@code key}, whose result has a certain shape.
+   *
+   * @param streams whether the result is better stored past the caches
+   */
+  public Chain(ScalarProgram program, KernelKey key, Shape shape, boolean streams) {
     this.inputs = key.inputs();
     Layout[] layouts = new Layout[inputs];
     for (int i = 0; i < inputs; i++) {
@@ -46,7 +49,7 @@ public final class Chain {
       runs &= uniform[i] || iteration.innerStride(i) == 4;
     }
     this.inPlace = runs;
-    this.streams = MachineTier.streams(4 * shape.size());
+    this.streams = streams;
     this.gatherers = new Gatherer[inputs];
     for (int i = 0; i < inputs && !inPlace; i++) {
       boolean plain = layouts[i].isContiguous() && layouts[i].shape().equals(shape);

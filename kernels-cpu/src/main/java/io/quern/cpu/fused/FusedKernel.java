@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
 import io.quern.cpu.elementwise.ElementwiseKernel;
 import io.quern.op.Binary;
 import io.quern.op.Fused;
@@ -27,10 +28,10 @@ public final class FusedKernel implements Kernel {
   private final Workers.Task<Operands> task = this::part;
 
   private FusedKernel(KernelKey key, ScalarProgram program, String name) {
-    this.chain = new Chain(program, key, key.output().shape());
     this.name = name;
     this.inputs = key.inputs();
     this.count = key.output().shape().size();
+    this.chain = new Chain(program, key, key.output().shape(), MachineTier.streams(4 * count));
   }
 
   /** The kernel for {@code key}, or null when it is not F32. */

@@ -48,6 +48,9 @@ final class MachineLoop extends FusedLoop {
   /** Vectors that are computed at a time, where registers suffice. */
   private static final int COPIES = 2;
 
+  /** How far ahead memory is asked for, since processors do not look into the next page. */
+  private static final int AHEAD = 2048;
+
   private static final MethodHandle LOOP =
       MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
@@ -156,7 +159,12 @@ final class MachineLoop extends FusedLoop {
   private static void vectors(
       Assembler asm, VectorCode code, int count, Reg output, VectorOp store) {
     List<Vec> results =
-        code.write(count, (copy, i, to) -> asm.op(VMOVUPS, to, at(ADDRESSES.get(i), copy)));
+        code.write(
+            count,
+            (copy, i, to) -> {
+              asm.op(VMOVUPS, to, at(ADDRESSES.get(i), copy));
+              asm.prefetch(at(ADDRESSES.get(i), copy).plus(AHEAD));
+            });
     for (int i = 0; i < count; i++) {
       asm.op(store, at(output, i), results.get(i));
     }
@@ -182,7 +190,7 @@ final class MachineLoop extends FusedLoop {
       LOOP.invokeExact(
           code,
           addresses,
-          n / (copies * LANES) * (copies * BYTES),
+          n / ((long) copies * LANES) * copies * BYTES,
           n / LANES * BYTES,
           (1L << n % LANES) - 1);
     } catch (Throwable e) {

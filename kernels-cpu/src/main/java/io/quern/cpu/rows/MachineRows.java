@@ -67,7 +67,7 @@ enum MachineRows {
     put(scratch, Argument.GAMMA, gamma);
     put(scratch, Argument.BETA, beta);
     put(scratch, Argument.KEPT, scratch + RowMath.SCRATCH);
-    put(scratch, Argument.LENGTH, Float.floatToRawIntBits(length));
+    put(scratch, Argument.LENGTH, Float.floatToRawIntBits((float) length));
     put(scratch, Argument.EPSILON, Float.floatToRawIntBits(epsilon));
     boolean lines = to % LINE == 0 && length % LANES == 0;
     MemorySegment code = streams && lines ? streamed : cached;
@@ -79,6 +79,6 @@ enum MachineRows {
   }
 
   private static void put(long table, Argument argument, long value) {
-    Raw.putLong(table + 8L * argument.ordinal(), value);
+    Raw.putLong(table + argument.offset, value);
   }
 }

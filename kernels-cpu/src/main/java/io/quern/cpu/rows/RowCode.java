@@ -54,28 +54,34 @@ import java.util.stream.IntStream;
 final class RowCode {
   /** What the table has, 8 bytes each. */
   enum Argument {
-    X,
-    TO,
-    ROWS,
+    X(0),
+    TO(8),
+    ROWS(16),
     /** Bytes of a row. */
-    ROW_BYTES,
+    ROW_BYTES(24),
     /** Bytes of its whole vectors. */
-    VECTOR_BYTES,
+    VECTOR_BYTES(32),
     /** Bytes of its whole blocks of four vectors. */
-    BLOCK_BYTES,
+    BLOCK_BYTES(40),
     /** A bit for each element beyond whole vectors. */
-    REST,
-    GAMMA,
-    BETA,
-    /** Where a row is kept for the next pass. */
-    KEPT,
+    REST(48),
+    GAMMA(56),
+    BETA(64),
+    /** Where two rows are kept for the next pass. */
+    KEPT(72),
     /** Elements of a row, a float. */
-    LENGTH,
+    LENGTH(80),
     /** A float. */
-    EPSILON;
+    EPSILON(88);
+
+    final int offset;
+
+    Argument(int offset) {
+      this.offset = offset;
+    }
 
     Mem in(Reg table) {
-      return Mem.at(table, 8 * ordinal());
+      return Mem.at(table, offset);
     }
   }
 
@@ -133,35 +139,25 @@ final class RowCode {
     VectorCode exp = new VectorCode(asm, trace, result, RowCode::noUniforms, SUMS, FREE);
     begin();
     exp.prepare();
+    return streams ? streamedSoftmax(exp) : cachedSoftmax(exp);
+  }
+
+  private Assembler cachedSoftmax(VectorCode exp) {
     Label next = row();
-    largest();
-    clearSums();
-    eachBlock(
-        parts -> {
-          List<Vec> results =
-              exp.write(
-                  parts.size(),
-                  (i, input, to) -> {
-                    load(to, X, parts.get(i));
-                    asm.op(VSUBPS, to, to, SHIFT);
-                  });
-          for (int i = 0; i < parts.size(); i++) {
-            Part part = parts.get(i);
-            asm.op(VMOVUPS, at(kept(), part), results.get(i).masked(part.mask));
-            asm.op(VADDPS, part.sum.masked(part.mask), part.sum, results.get(i));
-            askForNextRow(part);
-            if (streams) {
-              scale(PREVIOUS, part);
-            }
-          }
-        });
-    foldSums(VADDPS);
-    asm.op(VBROADCASTSS, FACTOR, asm.constant(1));
-    asm.op(VDIVPS, FACTOR, FACTOR, vec(0));
-    if (!streams) {
-      each(part -> scale(TO, part));
-      return end(next);
-    }
+    exponentials(exp, TO, part -> {});
+    each(part -> scale(TO, part));
+    return end(next);
+  }
+
+  /**
+   * A row is stored while the exponentials of the next one are computed, which leaves the memory
+   * something to do. The first row has none before it: what is stored then is overwritten later.
+   */
+  private Assembler streamedSoftmax(VectorCode exp) {
+    asm.lea(PREVIOUS, Mem.at(KEPT, ROW_BYTES, 1));
+    asm.sub(STEP, STEP);
+    Label next = row();
+    exponentials(exp, KEPT, part -> scale(PREVIOUS, part));
     asm.mov(AT, PREVIOUS);
     asm.mov(PREVIOUS, KEPT);
     asm.mov(KEPT, AT);
@@ -173,6 +169,36 @@ final class RowCode {
     each(part -> scale(PREVIOUS, part));
     asm.sfence();
     return ret();
+  }
+
+  /**
+   * The exponentials of a row and, to FACTOR, the inverse of their sum.
+   *
+   * @param more what else is done for each vector, with FACTOR as it was before
+   */
+  private void exponentials(VectorCode exp, Reg to, Consumer<Part> more) {
+    largest();
+    clearSums();
+    eachBlock(
+        parts -> {
+          List<Vec> results =
+              exp.write(
+                  parts.size(),
+                  (i, input, vec) -> {
+                    load(vec, X, parts.get(i));
+                    asm.op(VSUBPS, vec, vec, SHIFT);
+                  });
+          for (int i = 0; i < parts.size(); i++) {
+            Part part = parts.get(i);
+            asm.op(VMOVUPS, at(to, part), results.get(i).masked(part.mask));
+            asm.op(VADDPS, part.sum.masked(part.mask), part.sum, results.get(i));
+            askForNextRow(part);
+            more.accept(part);
+          }
+        });
+    foldSums(VADDPS);
+    asm.op(VBROADCASTSS, FACTOR, asm.constant(1));
+    asm.op(VDIVPS, FACTOR, FACTOR, vec(0));
   }
 
   private void scale(Reg from, Part part) {
@@ -237,11 +263,6 @@ final class RowCode {
     return Mem.at(row, AT, 1).plus(part.offset);
   }
 
-  /** What is stored past the caches is not read again. */
-  private Reg kept() {
-    return streams ? KEPT : TO;
-  }
-
   private void begin() {
     SAVED.forEach(asm::push);
     asm.mov(AT, Argument.REST.in(TABLE));
@@ -255,8 +276,6 @@ final class RowCode {
     asm.mov(GAMMA, Argument.GAMMA.in(TABLE));
     asm.mov(BETA, Argument.BETA.in(TABLE));
     asm.mov(KEPT, Argument.KEPT.in(TABLE));
-    asm.lea(PREVIOUS, Mem.at(KEPT, ROW_BYTES, 1));
-    asm.sub(STEP, STEP);
   }
 
   private Label row() {

@@ -7,6 +7,7 @@ import io.quern.cpu.asm.GuardedMemory;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.condition.EnabledIf;
 class MachineRowsTest {
   private static final int MOST_ROWS = 5;
   private static final int LONGEST = 400;
+  private static final List<MachineRows> OPS = List.of(MachineRows.values());
   private static final float EPSILON = 1e-5f;
   private static final RowMath SCALARS = new ScalarRowMath();
 
@@ -52,7 +54,7 @@ class MachineRowsTest {
 
   private void check(int times) {
     for (int i = 0; i < times; i++) {
-      MachineRows op = MachineRows.values()[random.nextInt(MachineRows.values().length)];
+      MachineRows op = OPS.get(random.nextInt(OPS.size()));
       // What is stored past the caches are rows of whole lines.
       boolean streams = random.nextBoolean();
       int length = streams ? 16 * random.nextInt(1, 20) : random.nextInt(1, LONGEST);
