@@ -46,7 +46,7 @@ void* scheduler;
 std::vector<Fiber*> fibers;
 Fiber* running;
 const std::function<void()>* body;
-float exchanged[1024];
+unsigned long long exchanged[1024];
 
 unsigned number(Dim3 thread) {
   return thread.x;
@@ -110,13 +110,29 @@ void __syncthreads() {
 }
 
 // All threads of the block exchange at once: kernels call it from whole blocks only.
-float __shfl_xor_sync(unsigned, float value, int mask) {
+unsigned long long __shfl_xor_sync(unsigned, unsigned long long value, int mask) {
   unsigned self = number(threadIdx);
   exchanged[self] = value;
   __syncthreads();
-  float other = exchanged[self ^ mask];
+  unsigned long long other = exchanged[self ^ mask];
   __syncthreads();
   return other;
+}
+
+float __shfl_xor_sync(unsigned lanes, float value, int mask) {
+  unsigned bits = (unsigned)__float_as_int(value);
+  return __int_as_float((int)__shfl_xor_sync(lanes, (unsigned long long)bits, mask));
+}
+
+int __syncthreads_or(int condition) {
+  exchanged[number(threadIdx)] = condition;
+  __syncthreads();
+  bool any = false;
+  for (unsigned thread = 0; thread < blockDim.x; thread++) {
+    any |= exchanged[thread] != 0;
+  }
+  __syncthreads();
+  return any;
 }
 
 void run_grid(const std::function<void()>& function, Dim3 grid, unsigned threads) {

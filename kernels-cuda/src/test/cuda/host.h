@@ -24,6 +24,16 @@ void __syncthreads();
 
 // The value of the lane whose number differs in the bits of mask; all 32 lanes take part.
 float __shfl_xor_sync(unsigned lanes, float value, int mask);
+unsigned long long __shfl_xor_sync(unsigned lanes, unsigned long long value, int mask);
+
+// Whether the condition holds for any thread of the block.
+int __syncthreads_or(int condition);
+
+inline unsigned atomicAdd(unsigned* sum, unsigned value) {
+  unsigned before = *sum;
+  *sum += value;
+  return before;
+}
 
 // Shared memory that the launch sizes.
 extern char dynamic_shared[];

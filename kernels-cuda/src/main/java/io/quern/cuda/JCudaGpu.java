@@ -7,6 +7,8 @@ import io.quern.gpu.Gpu;
 import io.quern.gpu.GpuContext;
 import io.quern.gpu.Grid;
 import io.quern.op.MatMul;
+import io.quern.op.Sort;
+import io.quern.op.TopK;
 import io.quern.runtime.Knob;
 import io.quern.runtime.Raw;
 import java.io.IOException;
@@ -157,6 +159,8 @@ final class JCudaGpu implements Gpu {
   @Override
   public void addKernels(GpuContext on, KernelTable table) {
     on.add(table, MatMul.class, "matmul_hopper", key -> TensorCores.create(on, this, key));
+    on.add(table, Sort.class, "sort_lanes_f32", key -> OrderKernels.sort(on, key));
+    on.add(table, TopK.class, "select_f32", key -> OrderKernels.topK(on, key));
   }
 
   /** Compute capability, such as 90 for 9.0. */
