@@ -54,6 +54,16 @@ inline int __clz(int x) {
   return x == 0 ? 32 : __builtin_clz(x);
 }
 
+inline double __longlong_as_double(long long bits) {
+  double x;
+  memcpy(&x, &bits, 8);
+  return x;
+}
+
+inline float __fdividef(float x, float y) {
+  return x / y;
+}
+
 inline unsigned __umulhi(unsigned x, unsigned y) {
   return (unsigned)((unsigned long long)x * y >> 32);
 }
