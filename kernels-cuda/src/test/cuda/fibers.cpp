@@ -110,18 +110,33 @@ void __syncthreads() {
 }
 
 // All threads of the block exchange at once: kernels call it from whole blocks only.
-unsigned long long __shfl_xor_sync(unsigned, unsigned long long value, int mask) {
-  unsigned self = number(threadIdx);
-  exchanged[self] = value;
+static unsigned long long exchange(unsigned long long value, unsigned other) {
+  exchanged[number(threadIdx)] = value;
   __syncthreads();
-  unsigned long long other = exchanged[self ^ mask];
+  unsigned long long found = exchanged[other];
   __syncthreads();
-  return other;
+  return found;
 }
 
-float __shfl_xor_sync(unsigned lanes, float value, int mask) {
-  unsigned bits = (unsigned)__float_as_int(value);
-  return __int_as_float((int)__shfl_xor_sync(lanes, (unsigned long long)bits, mask));
+static float exchange(float value, unsigned other) {
+  return __int_as_float((int)exchange((unsigned long long)(unsigned)__float_as_int(value), other));
+}
+
+unsigned long long __shfl_xor_sync(unsigned, unsigned long long value, int mask) {
+  return exchange(value, number(threadIdx) ^ mask);
+}
+
+float __shfl_xor_sync(unsigned, float value, int mask) {
+  return exchange(value, number(threadIdx) ^ mask);
+}
+
+float __shfl_sync(unsigned, float value, int lane) {
+  return exchange(value, number(threadIdx) / 32 * 32 + lane);
+}
+
+float __shfl_up_sync(unsigned, float value, unsigned distance) {
+  unsigned self = number(threadIdx);
+  return exchange(value, self % 32 >= distance ? self - distance : self);
 }
 
 int __syncthreads_or(int condition) {

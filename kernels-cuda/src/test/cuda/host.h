@@ -26,6 +26,10 @@ void __syncthreads();
 float __shfl_xor_sync(unsigned lanes, float value, int mask);
 unsigned long long __shfl_xor_sync(unsigned lanes, unsigned long long value, int mask);
 
+// The value of another lane, of the one so many before or of this where there is none.
+float __shfl_sync(unsigned lanes, float value, int lane);
+float __shfl_up_sync(unsigned lanes, float value, unsigned distance);
+
 // Whether the condition holds for any thread of the block.
 int __syncthreads_or(int condition);
 
