@@ -132,6 +132,7 @@ const std::map<std::string, Step>& steps() {
       STEP("sub.rn.f32", to->f = in[0]->f - in[1]->f),
       STEP("mul.rn.f32", to->f = in[0]->f * in[1]->f),
       STEP("div.rn.f32", to->f = in[0]->f / in[1]->f),
+      STEP("rcp.approx.ftz.f32", to->f = 1 / in[0]->f),
       STEP("fma.rn.f32", to->f = fmaf(in[0]->f, in[1]->f, in[2]->f)),
       STEP("neg.f32", to->f = -in[0]->f),
       STEP("abs.f32", to->f = fabsf(in[0]->f)),
