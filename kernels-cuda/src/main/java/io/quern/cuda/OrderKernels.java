@@ -83,13 +83,15 @@ final class OrderKernels {
             : Grid.of(shape.lanes(), THREADS);
     Parameters parameters = new Parameters().operand(1).operand(2).operand(0).struct(lanes());
     parameters.number(count).number(flag(descending));
-    return new LaunchKernel(context, "sort_lanes_f32", launch("sort_lanes_" + places, grid, parameters));
+    return new LaunchKernel(
+        context, "sort_lanes_f32", launch("sort_lanes_" + places, grid, parameters));
   }
 
   /** Selects from parts of lanes, if there are few lanes, and from what that gave. */
   private Kernel selected(boolean byPosition) {
     int entries = 3;
-    long parts = Math.clamp(ENOUGH / Math.max(1, shape.lanes()), 1, Math.ceilDiv(shape.size(), PART));
+    long parts =
+        Math.clamp(ENOUGH / Math.max(1, shape.lanes()), 1, Math.ceilDiv(shape.size(), PART));
     long part = 4 * Math.ceilDiv(shape.size(), 4 * parts);
     long all = shape.lanes() * parts * count;
     Launch first =

@@ -23,7 +23,7 @@ class OrderKernelsTest {
   private static final boolean[] BOTH = {false, true};
 
   /** What is hard for a selection. */
-  private enum Data {
+  enum Data {
     RANDOM,
     TIES,
     EQUAL,

@@ -40,13 +40,12 @@ class ScanKernelsTest {
     for (long offset = 0; offset < 2; offset++) {
       long from = offset;
       Function<Device, Tensor> x =
-          device ->
-              longer.to(device).slice(0, from, from + count).reshape(outer, length, inner);
+          device -> longer.to(device).slice(0, from, from + count).reshape(outer, length, inner);
       for (boolean reverse : BOTH) {
-          CumSum op = new CumSum(1, reverse == (offset == 0), reverse);
-          assertThat(sums(op, x.apply(Device.of("cuda"))))
-              .as("%s from %d on", op, offset)
-              .isEqualTo(sums(op, x.apply(Device.reference())));
+        CumSum op = new CumSum(1, reverse == (offset == 0), reverse);
+        assertThat(sums(op, x.apply(Device.of("cuda"))))
+            .as("%s from %d on", op, offset)
+            .isEqualTo(sums(op, x.apply(Device.reference())));
       }
     }
   }

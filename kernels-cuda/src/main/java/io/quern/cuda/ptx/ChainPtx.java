@@ -95,7 +95,8 @@ public final class ChainPtx {
       values.add(scalar[i] ? scalars.get(i) : load(element(inputs.get(i), first)));
     }
     out.line(
-        "st.global.f32 [%s], %s;", element(result, first), new Formulas<>(out).run(program, values));
+        "st.global.f32 [%s], %s;",
+        element(result, first), new Formulas<>(out).run(program, values));
     out.line("add.s32 %s, %s, 1;", first, first);
     String more = out.newPredicate();
     out.line("setp.lt.u32 %s, %s, %s;", more, first, count);

@@ -90,10 +90,10 @@ final class PtxWriter implements Arithmetic<String> {
   }
 
   /**
-   * A step of Newton's for the inverse and one for the quotient, without what {@code div.rn} does for
-   * operands that are extreme. For every share of {@link io.quern.gpu.Formulas}, which is of x and x
-   * + c, that gives what {@code div.rn} does, though the first inverse be three units of its last
-   * place off.
+   * A step of Newton's for the inverse and one for the quotient, without what {@code div.rn} does
+   * for operands that are extreme. For every share of {@link io.quern.runtime.Formulas}, which is
+   * of x and x + c, that gives what {@code div.rn} does, though the first inverse be three units of
+   * its last place off.
    */
   @Override
   public String share(String part, String whole) {
