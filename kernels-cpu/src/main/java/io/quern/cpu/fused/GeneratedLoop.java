@@ -40,7 +40,7 @@ import jdk.incubator.vector.VectorSpecies;
  * registers. In Java it would be
  *
  * <pre>
- * void run(long addresses, long n) {
+ * public void run(long addresses, long n) {
  *   long in0 = Raw.getLong(addresses), ..., out = ...;
  *   FloatVector literal = FloatVector.broadcast(F32, 0.5f), ...;
  *   long at = 0;
@@ -117,7 +117,10 @@ final class GeneratedLoop {
                         0,
                         code -> code.aload(0).invokespecial(LOOP, INIT_NAME, MTD_void).return_())
                     .withMethodBody(
-                        "run", MethodTypeDesc.of(CD_void, CD_long, CD_long), 0, this::writeRun)
+                        "run",
+                        MethodTypeDesc.of(CD_void, CD_long, CD_long),
+                        ClassFile.ACC_PUBLIC,
+                        this::writeRun)
                     .withMethodBody(
                         "tail",
                         MethodTypeDesc.of(CD_void, CD_long, CD_long, CD_long),

@@ -39,8 +39,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** The loop of a chain as machine code, which is fast at the first call. */
-final class MachineLoop extends FusedLoop {
+/** The loop of a chain as machine code, which is fast at the first call. Thread-safe. */
+public final class MachineLoop extends FusedLoop {
   private static final int BITS = 512;
   private static final int BYTES = BITS / 8;
   private static final int LANES = BITS / 32;
@@ -79,7 +79,7 @@ final class MachineLoop extends FusedLoop {
   }
 
   /** Whether there is machine code for the functions of a program and so many inputs. */
-  static boolean covers(ScalarProgram program) {
+  public static boolean covers(ScalarProgram program) {
     return MachineTier.has512Bits()
         && program.inputs() < ADDRESSES.size()
         && Formulas.cover(program);
@@ -89,7 +89,7 @@ final class MachineLoop extends FusedLoop {
    * The loop of a program in which some inputs have one element only; empty where it is not
    * covered, or has more values at a time than there are registers.
    */
-  static Optional<FusedLoop> of(ScalarProgram program, boolean[] uniform) {
+  public static Optional<FusedLoop> of(ScalarProgram program, boolean[] uniform) {
     if (!covers(program)) {
       return Optional.empty();
     }
@@ -175,7 +175,7 @@ final class MachineLoop extends FusedLoop {
   }
 
   @Override
-  void run(long addresses, long n) {
+  public void run(long addresses, long n) {
     call(cached, addresses, n);
   }
 

@@ -98,7 +98,7 @@ final class TiledLoop extends FusedLoop {
   }
 
   @Override
-  void run(long addresses, long n) {
+  public void run(long addresses, long n) {
     long most = Math.min(TILE, n);
     MemoryPool.Block scratch = HostMemory.shared().allocate(4L * TILE * Math.max(1, buffers));
     fillConstants(addresses, most, scratch.address());

@@ -9,12 +9,15 @@ import io.quern.runtime.Raw;
 class PoolMath {
   private static final int TRIAL = 256;
 
-  /** Apart from the class itself, whose subclass is initialised here. */
+  /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
     static final Twins<PoolMath> MAXIMA = choose("maxima of windows", Pool2d.Fn.MAX);
     static final Twins<PoolMath> SUMS = choose("sums of windows", Pool2d.Fn.AVG);
 
     private static Twins<PoolMath> choose(String name, Pool2d.Fn fn) {
+      if (MachinePoolMath.isUsed()) {
+        return Twins.only(new MachinePoolMath(fn));
+      }
       return Twins.ofKernel(
           name,
           () -> new PoolMath(fn),
