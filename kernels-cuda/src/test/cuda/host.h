@@ -22,6 +22,9 @@ extern Dim3 threadIdx, blockIdx, blockDim, gridDim;
 // Waits for all threads of the block.
 void __syncthreads();
 
+// The tensor cores' product of mma.cuh, by all 32 lanes. The eight products are summed up exactly.
+void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
+
 // The value of the lane whose number differs in the bits of mask; all 32 lanes take part.
 float __shfl_xor_sync(unsigned lanes, float value, int mask);
 
