@@ -1,6 +1,6 @@
 // Picking by index, joining and padding. Tensors are seen as [outer, axis, inner]. An index that is
 // out of range touches no memory.
-#include "quern.cuh"
+#include "quads.cuh"
 
 // Where such an index is told, see Fault.java.
 struct Fault {
@@ -270,23 +270,67 @@ struct Padding {
   i64 strides[WALK_RANK];
 };
 
+// Where a place of the output is along a dimension of the input: beyond its end where it is padding.
+__device__ inline u32 unpadded(const Padding& padding, int d, u32 index) {
+  u32 place = index - (u32)padding.low[d]; // before the first element, a large number
+  u32 step = (u32)padding.step[d];
+  if (step == 1) {
+    return place;
+  }
+  u32 coordinate = place / step;
+  return coordinate * step == place ? coordinate : ~0u;
+}
+
+// A row, the last dimension, of the output.
+struct PaddedRow {
+  const float* from;
+  bool inside;
+
+  __device__ PaddedRow(const float* data, const Padding& padding, u32 row)
+      : from(data), inside(true) {
+    for (int d = (int)padding.rank - 2; d >= 0; d--) {
+      u32 next = row / (u32)padding.dims[d];
+      u32 coordinate = unpadded(padding, d, row - next * (u32)padding.dims[d]);
+      inside &= coordinate < (u32)padding.sizes[d];
+      from += coordinate * padding.strides[d];
+      row = next;
+    }
+  }
+
+  __device__ float at(const Padding& padding, u32 index, float value) const {
+    int d = (int)padding.rank - 1;
+    u32 coordinate = unpadded(padding, d, index);
+    bool known = inside && coordinate < (u32)padding.sizes[d];
+    return known ? from[coordinate * padding.strides[d]] : value;
+  }
+};
+
+// A thread fills four neighbours, mostly of one row.
 KERNEL pad_f32(float* to, const float* from, float value, Padding padding) {
-  u32 i = thread_index();
-  if (i >= padding.count) {
+  u32 first = 4 * thread_index();
+  if (first >= padding.count) {
     return;
   }
-  u32 rest = i;
-  i64 at = 0;
-  bool inside = true;
-  for (int d = (int)padding.rank - 1; d >= 0; d--) {
-    u32 next = rest / (u32)padding.dims[d];
-    u32 place = rest - next * (u32)padding.dims[d] - (u32)padding.low[d];
-    u32 step = (u32)padding.step[d];
-    u32 coordinate = step == 1 ? place : place / step;
-    // A place before the first element is a large number.
-    inside &= coordinate < (u32)padding.sizes[d] && coordinate * step == place;
-    at += coordinate * padding.strides[d];
-    rest = next;
+  u32 width = (u32)padding.dims[padding.rank - 1];
+  u32 row = first / width;
+  u32 index = first - row * width;
+  float values[4];
+  if (index + 4 <= width) {
+    PaddedRow padded(from, padding, row);
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      values[k] = padded.at(padding, index + k, value);
+    }
+  } else {
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      PaddedRow padded(from, padding, row);
+      values[k] = padded.at(padding, index, value);
+      if (++index == width) {
+        index = 0;
+        row++;
+      }
+    }
   }
-  to[i] = inside ? from[at] : value;
+  store_quad(to, values, first, padding.count, are_aligned((u64)to));
 }

@@ -171,11 +171,15 @@ REDUCE(min, MIN)
 // Positions of extremes: the largest of keys that hold an element's rank and, for the first of
 // equals, its position upside down. Partial results are keys, see reduce for where they lie.
 
-__device__ inline u64 key_of(float x, bool least, i64 position) {
+// Above 0.
+__device__ inline u32 rank_of(float x, bool least) {
   u32 bits = (u32)__float_as_int(x + 0.0f); // -0 is 0
   u32 rank = bits >> 31 ? ~bits : bits | 0x80000000;
-  rank = is_nan(x) ? 0xffffffff : least ? ~rank : rank;
-  return (u64)rank << 32 | (u32)~position;
+  return is_nan(x) ? 0xffffffff : least ? ~rank : rank;
+}
+
+__device__ inline u64 key_of(u32 rank, u32 position) {
+  return (u64)rank << 32 | ~position;
 }
 
 __device__ inline i64 position_of(u64 key) {
@@ -215,24 +219,35 @@ KERNEL arg_rows_f32(
   const float* row = from + (inside ? locate(kept, (u32)(part / parts)) : 0);
   bool quads = runs && are_aligned((u64)from);
   i64 stride = folded.strides[0][0];
-  u64 best = 0;
-#pragma unroll 4
-  for (i64 i = inside ? first + 4 * thread : end; i < end; i += 4 * team) {
-    float quad[4];
-    if (quads && i + 4 <= end) {
-      load_quad(quad, row + i);
-    } else {
+  u32 rank = 0;
+  u32 position = 0;
+  auto take = [&](float x, i64 at) {
+    u32 other = rank_of(x, least);
+    position = other > rank ? (u32)at : position;
+    rank = other > rank ? other : rank;
+  };
+  i64 i = inside ? first + 4 * thread : end;
+  const int AHEAD = 4; // quads that are loaded before the first is used
+  for (i64 turn = 4 * team; quads && i + (AHEAD - 1) * turn + 4 <= end; i += AHEAD * turn) {
+    float quad[AHEAD][4];
+#pragma unroll
+    for (int a = 0; a < AHEAD; a++) {
+      load_quad(quad[a], row + i + a * turn);
+    }
+#pragma unroll
+    for (int a = 0; a < AHEAD; a++) {
 #pragma unroll
       for (int e = 0; e < 4; e++) {
-        quad[e] = i + e < end ? row[(i + e) * stride] : 0;
+        take(quad[a][e], i + a * turn + e);
       }
     }
-#pragma unroll
-    for (int e = 0; e < 4; e++) {
-      u64 key = key_of(quad[e], least, i + e);
-      best = i + e < end && key > best ? key : best;
+  }
+  for (; i < end; i += 4 * team) {
+    for (int e = 0; e < 4 && i + e < end; e++) {
+      take(row[(i + e) * stride], i + e);
     }
   }
+  u64 best = rank > 0 ? key_of(rank, position) : 0;
   best = largest_key(best, (u32)team, 1);
   if (thread == 0 && inside) {
     to[part] = parts == 1 ? position_of(best) : (i64)best;
@@ -250,7 +265,7 @@ KERNEL arg_columns_f32(
     const float* column = from + locate(kept, (u32)result);
 #pragma unroll 4
     for (i64 i = first + threadIdx.x / 32; i < end; i += 8) {
-      u64 key = key_of(column[i * stride], least, i);
+      u64 key = key_of(rank_of(column[i * stride], least), (u32)i);
       best = key > best ? key : best;
     }
   }

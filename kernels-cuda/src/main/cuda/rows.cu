@@ -1,223 +1,324 @@
 // Ops on rows that lie one after another. A team of threads, a part of a warp, a warp or a block, has
-// a row, and keeps it in registers when it is not too long; longer rows are read again for each pass.
+// a row. A row that is not too long is in registers while it is worked on; of longer ones the first
+// elements are, and sweeps over them go to and fro. Beyond the row lie values without effect.
 // Sums follow the length of the row alone: the elements of a thread, lanes of a warp, warps of a
 // block.
 #include "math.cuh"
 #include "quads.cuh"
 
-// Elements of a row that a thread keeps.
-const int HELD = 16;
+// Elements of a row that a thread keeps, and of each of two rows or more.
+const int HELD = 32;
+const int HELD_OF_TWO = 16;
+const int HELD_OF_FOUR = 8;
 
 // The most threads of a block.
 const int THREADS = 512;
+const int SOFTMAX_THREADS = 1024;
 
 // A thread's part of a row: every so many elements a run of four, or four elements a step apart where
-// rows are no multiple of four.
+// rows are no multiple of four. With QUADS runs are loaded in one access.
+template <bool QUADS>
 struct Row {
   i64 index;
   bool real; // otherwise a thread beyond the last row, which takes part without effect
   int length;
-  int team;
+  int team; // a power of two
+  int lane;
   int first;
   int step;
-  bool aligned;
+
+  // Whether the row has an element, by its distance from the first of the thread.
+  __device__ bool has(int at, int k) const {
+    return QUADS ? at < length - first : at + k * step < length - first;
+  }
+
+  // The thread's first element.
+  template <typename T>
+  __device__ T* of(T* rows) const {
+    return rows + index * length + first;
+  }
 };
 
-__device__ inline Row row_of(i64 rows, i64 length, i64 team, u64 addresses) {
-  Row row;
-  u32 lane = threadIdx.x % (u32)team;
-  row.index = (i64)blockIdx.x * (blockDim.x / (u32)team) + threadIdx.x / (u32)team;
-  row.real = row.index < rows;
-  row.index = row.real ? row.index : rows - 1;
-  row.length = (int)length;
-  row.team = (int)team;
-  bool runs = length % 4 == 0;
-  row.first = (int)(runs ? 4 * lane : lane);
-  row.step = runs ? 1 : row.team;
-  row.aligned = runs && are_aligned(addresses);
-  return row;
-}
-
-// The elements that a team keeps at a time.
-__device__ inline int chunk(const Row& row) {
-  return HELD * row.team;
-}
-
-// f(place among those kept, first index) for a thread's runs of the chunk.
+// f(the thread's row) for rows at addresses that were joined with |.
 template <typename F>
-__device__ inline void each_run(const Row& row, int start, F f) {
+__device__ inline void with_row(i64 rows, i64 length, i64 team, u64 addresses, F f) {
+  auto with = [&](auto row, bool runs) {
+    int shift = 31 - __clz((int)team);
+    row.team = (int)team;
+    row.lane = (int)(threadIdx.x & (u32)(row.team - 1));
+    row.index = (i64)blockIdx.x * (blockDim.x >> shift) + (threadIdx.x >> shift);
+    row.real = row.index < rows;
+    row.index = row.real ? row.index : rows - 1;
+    row.length = (int)length;
+    row.first = runs ? 4 * row.lane : row.lane;
+    row.step = runs ? 1 : row.team;
+    f(row);
+  };
+  bool runs = length % 4 == 0;
+  if (runs && are_aligned(addresses)) {
+    with(Row<true>(), true);
+  } else {
+    with(Row<false>(), runs);
+  }
+}
+
+// f(place among those kept, distance from the thread's first element) for a thread's runs of the
+// chunk. There are as many for all threads, so that some lie beyond the row.
+template <int N, bool QUADS, typename F>
+__device__ inline void each_run(const Row<QUADS>& row, int start, F f) {
 #pragma unroll
-  for (int i = 0; i < HELD; i += 4) {
-    int at = start + row.first + i * row.team;
+  for (int i = 0; i < N; i += 4) {
+    int at = start + i * row.team;
     if (at < row.length) {
       f(i, at);
     }
   }
 }
 
-// f(place among those kept, index) for a thread's elements of the chunk.
-template <typename F>
-__device__ inline void each(const Row& row, int start, F f) {
-  each_run(row, start, [&](int i, int at) {
-#pragma unroll
-    for (int k = 0; k < 4; k++) {
-      if (at + k * row.step < row.length) {
-        f(i + k, at + k * row.step);
-      }
-    }
-  });
-}
-
-// A run, with zeros beyond the row.
-__device__ inline void load_run(const Row& row, int at, const float* from, float* values) {
-  if (row.aligned) {
+// A run, with a value of no effect beyond the row.
+template <bool QUADS>
+__device__ inline void load_run(
+    const Row<QUADS>& row, int at, const float* from, float beyond, float* values) {
+  bool whole = at + 4 * row.team <= row.length; // for all threads
+  if (QUADS && whole) {
     load_quad(values, from + at);
     return;
   }
 #pragma unroll
   for (int k = 0; k < 4; k++) {
-    int index = at + k * row.step;
-    values[k] = index < row.length ? from[index] : 0;
+    values[k] = !QUADS && (whole || row.has(at, k)) ? from[at + k * row.step] : beyond;
+  }
+  if (QUADS && row.has(at, 0)) {
+    load_quad(values, from + at);
   }
 }
 
-__device__ inline void load(const Row& row, int start, const float* from, float (&values)[HELD]) {
-  each_run(row, start, [&](int i, int at) { load_run(row, at, from, values + i); });
+template <int N, bool QUADS>
+__device__ inline void load(
+    const Row<QUADS>& row, int start, const float* from, float beyond, float (&values)[N]) {
+  each_run<N>(row, start, [&](int i, int at) { load_run(row, at, from, beyond, values + i); });
 }
 
-// load, unless a former pass left a whole row in registers.
-__device__ inline void load_again(
-    const Row& row, int start, const float* from, float (&values)[HELD]) {
-  if (row.length > chunk(row)) {
-    load(row, start, from, values);
+template <int N, bool QUADS>
+__device__ inline void store(
+    const Row<QUADS>& row, int start, float* to, const float (&values)[N]) {
+  if (!row.real) {
+    return;
+  }
+  each_run<N>(row, start, [&](int i, int at) {
+    if (QUADS && row.has(at, 0)) {
+      store_quad(to + at, values + i);
+    }
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      if (!QUADS && row.has(at, k)) {
+        to[at + k * row.step] = values[i + k];
+      }
+    }
+  });
+}
+
+// The start of the last chunk of so many elements for each thread.
+template <int N, bool QUADS>
+__device__ inline int last_start(const Row<QUADS>& row) {
+  return (row.length - 1) & -(N * row.team);
+}
+
+// f(start) for all chunks, from the last to the first, which stays in registers.
+template <int N, bool QUADS, typename F>
+__device__ inline void sweep_down(const Row<QUADS>& row, F f) {
+  for (int start = last_start<N>(row); start >= 0; start -= N * row.team) {
+    f(start);
   }
 }
 
-__device__ inline void store(const Row& row, int start, float* to, const float (&values)[HELD]) {
-  if (row.real && row.aligned) {
-    each_run(row, start, [&](int i, int at) { store_quad(to + at, values + i); });
-  } else if (row.real) {
-    each(row, start, [&](int i, int at) { to[at] = values[i]; });
+template <int N, bool QUADS, typename F>
+__device__ inline void sweep_up(const Row<QUADS>& row, F f) {
+  for (int start = 0; start < row.length; start += N * row.team) {
+    f(start);
   }
 }
 
-template <typename F>
-__device__ inline float fold(const Row& row, float x, F f) {
+struct Pair {
+  float first;
+  float second;
+};
+
+__device__ inline float exchange(float x, int mask) {
+  return __shfl_xor_sync(0xffffffff, x, mask);
+}
+
+__device__ inline Pair exchange(Pair x, int mask) {
+  return {exchange(x.first, mask), exchange(x.second, mask)};
+}
+
+// Folds of a kernel that follow each other have different slots, so that none waits for the readers
+// of another.
+template <int SLOT, bool QUADS, typename T, typename F>
+__device__ inline T fold(const Row<QUADS>& row, T x, F f) {
 #pragma unroll
   for (int mask = 16; mask > 0; mask /= 2) {
     if (mask < row.team) {
-      x = f(x, __shfl_xor_sync(0xffffffff, x, mask));
+      x = f(x, exchange(x, mask));
     }
   }
   if (row.team > 32) {
-    __shared__ float warps[THREADS / 32];
-    __syncthreads(); // a former fold may still be read
+    __shared__ T warps[SOFTMAX_THREADS / 32];
+    u32 team = (u32)row.team / 32;
+    u32 warp = threadIdx.x / 32;
     if (threadIdx.x % 32 == 0) {
-      warps[threadIdx.x / 32] = x;
+      warps[warp] = x;
     }
     __syncthreads();
-    x = warps[0];
-    for (int i = 1; i < row.team / 32; i++) {
-      x = f(x, warps[i]);
+    x = warps[(warp & -team) | (threadIdx.x & (team - 1))];
+#pragma unroll
+    for (int mask = 16; mask > 0; mask /= 2) {
+      if (mask < team) {
+        x = f(x, exchange(x, mask));
+      }
     }
   }
   return x;
 }
 
-__device__ inline float sum(const Row& row, float x) {
-  return fold(row, x, [](float y, float z) { return y + z; });
+template <int SLOT, bool QUADS>
+__device__ inline float sum(const Row<QUADS>& row, float x) {
+  return fold<SLOT>(row, x, [](float y, float z) { return y + z; });
+}
+
+template <int SLOT, bool QUADS>
+__device__ inline Pair sum(const Row<QUADS>& row, Pair x) {
+  return fold<SLOT>(row, x, [](Pair y, Pair z) {
+    return Pair{y.first + z.first, y.second + z.second};
+  });
 }
 
 // Not NaN: that shows in sums.
-__device__ inline float most(const Row& row, float x) {
-  return fold(row, x, [](float y, float z) { return z > y ? z : y; });
+template <int SLOT, bool QUADS>
+__device__ inline float most(const Row<QUADS>& row, float x) {
+  return fold<SLOT>(row, x, [](float y, float z) { return fmaxf(y, z); });
 }
 
-template <bool LOG>
-__device__ inline void softmax(float* to, const float* x, const Row& row) {
-  x += row.index * row.length;
-  to += row.index * row.length;
+template <bool LOG, bool QUADS>
+__device__ inline void softmax(float* to, const float* x, const Row<QUADS>& row) {
+  const float BEYOND = __int_as_float((int)0xff800000);
+  x = row.of(x);
+  to = row.of(to);
   float values[HELD];
   // Finite, so that rows may start with -infinity.
   float max = -0x1.fffffep127f;
   float total = 0;
-  if (row.length <= chunk(row)) {
-    load(row, 0, x, values);
-    each(row, 0, [&](int i, int) { max = values[i] > max ? values[i] : max; });
-    max = most(row, max);
-    each(row, 0, [&](int i, int) {
-      float e = scalar::exp_negative(values[i] - max);
-      total += e;
-      values[i] = LOG ? values[i] : e;
+  auto load_most = [&](int start) {
+    load(row, start, x, BEYOND, values);
+    each_run<HELD>(row, start, [&](int i, int) {
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        max = fmaxf(max, values[i + k]);
+      }
     });
-    total = sum(row, total);
-  } else {
-    for (int start = 0; start < row.length; start += chunk(row)) {
-      load(row, start, x, values);
-      float before = max;
-      each(row, start, [&](int i, int) { max = values[i] > max ? values[i] : max; });
-      total *= scalar::exp_negative(before - max);
-      each(row, start, [&](int i, int) { total += scalar::exp_negative(values[i] - max); });
-    }
-    float own = max;
-    max = most(row, max);
-    total = sum(row, total * scalar::exp_negative(own - max));
+  };
+  for (int start = last_start<HELD>(row); start > 0; start -= HELD * row.team) {
+    float before = max;
+    load_most(start);
+    total *= scalar::exp_negative(before - max);
+    each_run<HELD>(row, start, [&](int i, int) {
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        total += scalar::exp_negative(values[i + k] - max);
+      }
+    });
   }
+  float before = max;
+  load_most(0);
+  max = most<0>(row, max);
+  total *= scalar::exp_negative(before - max);
+  each_run<HELD>(row, 0, [&](int i, int) {
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      float e = scalar::exp_negative(values[i + k] - max);
+      total += e;
+      values[i + k] = LOG ? values[i + k] : e;
+    }
+  });
+  total = sum<0>(row, total);
   float log = LOG ? scalar::log(total) : 0;
   float factor = 1 / total;
-  for (int start = 0; start < row.length; start += chunk(row)) {
-    bool again = row.length > chunk(row);
-    load_again(row, start, x, values);
-    each(row, start, [&](int i, int) {
-      float e = LOG ? 0 : again ? scalar::exp_negative(values[i] - max) : values[i];
-      values[i] = LOG ? values[i] - max - log : e * factor;
+  sweep_up<HELD>(row, [&](int start) {
+    if (start > 0) {
+      load(row, start, x, BEYOND, values);
+    }
+    each_run<HELD>(row, start, [&](int i, int) {
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        float& value = values[i + k];
+        if (LOG) {
+          value = value - max - log;
+        } else {
+          value = (start > 0 ? scalar::exp_negative(value - max) : value) * factor;
+        }
+      }
     });
     store(row, start, to, values);
-  }
+  });
 }
 
-KERNEL __launch_bounds__(THREADS, 2) softmax_f32(
+KERNEL __launch_bounds__(SOFTMAX_THREADS) softmax_f32(
     float* to, const float* x, i64 rows, i64 length, i64 team) {
-  softmax<false>(to, x, row_of(rows, length, team, (u64)to | (u64)x));
+  with_row(rows, length, team, (u64)to | (u64)x, [&](auto row) { softmax<false>(to, x, row); });
 }
 
-KERNEL __launch_bounds__(THREADS, 2) log_softmax_f32(
+KERNEL __launch_bounds__(SOFTMAX_THREADS) log_softmax_f32(
     float* to, const float* x, i64 rows, i64 length, i64 team) {
-  softmax<true>(to, x, row_of(rows, length, team, (u64)to | (u64)x));
+  with_row(rows, length, team, (u64)to | (u64)x, [&](auto row) { softmax<true>(to, x, row); });
 }
 
-template <bool LOG>
-__device__ inline void softmax_grad(float* to, const float* y, const float* g, const Row& row) {
-  y += row.index * row.length;
-  g += row.index * row.length;
-  to += row.index * row.length;
-  float ys[HELD];
-  float gs[HELD];
+template <bool LOG, bool QUADS>
+__device__ inline void softmax_grad(
+    float* to, const float* y, const float* g, const Row<QUADS>& row) {
+  y = row.of(y);
+  g = row.of(g);
+  to = row.of(to);
+  float ys[HELD_OF_TWO];
+  float gs[HELD_OF_TWO];
   float total = 0;
-  for (int start = 0; start < row.length; start += chunk(row)) {
-    load(row, start, y, ys);
-    load(row, start, g, gs);
-    each(row, start, [&](int i, int) { total = LOG ? total + gs[i] : fmaf(gs[i], ys[i], total); });
-  }
-  total = sum(row, total);
-  for (int start = 0; start < row.length; start += chunk(row)) {
-    load_again(row, start, y, ys);
-    load_again(row, start, g, gs);
-    each(row, start, [&](int i, int) {
-      gs[i] = LOG ? fmaf(scalar::exp(ys[i]), -total, gs[i]) : (gs[i] - total) * ys[i];
+  sweep_down<HELD_OF_TWO>(row, [&](int start) {
+    load(row, start, y, 0, ys);
+    load(row, start, g, 0, gs);
+    each_run<HELD_OF_TWO>(row, start, [&](int i, int) {
+#pragma unroll
+      for (int k = i; k < i + 4; k++) {
+        total = LOG ? total + gs[k] : fmaf(gs[k], ys[k], total);
+      }
+    });
+  });
+  total = sum<0>(row, total);
+  sweep_up<HELD_OF_TWO>(row, [&](int start) {
+    if (start > 0) {
+      load(row, start, y, 0, ys);
+      load(row, start, g, 0, gs);
+    }
+    each_run<HELD_OF_TWO>(row, start, [&](int i, int) {
+#pragma unroll
+      for (int k = i; k < i + 4; k++) {
+        gs[k] = LOG ? fmaf(scalar::exp(ys[k]), -total, gs[k]) : (gs[k] - total) * ys[k];
+      }
     });
     store(row, start, to, gs);
-  }
+  });
 }
 
-KERNEL __launch_bounds__(THREADS, 2) softmax_grad_f32(
+KERNEL __launch_bounds__(THREADS) softmax_grad_f32(
     float* to, const float* y, const float* g, i64 rows, i64 length, i64 team) {
-  softmax_grad<false>(to, y, g, row_of(rows, length, team, (u64)to | (u64)y | (u64)g));
+  with_row(rows, length, team, (u64)to | (u64)y | (u64)g, [&](auto row) {
+    softmax_grad<false>(to, y, g, row);
+  });
 }
 
-KERNEL __launch_bounds__(THREADS, 2) log_softmax_grad_f32(
+KERNEL __launch_bounds__(THREADS) log_softmax_grad_f32(
     float* to, const float* y, const float* g, i64 rows, i64 length, i64 team) {
-  softmax_grad<true>(to, y, g, row_of(rows, length, team, (u64)to | (u64)y | (u64)g));
+  with_row(rows, length, team, (u64)to | (u64)y | (u64)g, [&](auto row) {
+    softmax_grad<true>(to, y, g, row);
+  });
 }
 
 struct Normal {
@@ -225,95 +326,134 @@ struct Normal {
   float scale;
 };
 
-// Mean and inverse deviation of a row, which stays in the registers as far as it fits.
+// Mean and inverse deviation of a row, whose last chunk stays in registers.
+template <int N, bool QUADS>
 __device__ inline Normal normal(
-    const Row& row, const float* x, float epsilon, bool centred, float (&values)[HELD]) {
+    const Row<QUADS>& row, const float* x, float epsilon, bool centred, float (&values)[N]) {
   float total = 0;
-  for (int start = 0; start < row.length; start += chunk(row)) {
-    load(row, start, x, values);
+  sweep_down<N>(row, [&](int start) {
+    load(row, start, x, 0, values);
     if (centred) {
-      each(row, start, [&](int i, int) { total += values[i]; });
+      each_run<N>(row, start, [&](int i, int) {
+#pragma unroll
+        for (int k = i; k < i + 4; k++) {
+          total += values[k];
+        }
+      });
     }
-  }
-  float mean = centred ? sum(row, total) / row.length : 0;
+  });
+  float mean = centred ? sum<0>(row, total) / row.length : 0;
   float squares = 0;
-  for (int start = 0; start < row.length; start += chunk(row)) {
-    load_again(row, start, x, values);
-    each(row, start, [&](int i, int) {
-      squares = fmaf(values[i] - mean, values[i] - mean, squares);
+  sweep_up<N>(row, [&](int start) {
+    if (start > 0) {
+      load(row, start, x, 0, values);
+    }
+    each_run<N>(row, start, [&](int i, int at) {
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        float deviation = row.has(at, k) ? values[i + k] - mean : 0;
+        squares = fmaf(deviation, deviation, squares);
+      }
     });
-  }
-  return {mean, 1 / sqrtf(sum(row, squares) / row.length + epsilon)};
+  });
+  return {mean, 1 / sqrtf(sum<1>(row, squares) / row.length + epsilon)};
 }
 
-KERNEL __launch_bounds__(THREADS, 2) layer_norm_f32(
+// to = f(place among those kept, first index) of all runs of a row with the last chunk in registers.
+template <int N, bool QUADS, typename F>
+__device__ inline void map(
+    const Row<QUADS>& row, const float* x, float* to, float (&values)[N], F f) {
+  int last = last_start<N>(row);
+  sweep_down<N>(row, [&](int start) {
+    if (start < last) {
+      load(row, start, x, 0, values);
+    }
+    each_run<N>(row, start, f);
+    store(row, start, to, values);
+  });
+}
+
+KERNEL __launch_bounds__(THREADS) layer_norm_f32(
     float* to, const float* x, const float* gamma, const float* beta, float epsilon, i64 rows,
     i64 length, i64 team) {
-  Row row = row_of(rows, length, team, (u64)to | (u64)x | (u64)gamma | (u64)beta);
-  x += row.index * length;
-  float values[HELD];
-  Normal n = normal(row, x, epsilon, true, values);
-  for (int start = 0; start < row.length; start += chunk(row)) {
-    load_again(row, start, x, values);
-    each_run(row, start, [&](int i, int at) {
+  with_row(rows, length, team, (u64)to | (u64)x | (u64)gamma | (u64)beta, [&](auto row) {
+    x = row.of(x);
+    gamma += row.first;
+    beta += row.first;
+    to = row.of(to);
+    float values[HELD];
+    Normal n = normal(row, x, epsilon, true, values);
+    map(row, x, to, values, [&](int i, int at) {
       float gammas[4];
       float betas[4];
-      load_run(row, at, gamma, gammas);
-      load_run(row, at, beta, betas);
+      load_run(row, at, gamma, 0, gammas);
+      load_run(row, at, beta, 0, betas);
 #pragma unroll
       for (int k = 0; k < 4; k++) {
         values[i + k] = fmaf((values[i + k] - n.mean) * n.scale, gammas[k], betas[k]);
       }
     });
-    store(row, start, to + row.index * length, values);
-  }
+  });
 }
 
-KERNEL __launch_bounds__(THREADS, 2) rms_norm_f32(
+KERNEL __launch_bounds__(THREADS) rms_norm_f32(
     float* to, const float* x, const float* gamma, float epsilon, i64 rows, i64 length, i64 team) {
-  Row row = row_of(rows, length, team, (u64)to | (u64)x | (u64)gamma);
-  x += row.index * length;
-  float values[HELD];
-  Normal n = normal(row, x, epsilon, false, values);
-  for (int start = 0; start < row.length; start += chunk(row)) {
-    load_again(row, start, x, values);
-    each_run(row, start, [&](int i, int at) {
+  with_row(rows, length, team, (u64)to | (u64)x | (u64)gamma, [&](auto row) {
+    x = row.of(x);
+    gamma += row.first;
+    to = row.of(to);
+    float values[HELD];
+    Normal n = normal(row, x, epsilon, false, values);
+    map(row, x, to, values, [&](int i, int at) {
       float gammas[4];
-      load_run(row, at, gamma, gammas);
+      load_run(row, at, gamma, 0, gammas);
 #pragma unroll
       for (int k = 0; k < 4; k++) {
         values[i + k] = values[i + k] * n.scale * gammas[k];
       }
     });
-    store(row, start, to + row.index * length, values);
-  }
+  });
 }
 
 // A row is a group of channels of some pixels each.
-KERNEL __launch_bounds__(THREADS, 2) group_norm_f32(
+KERNEL __launch_bounds__(THREADS) group_norm_f32(
     float* to, const float* x, const float* gamma, const float* beta, float epsilon, i64 rows,
     i64 length, i64 team, i64 groups, i64 pixels) {
-  Row row = row_of(rows, length, team, (u64)to | (u64)x);
-  x += row.index * length;
-  u32 channel = (u32)row.index % (u32)groups * ((u32)length / (u32)pixels);
-  float values[HELD];
-  Normal n = normal(row, x, epsilon, true, values);
-  for (int start = 0; start < row.length; start += chunk(row)) {
-    load_again(row, start, x, values);
-    each(row, start, [&](int i, int at) {
-      u32 c = channel + (u32)at / (u32)pixels;
-      values[i] = fmaf((values[i] - n.mean) * n.scale, gamma[c], beta[c]);
+  with_row(rows, length, team, (u64)to | (u64)x, [&](auto row) {
+    x = row.of(x);
+    to = row.of(to);
+    u32 channel = (u32)row.index % (u32)groups * ((u32)length / (u32)pixels);
+    bool whole = row.step == 1 && pixels % 4 == 0; // a run is of one channel
+    float values[HELD];
+    Normal n = normal(row, x, epsilon, true, values);
+    map(row, x, to, values, [&](int i, int at) {
+      float scale;
+      float shift;
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        if (k == 0 || !whole) {
+          u32 index = row.has(at, k) ? (u32)(row.first + at + k * row.step) : 0;
+          u32 c = channel + index / (u32)pixels;
+          scale = gamma[c];
+          shift = beta[c];
+        }
+        values[i + k] = fmaf((values[i + k] - n.mean) * n.scale, scale, shift);
+      }
     });
-    store(row, start, to + row.index * length, values);
-  }
+  });
 }
 
+template <bool QUADS>
 __device__ inline void load_products(
-    const Row& row, int start, const float* x, const float* y, float (&products)[HELD]) {
-  load(row, start, x, products);
-  each_run(row, start, [&](int i, int at) {
+    const Row<QUADS>& row,
+    int start,
+    const float* x,
+    const float* y,
+    float (&products)[HELD_OF_TWO]) {
+  load(row, start, x, 0, products);
+  each_run<HELD_OF_TWO>(row, start, [&](int i, int at) {
     float ys[4];
-    load_run(row, at, y, ys);
+    load_run(row, at, y, 0, ys);
 #pragma unroll
     for (int k = 0; k < 4; k++) {
       products[i + k] *= ys[k];
@@ -325,37 +465,108 @@ __device__ inline void load_products(
 KERNEL __launch_bounds__(THREADS) norm_grad_f32(
     float* to, Normal* normals, const float* x, const float* gamma, const float* g, float epsilon,
     i64 centred, i64 rows, i64 length, i64 team) {
-  Row row = row_of(rows, length, team, (u64)to | (u64)x | (u64)gamma | (u64)g);
-  x += row.index * length;
-  g += row.index * length;
-  float values[HELD];
-  float hs[HELD];
-  Normal n = normal(row, x, epsilon, centred, values);
-  float mean_h = 0;
-  float mean_hz = 0;
-  for (int start = 0; start < row.length; start += chunk(row)) {
-    load_again(row, start, x, values);
-    load_products(row, start, g, gamma, hs);
-    each(row, start, [&](int i, int) {
-      mean_h += hs[i];
-      mean_hz = fmaf(hs[i], (values[i] - n.mean) * n.scale, mean_hz);
-    });
-  }
-  mean_h = centred ? sum(row, mean_h) / row.length : 0;
-  mean_hz = sum(row, mean_hz) / row.length;
-  for (int start = 0; start < row.length; start += chunk(row)) {
-    if (row.length > chunk(row)) {
-      load(row, start, x, values);
+  with_row(rows, length, team, (u64)to | (u64)x | (u64)gamma | (u64)g, [&](auto row) {
+    x = row.of(x);
+    g = row.of(g);
+    gamma += row.first;
+    to = row.of(to);
+    float values[HELD_OF_TWO];
+    float hs[HELD_OF_TWO];
+    Normal n = normal(row, x, epsilon, centred, values);
+    Pair totals = {0, 0}; // of h and of h z
+    int last = last_start<HELD_OF_TWO>(row);
+    sweep_down<HELD_OF_TWO>(row, [&](int start) {
+      if (start < last) {
+        load(row, start, x, 0, values);
+      }
       load_products(row, start, g, gamma, hs);
-    }
-    each(row, start, [&](int i, int) {
-      values[i] = fmaf((values[i] - n.mean) * n.scale, -mean_hz, hs[i] - mean_h) * n.scale;
+      each_run<HELD_OF_TWO>(row, start, [&](int i, int) {
+#pragma unroll
+        for (int k = i; k < i + 4; k++) {
+          totals.first += hs[k];
+          totals.second = fmaf(hs[k], (values[k] - n.mean) * n.scale, totals.second);
+        }
+      });
     });
-    store(row, start, to + row.index * length, values);
-  }
-  if (row.real && threadIdx.x % (u32)row.team == 0) {
-    normals[row.index] = n;
-  }
+    totals = sum<2>(row, totals);
+    float mean_h = centred ? totals.first / row.length : 0;
+    float mean_hz = totals.second / row.length;
+    sweep_up<HELD_OF_TWO>(row, [&](int start) {
+      if (start > 0) {
+        load(row, start, x, 0, values);
+        load_products(row, start, g, gamma, hs);
+      }
+      each_run<HELD_OF_TWO>(row, start, [&](int i, int) {
+#pragma unroll
+        for (int k = i; k < i + 4; k++) {
+          values[k] = fmaf((values[k] - n.mean) * n.scale, -mean_hz, hs[k] - mean_h) * n.scale;
+        }
+      });
+      store(row, start, to, values);
+    });
+    if (row.real && row.lane == 0) {
+      normals[row.index] = n;
+    }
+  });
+}
+
+// The gradient of x for rows that fit a block and are multiples of four. A block takes several in turn
+// and sums g z and g over them: [2, blocks, length].
+KERNEL __launch_bounds__(256, 3) norm_grad_fused_f32(
+    float* to, float* parts, const float* x, const float* gamma, const float* g, float epsilon,
+    i64 centred, i64 rows, i64 length) {
+  u64 addresses = (u64)to | (u64)parts | (u64)x | (u64)gamma | (u64)g;
+  with_row(rows, length, blockDim.x, addresses, [&](auto row) {
+    row.step = 1; // known to the compiler
+    row.real = true;
+    float gammas[HELD_OF_FOUR];
+    float gamma_grads[HELD_OF_FOUR] = {};
+    float beta_grads[HELD_OF_FOUR] = {};
+    load(row, 0, gamma + row.first, 0, gammas);
+    for (row.index = blockIdx.x; row.index < rows; row.index += gridDim.x) {
+      float values[HELD_OF_FOUR];
+      float gs[HELD_OF_FOUR];
+      load(row, 0, row.of(x), 0, values);
+      load(row, 0, row.of(g), 0, gs);
+      Pair totals = {0, 0}; // of x and of h = gamma g
+      each_run<HELD_OF_FOUR>(row, 0, [&](int i, int) {
+#pragma unroll
+        for (int k = i; k < i + 4; k++) {
+          totals.first += values[k];
+          totals.second = fmaf(gs[k], gammas[k], totals.second);
+        }
+      });
+      totals = sum<0>(row, totals);
+      float mean = centred ? totals.first / row.length : 0;
+      float mean_h = centred ? totals.second / row.length : 0;
+      Pair products = {0, 0}; // of deviations with themselves and with h
+      each_run<HELD_OF_FOUR>(row, 0, [&](int i, int at) {
+#pragma unroll
+        for (int k = 0; k < 4; k++) {
+          float deviation = row.has(at, k) ? values[i + k] - mean : 0;
+          values[i + k] = deviation;
+          products.first = fmaf(deviation, deviation, products.first);
+          products.second = fmaf(deviation, gs[i + k] * gammas[i + k], products.second);
+        }
+      });
+      products = sum<1>(row, products);
+      float scale = 1 / sqrtf(products.first / row.length + epsilon);
+      float mean_hz = products.second * scale / row.length;
+      each_run<HELD_OF_FOUR>(row, 0, [&](int i, int) {
+#pragma unroll
+        for (int k = i; k < i + 4; k++) {
+          float z = values[k] * scale;
+          gamma_grads[k] = fmaf(gs[k], z, gamma_grads[k]);
+          beta_grads[k] += gs[k];
+          values[k] = fmaf(z, -mean_hz, fmaf(gs[k], gammas[k], -mean_h)) * scale;
+        }
+      });
+      store(row, 0, row.of(to), values);
+    }
+    parts += blockIdx.x * length + row.first;
+    store(row, 0, parts, gamma_grads);
+    store(row, 0, parts + gridDim.x * length, beta_grads);
+  });
 }
 
 // Folds 8 values for each of 32 columns; the first warp has the results.
@@ -407,7 +618,7 @@ KERNEL __launch_bounds__(256) norm_grad_parts_f32(
   const float* from = (const float*)(normals + rows) + blockIdx.y * parts * length;
   float total = 0;
   if (column < length) {
-#pragma unroll 4
+#pragma unroll 16
     for (i64 part = threadIdx.x / 32; part < parts; part += 8) {
       total += from[part * length + column];
     }

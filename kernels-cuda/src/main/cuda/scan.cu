@@ -1,5 +1,5 @@
 // Running sums and orders, lane by lane along an axis of [outer, length, inner].
-#include "quern.cuh"
+#include "quads.cuh"
 
 struct Lanes {
   i64 count;
@@ -13,113 +13,219 @@ __device__ inline i64 lane_start(const Lanes& lanes, i64 lane, i64 length) {
   return outer * length * lanes.inner + (lane - outer * lanes.inner);
 }
 
-const int SCAN_THREADS = 256;
-const int SCAN_ITEMS = 8;
-const int SCAN_TILE = SCAN_THREADS * SCAN_ITEMS;
+const int SCAN_WARPS = 8;
+const int SCAN_THREADS = 32 * SCAN_WARPS;
+const u32 ALL = 0xffffffff;
 
-// Element number i in shared memory, such that threads reach for runs of 8 in different banks.
-__device__ inline int banked(int i) {
-  return i + i / SCAN_ITEMS;
+// One lane in the order in which it is added.
+template <typename T>
+struct Line {
+  T* first;
+  i64 step;
+  bool aligned; // quads, next to each other
+
+  __device__ Line(T* data, const Lanes& lanes, i64 lane, i64 reverse)
+      : first(data + lane_start(lanes, lane, lanes.length)), step(lanes.inner) {
+    if (reverse) {
+      first += (lanes.length - 1) * step;
+      step = -step;
+    }
+    aligned = lanes.inner == 1 && are_aligned((u64)(reverse ? first - 3 : first));
+  }
+
+  // Quads that are 128 elements apart, from `at` on; their elements before the end.
+  template <int QUADS>
+  __device__ void load(float (&quads)[QUADS][4], i64 at, i64 end) const {
+    if (aligned && at + (QUADS - 1) * 128 + 4 <= end) {
+#pragma unroll
+      for (int i = 0; i < QUADS; i++) {
+        load_quad(quads[i], quad(at + i * 128));
+      }
+      if (step < 0) {
+        turn(quads);
+      }
+      return;
+    }
+#pragma unroll
+    for (int i = 0; i < 4 * QUADS; i++) {
+      i64 index = at + i / 4 * 128 + i % 4;
+      quads[i / 4][i % 4] = index < end ? first[index * step] : 0;
+    }
+  }
+
+  template <int QUADS>
+  __device__ void store(float (&quads)[QUADS][4], i64 at, i64 end) const {
+    if (aligned && at + (QUADS - 1) * 128 + 4 <= end) {
+      if (step < 0) {
+        turn(quads);
+      }
+#pragma unroll
+      for (int i = 0; i < QUADS; i++) {
+        store_quad(quad(at + i * 128), quads[i]);
+      }
+      return;
+    }
+#pragma unroll
+    for (int i = 0; i < 4 * QUADS; i++) {
+      i64 index = at + i / 4 * 128 + i % 4;
+      if (index < end) {
+        first[index * step] = quads[i / 4][i % 4];
+      }
+    }
+  }
+
+  __device__ T* quad(i64 at) const {
+    return step < 0 ? first - at - 3 : first + at;
+  }
+
+  template <int QUADS>
+  __device__ static void turn(float (&quads)[QUADS][4]) {
+#pragma unroll
+    for (int i = 0; i < 2 * QUADS; i++) {
+      float& low = quads[i / 2][i % 2];
+      float& high = quads[i / 2][3 - i % 2];
+      float kept = low;
+      low = high;
+      high = kept;
+    }
+  }
+};
+
+// Part of a lane, of which each has as many.
+struct Part {
+  i64 lane, first, end;
+
+  __device__ Part(const Lanes& lanes, i64 index, i64 parts, i64 length) {
+    lane = index / parts;
+    first = (index - lane * parts) * length;
+    end = first + length < lanes.length ? first + length : lanes.length;
+  }
+};
+
+// The sum of the values of the lanes of a warp before this one; `total` grows by that of all.
+__device__ inline float warp_before(float value, float& total) {
+  int self = threadIdx.x % 32;
+#pragma unroll
+  for (int distance = 1; distance < 32; distance *= 2) {
+    float other = __shfl_up_sync(ALL, value, distance);
+    value = self >= distance ? other + value : value;
+  }
+  float before = __shfl_up_sync(ALL, value, 1);
+  before = self == 0 ? total : total + before;
+  total += __shfl_sync(ALL, value, 31);
+  return before;
 }
 
-// The sum of the values of the threads before this one; all threads get that of all in `total`.
-__device__ inline float sum_before(float value, float& total) {
-  __shared__ float sums[2][SCAN_THREADS];
-  int self = threadIdx.x;
-  int side = 0;
-  sums[0][self] = value;
-  __syncthreads();
-  for (int distance = 1; distance < SCAN_THREADS; distance *= 2) {
-    float sum = sums[side][self];
-    if (self >= distance) {
-      sum = sums[side][self - distance] + sum;
-    }
-    side ^= 1;
-    sums[side][self] = sum;
-    __syncthreads();
+// The sum of the values of the warps before this one; `total` grows by that of all.
+__device__ inline float block_before(float value, float& total) {
+  __shared__ float values[SCAN_WARPS];
+  if (threadIdx.x % 32 == 0) {
+    values[threadIdx.x / 32] = value;
   }
-  total = sums[side][SCAN_THREADS - 1];
-  float before = self == 0 ? 0.0f : sums[side][self - 1];
+  __syncthreads();
+  float before = total;
+#pragma unroll
+  for (int warp = 0; warp < SCAN_WARPS; warp++) {
+    before = warp == threadIdx.x / 32 ? total : before;
+    total += values[warp];
+  }
   __syncthreads();
   return before;
 }
 
-// A block goes along one part of one lane. Parts start with what `starts` has for them, if anything.
-KERNEL cum_sum_f32(
+// Where the first of QUADS quads of a thread is among those of so many warps.
+template <int WARPS, int QUADS>
+__device__ inline int place_of_thread() {
+  return threadIdx.x / 32 % WARPS * QUADS * 128 + threadIdx.x % 32 * 4;
+}
+
+// So many warps go along one part of one lane, QUADS quads of each thread at a time. Parts start
+// with what `starts` has for them, if anything. Warps without a part go along the first one.
+template <int WARPS, int QUADS>
+__device__ inline void cum_sum(
     float* to,
     const float* from,
     const float* starts,
-    Lanes lanes,
+    const Lanes& lanes,
     i64 parts,
     i64 part_length,
     i64 exclusive,
     i64 reverse) {
-  __shared__ float tile[SCAN_TILE + SCAN_THREADS];
-  i64 part = blockIdx.x % parts;
-  i64 first = part * part_length;
-  i64 end = first + part_length < lanes.length ? first + part_length : lanes.length;
-  i64 start = lane_start(lanes, blockIdx.x / parts, lanes.length);
-  i64 step = lanes.inner;
-  if (reverse) {
-    start += (lanes.length - 1) * step;
-    step = -step;
-  }
-  float sum = starts ? starts[blockIdx.x] : 0.0f;
-  for (; first < end; first += SCAN_TILE) {
-    int count = end - first < SCAN_TILE ? (int)(end - first) : SCAN_TILE;
-#pragma unroll
-    for (int i = 0; i < SCAN_ITEMS; i++) {
-      int at = i * SCAN_THREADS + threadIdx.x;
-      tile[banked(at)] = at < count ? from[start + (first + at) * step] : 0.0f;
-    }
-    __syncthreads();
-    float items[SCAN_ITEMS];
+  i64 index = ((i64)blockIdx.x * SCAN_THREADS + threadIdx.x) / (32 * WARPS);
+  bool exists = index < lanes.count * parts;
+  index = exists ? index : 0;
+  Part part(lanes, index, parts, part_length);
+  Line<const float> input(from, lanes, part.lane, reverse);
+  Line<float> output(to, lanes, part.lane, reverse);
+  float sum = starts ? starts[index] : 0.0f;
+  for (i64 first = part.first; first < part.end; first += WARPS * QUADS * 128) {
+    i64 at = first + place_of_thread<WARPS, QUADS>();
+    float items[QUADS][4];
+    float before[QUADS];
+    input.load(items, at, part.end);
     float own = 0;
 #pragma unroll
-    for (int i = 0; i < SCAN_ITEMS; i++) {
-      items[i] = tile[banked(threadIdx.x * SCAN_ITEMS + i)];
-      own += items[i];
+    for (int i = 0; i < QUADS; i++) {
+      before[i] = warp_before(items[i][0] + items[i][1] + items[i][2] + items[i][3], own);
     }
-    float total;
-    float running = sum + sum_before(own, total);
-#pragma unroll
-    for (int i = 0; i < SCAN_ITEMS; i++) {
-      float next = running + items[i];
-      tile[banked(threadIdx.x * SCAN_ITEMS + i)] = exclusive ? running : next;
-      running = next;
+    float base = sum;
+    if (WARPS > 1) {
+      base = block_before(own, sum);
+    } else {
+      sum += own;
     }
-    __syncthreads();
 #pragma unroll
-    for (int i = 0; i < SCAN_ITEMS; i++) {
-      int at = i * SCAN_THREADS + threadIdx.x;
-      if (at < count) {
-        to[start + (first + at) * step] = tile[banked(at)];
+    for (int i = 0; i < QUADS; i++) {
+      float running = base + before[i];
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        float next = running + items[i][k];
+        items[i][k] = exclusive ? running : next;
+        running = next;
       }
     }
-    sum += total;
-    __syncthreads();
+    output.store(items, at, exists ? part.end : 0);
   }
 }
 
+#define CUM_SUM(NAME, WARPS, QUADS)                                                                \
+  KERNEL __launch_bounds__(SCAN_THREADS, 3) NAME(                                                  \
+      float* to,                                                                                   \
+      const float* from,                                                                           \
+      const float* starts,                                                                         \
+      Lanes lanes,                                                                                 \
+      i64 parts,                                                                                   \
+      i64 part_length,                                                                             \
+      i64 exclusive,                                                                               \
+      i64 reverse) {                                                                               \
+    cum_sum<WARPS, QUADS>(                                                                         \
+        to, from, starts, lanes, parts, part_length, exclusive, reverse);                          \
+  }
+
+CUM_SUM(cum_sum_f32, 8, 8)
+CUM_SUM(cum_sum_rows_f32, 1, 8)
+CUM_SUM(cum_sum_short_rows_f32, 1, 1)
+
 // The sums of the parts of lanes, [lanes, parts].
-KERNEL part_sums_f32(
+KERNEL __launch_bounds__(SCAN_THREADS, 3) part_sums_f32(
     float* to, const float* from, Lanes lanes, i64 parts, i64 part_length, i64 reverse) {
-  i64 part = blockIdx.x % parts;
-  i64 first = part * part_length;
-  i64 end = first + part_length < lanes.length ? first + part_length : lanes.length;
-  i64 start = lane_start(lanes, blockIdx.x / parts, lanes.length);
-  i64 step = lanes.inner;
-  if (reverse) {
-    start += (lanes.length - 1) * step;
-    step = -step;
-  }
+  const int QUADS = 4;
+  Part part(lanes, blockIdx.x, parts, part_length);
+  Line<const float> input(from, lanes, part.lane, reverse);
   float sum = 0;
-#pragma unroll 4
-  for (i64 i = first + threadIdx.x; i < end; i += SCAN_THREADS) {
-    sum += from[start + i * step];
+#pragma unroll 1
+  for (i64 first = part.first; first < part.end; first += 4 * QUADS * SCAN_THREADS) {
+    float items[QUADS][4];
+    input.load(items, first + place_of_thread<SCAN_WARPS, QUADS>(), part.end);
+#pragma unroll
+    for (int i = 0; i < QUADS; i++) {
+      sum += items[i][0] + items[i][1] + items[i][2] + items[i][3];
+    }
   }
-  float total;
-  sum_before(sum, total);
+  float own = 0;
+  float total = 0;
+  warp_before(sum, own);
+  block_before(own, total);
   if (threadIdx.x == 0) {
     to[blockIdx.x] = total;
   }

@@ -1,5 +1,6 @@
 // A stand-in for the CUDA driver's library: two devices whose memory is the host's, and whose work
-// is done at once, the first without and the second with tensor cores for F32. Kernels of the project run as C++, generated ones by ptx.cpp.
+// is done at once, the first without and the second with tensor cores for F32. Kernels of the
+// project run as C++, generated ones by ptx.cpp.
 #include "launch.h"
 #include <cstdio>
 #include <cstdlib>
@@ -9,13 +10,19 @@
 
 namespace {
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_PTX = 218,
+       NOT_FOUND = 500 };
 
+const int DEVICES = 2;
 const size_t MEMORY = (size_t)4 << 30;
+
+// What texts begin with that went through the linker.
+const char CUBIN[] = "cubin\n";
 
 std::mutex turn;
 std::map<void*, size_t> memory;
 size_t used;
+int contexts[DEVICES];
 
 struct Module {
   std::string generated; // empty for the project's own
@@ -51,13 +58,13 @@ int cuDriverGetVersion(int* version) {
 }
 
 int cuDeviceGetCount(int* count) {
-  *count = 2;
+  *count = DEVICES;
   return SUCCESS;
 }
 
 int cuDeviceGet(int* device, int ordinal) {
   *device = ordinal;
-  return ordinal < 2 ? SUCCESS : NO_DEVICE;
+  return ordinal >= 0 && ordinal < DEVICES ? SUCCESS : NO_DEVICE;
 }
 
 int cuDeviceGetName(char* name, int length, int) {
@@ -77,8 +84,17 @@ int cuDeviceGetAttribute(int* value, int attribute, int device) {
   return SUCCESS;
 }
 
-int cuDevicePrimaryCtxRetain(void** context, int) {
-  *context = &memory;
+int cuDeviceCanAccessPeer(int* can, int, int) {
+  *can = 1;
+  return SUCCESS;
+}
+
+int cuDevicePrimaryCtxRetain(void** context, int device) {
+  *context = &contexts[device];
+  return SUCCESS;
+}
+
+int cuCtxEnablePeerAccess(void*, unsigned) {
   return SUCCESS;
 }
 
@@ -92,6 +108,23 @@ int cuStreamCreate(void** stream, unsigned) {
 }
 
 int cuStreamSynchronize(void*) {
+  return SUCCESS;
+}
+
+int cuEventCreate(void** event, unsigned) {
+  *event = &used;
+  return SUCCESS;
+}
+
+int cuEventRecord(void*, void*) {
+  return SUCCESS;
+}
+
+int cuEventSynchronize(void*) {
+  return SUCCESS;
+}
+
+int cuStreamWaitEvent(void*, void*, unsigned) {
   return SUCCESS;
 }
 
@@ -133,7 +166,45 @@ int cuMemcpyDtoHAsync_v2(void* to, const void* from, size_t bytes, void*) {
   return SUCCESS;
 }
 
+int cuMemcpyPeerAsync(
+    void* to, void* to_context, const void* from, void* from_context, size_t bytes, void*) {
+  if (to_context == from_context) {
+    return INVALID_VALUE;
+  }
+  memcpy(to, from, bytes);
+  return SUCCESS;
+}
+
+int cuLinkCreate_v2(unsigned, int*, void**, std::string** state) {
+  *state = new std::string();
+  return SUCCESS;
+}
+
+int cuLinkAddData_v2(
+    std::string* state, int, const char* text, size_t bytes, const char*, unsigned, int*, void**) {
+  if (strstr(text, "not to be linked")) {
+    return INVALID_PTX;
+  }
+  *state = CUBIN;
+  state->append(text, bytes); // with the zero at its end
+  return SUCCESS;
+}
+
+int cuLinkComplete(std::string* state, void** cubin, size_t* bytes) {
+  *cubin = &(*state)[0];
+  *bytes = state->size();
+  return SUCCESS;
+}
+
+int cuLinkDestroy(std::string* state) {
+  delete state;
+  return SUCCESS;
+}
+
 int cuModuleLoadDataEx(Module** module, const char* image, unsigned, int*, void**) {
+  if (strncmp(image, CUBIN, strlen(CUBIN)) == 0) {
+    image += strlen(CUBIN);
+  }
   bool own = strncmp(image, "// sources", 10) == 0;
   bool ampere = strstr(image, ".target sm_80");
   *module = new Module{own ? "" : image, ampere ? "ampere_" : ""};

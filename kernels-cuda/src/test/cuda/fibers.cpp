@@ -56,6 +56,7 @@ std::vector<Fiber*> fibers;
 Fiber* running;
 const std::function<void()>* body;
 Given given[2][1024];
+bool conditions[1024];
 
 void wait(State state) {
   running->state = state;
@@ -145,9 +146,42 @@ void __syncthreads() {
   wait(AT_BLOCK);
 }
 
+static unsigned long long of_lane(unsigned long long value, unsigned lane) {
+  Given mine = {(unsigned)value, (unsigned)(value >> 32)};
+  const Given& found = exchange(mine)[lane];
+  return found.words[0] | (unsigned long long)found.words[1] << 32;
+}
+
+static float of_lane(float value, unsigned lane) {
+  return __int_as_float((int)of_lane((unsigned long long)(unsigned)__float_as_int(value), lane));
+}
+
+unsigned long long __shfl_xor_sync(unsigned, unsigned long long value, int mask) {
+  return of_lane(value, threadIdx.x % 32 ^ mask);
+}
+
 float __shfl_xor_sync(unsigned, float value, int mask) {
-  Given mine = {(unsigned)__float_as_int(value)};
-  return __int_as_float((int)exchange(mine)[threadIdx.x % 32 ^ mask].words[0]);
+  return of_lane(value, threadIdx.x % 32 ^ mask);
+}
+
+float __shfl_sync(unsigned, float value, int lane) {
+  return of_lane(value, lane);
+}
+
+float __shfl_up_sync(unsigned, float value, unsigned distance) {
+  unsigned lane = threadIdx.x % 32;
+  return of_lane(value, lane >= distance ? lane - distance : lane);
+}
+
+int __syncthreads_or(int condition) {
+  conditions[threadIdx.x] = condition;
+  __syncthreads();
+  bool any = false;
+  for (unsigned thread = 0; thread < blockDim.x; thread++) {
+    any |= conditions[thread];
+  }
+  __syncthreads();
+  return any;
 }
 
 void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {

@@ -42,6 +42,20 @@ void await_copies() {}
 
 // The value of the lane whose number differs in the bits of mask; all 32 lanes take part.
 float __shfl_xor_sync(unsigned lanes, float value, int mask);
+unsigned long long __shfl_xor_sync(unsigned lanes, unsigned long long value, int mask);
+
+// The value of another lane, of the one so many before or of this where there is none.
+float __shfl_sync(unsigned lanes, float value, int lane);
+float __shfl_up_sync(unsigned lanes, float value, unsigned distance);
+
+// Whether the condition holds for any thread of the block.
+int __syncthreads_or(int condition);
+
+inline unsigned atomicAdd(unsigned* sum, unsigned value) {
+  unsigned before = *sum;
+  *sum += value;
+  return before;
+}
 
 // Shared memory that the launch sizes.
 extern char dynamic_shared[];
@@ -56,6 +70,20 @@ inline float __int_as_float(int bits) {
   float x;
   memcpy(&x, &bits, 4);
   return x;
+}
+
+inline int __clz(int x) {
+  return x == 0 ? 32 : __builtin_clz(x);
+}
+
+inline double __longlong_as_double(long long bits) {
+  double x;
+  memcpy(&x, &bits, 8);
+  return x;
+}
+
+inline float __fdividef(float x, float y) {
+  return x / y;
 }
 
 inline unsigned __umulhi(unsigned x, unsigned y) {

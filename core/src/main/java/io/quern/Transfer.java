@@ -6,7 +6,10 @@ import io.quern.runtime.Raw;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** Copies between devices. Memory of the process is used in place, others meet in a buffer. */
+/**
+ * Copies between devices. Memory of the process is used in place; devices that do not reach each
+ * other meet in a buffer.
+ */
 final class Transfer {
   private static final long STAGE = 1 << 22;
 
@@ -41,7 +44,7 @@ final class Transfer {
       to.upload(Raw.ALL.asSlice(read.address() + offset, bytes), written, 0);
     } else if (to.isHostMemory()) {
       from.download(read, offset, Raw.ALL.asSlice(written.address(), bytes));
-    } else {
+    } else if (bytes > 0 && !to.copyFrom(from, read, offset, written, bytes)) {
       try (Arena arena = Arena.ofConfined()) {
         MemorySegment stage = arena.allocate(Math.min(bytes, STAGE), 64);
         for (long at = 0; at < bytes; at += STAGE) {

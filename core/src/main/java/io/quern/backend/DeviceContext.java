@@ -37,6 +37,18 @@ public interface DeviceContext {
   /** Copies from a buffer to host memory. */
   void download(Buffer from, long byteOffset, MemorySegment to);
 
+  /**
+   * Copies to the start of a buffer from one of another device, after what was handed to either
+   * before.
+   *
+   * @return false when this takes a detour by host memory, which is up to the caller; nothing has
+   *     happened then
+   */
+  default boolean copyFrom(
+      DeviceContext other, Buffer from, long byteOffset, Buffer to, long bytes) {
+    return false;
+  }
+
   /** Waits until everything that was handed to the device is done. */
   default void finish() {}
 

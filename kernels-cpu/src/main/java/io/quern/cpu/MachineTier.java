@@ -19,6 +19,9 @@ public final class MachineTier {
   private static final Knob ASM =
       Knob.of("quern.asm", "on", "off computes with what the JVM compiles, without machine code");
 
+  /** Too much for the cache that cores share on most machines. */
+  private static final long STREAMED_BYTES = 32L << 20;
+
   private static final Optional<String> REFUSAL = refusal();
 
   private MachineTier() {}
@@ -36,6 +39,11 @@ public final class MachineTier {
   /** Whether code may use the instructions that multiply bytes, in vectors of 512 bits. */
   public static boolean multipliesBytes() {
     return has512Bits() && Cpuid.hasAvx512Vnni();
+  }
+
+  /** Whether a result of so many bytes leaves the caches before it is read. */
+  public static boolean streams(long bytes) {
+    return bytes >= STREAMED_BYTES;
   }
 
   /** One line about it. */

@@ -7,25 +7,28 @@ import io.quern.gpu.Gpu;
 import io.quern.gpu.GpuContext;
 import io.quern.gpu.Grid;
 import io.quern.op.MatMul;
+import io.quern.op.Sort;
+import io.quern.op.TopK;
 import io.quern.runtime.Knob;
 import io.quern.runtime.Raw;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUdevice_attribute;
 import jcuda.driver.CUdeviceptr;
+import jcuda.driver.CUevent;
+import jcuda.driver.CUevent_flags;
 import jcuda.driver.CUfunction;
 import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.CUgraph;
@@ -47,6 +50,12 @@ final class JCudaGpu implements Gpu {
   private final CUdevice device = new CUdevice();
   private final Context context = new Context();
   private final Stream stream = new Stream();
+  private final CUevent[] marks = new CUevent[MARKS];
+
+  /** Devices that were asked for once. */
+  private final Set<JCudaGpu> peers = new HashSet<>();
+
+  private final Cubins cubins;
   private final List<CUmodule> modules = new ArrayList<>();
   private final Map<Long, CUfunction> functions = new HashMap<>();
   private final Map<Long, CUgraphExec> executables = new ConcurrentHashMap<>();
@@ -64,11 +73,18 @@ final class JCudaGpu implements Gpu {
     long[] bytes = new long[1];
     check("cuDeviceTotalMem", JCudaDriver.cuDeviceTotalMem(bytes, device));
     this.memory = bytes[0];
+    this.cubins = new Cubins("driver " + driver.version() + ", capability " + capability());
     check("cuDevicePrimaryCtxRetain", JCudaDriver.cuDevicePrimaryCtxRetain(context, device));
     enter();
     check(
         "cuStreamCreate",
         JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING));
+    for (int i = 0; i < MARKS; i++) {
+      marks[i] = new CUevent();
+      check(
+          "cuEventCreate",
+          JCudaDriver.cuEventCreate(marks[i], CUevent_flags.CU_EVENT_DISABLE_TIMING));
+    }
   }
 
   // JCuda keeps its handles to itself and to classes that extend its own.
@@ -103,24 +119,12 @@ final class JCudaGpu implements Gpu {
     }
   }
 
-  private static final class HostAddress extends Pointer {
-    HostAddress() {}
-
-    HostAddress(long address) {
-      super(address);
-    }
-
-    long address() {
-      return getNativePointer();
-    }
-  }
-
   /** The context belongs to threads, and calls come from any. */
   private void enter() {
     check("cuCtxSetCurrent", driver.setCurrent(context.handle()));
   }
 
-  private static void check(String call, int error) {
+  static void check(String call, int error) {
     if (error != CUresult.CUDA_SUCCESS) {
       String[] text = new String[1];
       JCudaDriver.cuGetErrorString(error, text);
@@ -155,6 +159,8 @@ final class JCudaGpu implements Gpu {
   @Override
   public void addKernels(GpuContext on, KernelTable table) {
     on.add(table, MatMul.class, "matmul_hopper", key -> TensorCores.create(on, this, key));
+    on.add(table, Sort.class, "sort_lanes_f32", key -> OrderKernels.sort(on, key));
+    on.add(table, TopK.class, "select_f32", key -> OrderKernels.topK(on, key));
   }
 
   /** Compute capability, such as 90 for 9.0. */
@@ -267,6 +273,60 @@ final class JCudaGpu implements Gpu {
   }
 
   @Override
+  public void mark(int number) {
+    enter();
+    check("cuEventRecord", JCudaDriver.cuEventRecord(marks[number], stream));
+  }
+
+  @Override
+  public void await(int number) {
+    enter();
+    check("cuEventSynchronize", JCudaDriver.cuEventSynchronize(marks[number]));
+  }
+
+  // ---- other devices --------------------------------------------------------------------------
+
+  /** Lets copies from a device go without a detour by host memory, where the machine can. */
+  @Override
+  public synchronized boolean reaches(Gpu other) {
+    if (!(other instanceof JCudaGpu peer)) {
+      return false;
+    }
+    if (peers.add(peer)) {
+      enter();
+      int[] can = new int[1];
+      check("cuDeviceCanAccessPeer", JCudaDriver.cuDeviceCanAccessPeer(can, device, peer.device));
+      if (can[0] != 0) {
+        // Where the driver refuses, as it does with too many peers, copies are slower.
+        JCudaDriver.cuCtxEnablePeerAccess(peer.context, 0);
+      }
+    }
+    return true;
+  }
+
+  @Override
+  public void follow(Gpu other, int mark) {
+    enter();
+    CUevent event = ((JCudaGpu) other).marks[mark];
+    check("cuStreamWaitEvent", JCudaDriver.cuStreamWaitEvent(stream, event, 0));
+  }
+
+  @Override
+  public void copyFromPeer(Gpu other, long from, long to, long bytes) {
+    enter();
+    JCudaGpu source = (JCudaGpu) other;
+    check(
+        "cuMemcpyPeerAsync",
+        JCudaDriver.cuMemcpyPeerAsync(
+            new DeviceAddress(to),
+            context,
+            new DeviceAddress(from),
+            source.context,
+            bytes,
+            stream));
+  }
+
+  @Override
   public void finish() {
     enter();
     check("cuStreamSynchronize", JCudaDriver.cuStreamSynchronize(stream));
@@ -275,15 +335,7 @@ final class JCudaGpu implements Gpu {
   @Override
   public long load(String ptx) {
     enter();
-    CUmodule module = new CUmodule();
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment text = arena.allocateFrom(ptx, StandardCharsets.US_ASCII);
-      check(
-          "cuModuleLoadDataEx",
-          JCudaDriver.cuModuleLoadDataEx(
-              module, new HostAddress(text.address()), 0, new int[0], Pointer.to(new int[0])));
-    }
-    modules.add(module);
+    modules.add(cubins.load(ptx));
     return modules.size() - 1L;
   }
 

@@ -41,12 +41,14 @@ final class GpuBench {
 
   private GpuBench() {}
 
-  /** Prints all lines, or those that start with {@code args[0]}. */
+  /** Prints all lines, or those that start with {@code args[0]}, or {@code transfers}. */
   public static void main(String[] args) {
     wanted = args.length == 0 ? "" : args[0];
     System.out.println(GPU.describe());
-    if (wanted.isEmpty()) {
+    if (wanted.isEmpty() || wanted.equals("transfers")) {
       transfers();
+    }
+    if (wanted.isEmpty()) {
       launches();
     }
     memory("copy", 2, x -> x.neg());
@@ -177,7 +179,7 @@ final class GpuBench {
   private static void transfers() {
     float[] values = new float[16 * MEGA];
     Tensor tensor = Tensor.of(values);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 5; i++) {
       long start = System.nanoTime();
       Tensor there = tensor.to(GPU);
       GPU.context().finish();
@@ -185,10 +187,22 @@ final class GpuBench {
       start = System.nanoTime();
       there.to(Device.reference()).close();
       long down = System.nanoTime() - start;
+      if (Device.available().contains("cuda:1")) {
+        toPeer(there, Device.of("cuda:1"));
+      }
       there.close();
       line("upload", up, 64.0 * MEGA / up, "GB/s");
       line("download", down, 64.0 * MEGA / down, "GB/s");
     }
+  }
+
+  private static void toPeer(Tensor tensor, Device peer) {
+    long start = System.nanoTime();
+    Tensor there = tensor.to(peer);
+    peer.context().finish();
+    long time = System.nanoTime() - start;
+    there.close();
+    line("to another GPU", time, 64.0 * MEGA / time, "GB/s");
   }
 
   /** Plans of one kernel and of many, whose kernels do next to nothing. */

@@ -1,6 +1,7 @@
 package io.quern.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import io.quern.Device;
 import io.quern.Rng;
@@ -9,12 +10,14 @@ import io.quern.op.LayerNorm;
 import io.quern.op.LogSoftmax;
 import io.quern.op.NormGrad;
 import io.quern.op.Op;
+import io.quern.op.RmsNorm;
 import io.quern.op.SgdStep;
 import io.quern.op.Softmax;
 import io.quern.op.SoftmaxGrad;
 import io.quern.op.Unary;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -64,8 +67,79 @@ class RowKernelsTest {
     }
   }
 
+  /** About the lengths from which on rows have more threads, or do not fit registers. */
   @ParameterizedTest
-  @ValueSource(ints = {8, 500, 2000, 10_000})
+  @ValueSource(
+      ints = {
+        1, 15, 16, 17, 60, 64, 65, 127, 128, 129, 512, 516, 768, 1021, 1024, 1028, 2048, 2049, 2052,
+        4096, 8193, 8196, 16_384, 16_388, 20_001, 32_768, 32_769, 50_257, 65_540, 70_004
+      })
+  void rowsOfAllLengthsHaveTheReferencesValues(int length) {
+    int rows = length < 5000 ? 21 : 2;
+    Tensor x = Rng.of(1).normal(rows, length);
+    Tensor g = Rng.of(2).uniform(rows, length);
+    Tensor weights = Rng.of(3).uniform(length);
+    check(length, new Softmax(1), x);
+    check(length, new LogSoftmax(1), x);
+    check(length, new SoftmaxGrad(1, false), Tensor.apply(new Softmax(1), x), g);
+    check(length, new SoftmaxGrad(1, true), g, g);
+    if (length > 1) {
+      check(length, new LayerNorm(1, 1e-5), x, weights, weights);
+      check(length, new RmsNorm(1, 1e-5), x, weights);
+      check(length, new NormGrad(1, 1e-5, true), x, weights, g);
+      check(length, new NormGrad(1, 1e-5, false), x, weights, g);
+    }
+  }
+
+  /**
+   * A thread sums up to 32 elements of each chunk, and others fold the threads; a few operations
+   * follow.
+   */
+  private static void check(int length, Op op, Tensor... inputs) {
+    double roundings = 32 * (1 + length / 16_384) + 32;
+    Tensor[] found = Tensor.applyAll(op, on("cuda", inputs));
+    Tensor[] expected = Tensor.applyAll(op, on("reference", inputs));
+    for (int o = 0; o < expected.length; o++) {
+      float[] values = run(found[o]);
+      float[] references = run(expected[o]);
+      double most = 0;
+      for (float reference : references) {
+        most = Math.max(most, Math.abs(reference));
+      }
+      float tolerance = (float) (roundings * 0x1p-23 * most);
+      assertThat(values).as("%s, output %d", op.name(), o).hasSameSizeAs(references);
+      for (int i = 0; i < values.length; i++) {
+        if (!(Math.abs(values[i] - references[i]) <= tolerance)) {
+          assertThat(values[i])
+              .as("%s, output %d at %d", op.name(), o, i)
+              .isCloseTo(references[i], within(tolerance));
+        }
+      }
+    }
+  }
+
+  /** Values of which many are alike. */
+  @ParameterizedTest
+  @ValueSource(ints = {510, 512, 516, 1024, 4100})
+  void theFirstOfEqualsIsTheExtreme(int length) {
+    float[] values = new float[5 * length];
+    SplittableRandom random = new SplittableRandom(length);
+    for (int i = 0; i < values.length; i++) {
+      values[i] = random.nextInt(-9, 10);
+    }
+    Tensor x = Tensor.of(values).reshape(5, length);
+    Tensor there = x.to(Device.of("cuda"));
+    Tensor here = x.to(Device.of("reference"));
+    assertThat(there.argmax(1).toLongArray()).isEqualTo(here.argmax(1).toLongArray());
+    assertThat(there.argmin(1).toLongArray()).isEqualTo(here.argmin(1).toLongArray());
+  }
+
+  private static Tensor[] on(String device, Tensor... tensors) {
+    return Stream.of(tensors).map(each -> each.to(Device.of(device))).toArray(Tensor[]::new);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {8, 500, 2000, 10_000, 40_000})
   void unalignedRowsGiveTheSameBits(int length) {
     Tensor x = Rng.of(1).normal(3, length).to(Device.of("cuda"));
     Tensor weights = Rng.of(2).normal(length).to(Device.of("cuda"));

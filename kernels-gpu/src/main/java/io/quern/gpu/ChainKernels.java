@@ -8,6 +8,7 @@ import io.quern.op.Fused;
 import io.quern.op.Layout;
 import io.quern.op.ScalarProgram;
 import io.quern.op.Unary;
+import io.quern.runtime.Formulas;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;

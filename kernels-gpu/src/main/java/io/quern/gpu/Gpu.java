@@ -10,6 +10,9 @@ import java.util.List;
  * call, as a {@link GpuException}.
  */
 public interface Gpu {
+  /** Number of marks that the queue can have. */
+  int MARKS = Staging.BUFFERS + 1;
+
   /** Name of its backend, such as {@code cuda}. */
   String backend();
 
@@ -47,13 +50,20 @@ public interface Gpu {
   /** Waits for queued work and gives device memory back. */
   void free(long address);
 
-  /** Address of new host memory that copies need not be staged for. */
-  long allocatePinned(long bytes);
+  /**
+   * Address of new host memory that is copied faster than other native memory; 0 when there is no
+   * such memory.
+   *
+   * @throws GpuException if the driver has no more of it
+   */
+  default long allocatePinned(long bytes) {
+    return 0;
+  }
 
-  /** Queues a copy; host memory must stay until {@link #finish}. */
+  /** Queues a copy; host memory must stay until it was waited for. */
   void copyToDevice(long to, long from, long bytes);
 
-  /** Queues a copy; host memory has the bytes after {@link #finish}. */
+  /** Queues a copy; host memory has the bytes when it was waited for. */
   void copyToHost(long to, long from, long bytes);
 
   /**
@@ -67,6 +77,29 @@ public interface Gpu {
 
   /** Sets the number at an address of such memory, when no work is queued. */
   void setWord(long address, long value);
+
+  /** Sets a mark, a number below {@link #MARKS}, behind all work that is queued. */
+  default void mark(int number) {}
+
+  /** Waits for the work before a mark, if it was set. */
+  default void await(int number) {
+    finish();
+  }
+
+  /** Whether the driver copies from the memory of another GPU, and orders the work of both. */
+  default boolean reaches(Gpu other) {
+    return false;
+  }
+
+  /** Lets what is queued from now on wait for the work before a mark of a GPU that it reaches. */
+  default void follow(Gpu other, int mark) {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Queues a copy from the memory of a GPU that it reaches. */
+  default void copyFromPeer(Gpu other, long from, long to, long bytes) {
+    throw new UnsupportedOperationException();
+  }
 
   /** Waits until all queued work is done. */
   void finish();

@@ -11,10 +11,10 @@ import io.quern.op.Op;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Log;
 import io.quern.runtime.MemoryPool;
-import io.quern.runtime.Raw;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -29,23 +29,23 @@ import org.jspecify.annotations.Nullable;
  * Errors of queued work are told by a later call, and then the device is lost to the process.
  */
 public final class GpuContext implements DeviceContext {
-  /** Bytes of pinned memory that data of the Java heap goes through. */
-  private static final int STAGE = 4 << 20;
+  /** The mark of copies between devices. */
+  private static final int PEER_MARK = Staging.BUFFERS;
 
   private static final Cleaner CLEANER = Cleaner.create();
 
   private final Gpu gpu;
   private final DeviceMemory memory;
+  private final Staging staging;
   private final Modules modules;
   private final Fault fault;
   private final KernelTable table;
 
-  /** Guards the frame of launches, the stage of copies and the fault. */
+  /** Guards the frame of launches, copies and the fault. */
   private final ReentrantLock turn = new ReentrantLock();
 
   private final long frame =
       (HostMemory.shared().allocate(2 * Launch.FRAME + 128).address() + 127) & -128;
-  private long stage;
 
   /** Scratch memory of what is being recorded; null when nothing is. */
   private @Nullable List<MemoryPool.Block> recorded;
@@ -60,6 +60,7 @@ public final class GpuContext implements DeviceContext {
   public GpuContext(Gpu gpu) {
     this.gpu = gpu;
     this.memory = new DeviceMemory(gpu);
+    this.staging = new Staging(gpu);
     this.modules = new Modules(gpu);
     this.fault = new Fault(gpu);
     this.table = new KernelTable();
@@ -209,39 +210,50 @@ public final class GpuContext implements DeviceContext {
     transfer(to, from.address() + byteOffset, false);
   }
 
-  /** Copies between host and device and waits; memory of the Java heap goes through the stage. */
   private void transfer(MemorySegment host, long device, boolean up) {
+    try {
+      inTurn(
+          () -> {
+            if (up) {
+              staging.toDevice(host, device);
+            } else {
+              staging.toHost(device, host);
+            }
+          });
+    } finally {
+      Reference.reachabilityFence(host);
+    }
+  }
+
+  @Override
+  public boolean copyFrom(
+      DeviceContext other, Buffer from, long byteOffset, Buffer to, long bytes) {
+    if (!(other instanceof GpuContext source && gpu.reaches(source.gpu))) {
+      return false;
+    }
+    // Each in its turn: who waited for the other's turn in the own one could wait forever.
+    source.inTurn(() -> source.gpu.mark(PEER_MARK));
+    inTurn(
+        () -> {
+          gpu.follow(source.gpu, PEER_MARK);
+          gpu.copyFromPeer(source.gpu, from.address() + byteOffset, to.address(), bytes);
+          gpu.mark(PEER_MARK);
+        });
+    source.inTurn(() -> source.gpu.follow(gpu, PEER_MARK));
+    return true;
+  }
+
+  /** Does what cannot be recorded, when no other thread hands work to the device. */
+  private void inTurn(Runnable work) {
     turn.lock();
     try {
       requireWaiting();
-      if (host.isNative()) {
-        transfer(host.address(), device, host.byteSize(), up);
-        return;
-      }
-      for (long at = 0; at < host.byteSize(); at += STAGE) {
-        long bytes = Math.min(STAGE, host.byteSize() - at);
-        if (up) {
-          Raw.copy(host, at, Raw.ALL, stage(), bytes);
-        }
-        transfer(stage(), device + at, bytes, up);
-        if (!up) {
-          Raw.copy(Raw.ALL, stage(), host, at, bytes);
-        }
-      }
+      work.run();
     } catch (GpuException e) {
       throw failed(e);
     } finally {
       turn.unlock();
     }
-  }
-
-  private void transfer(long host, long device, long bytes, boolean up) {
-    if (up) {
-      gpu.copyToDevice(device, host, bytes);
-    } else {
-      gpu.copyToHost(host, device, bytes);
-    }
-    gpu.finish();
   }
 
   @Override
@@ -337,13 +349,6 @@ public final class GpuContext implements DeviceContext {
     if (recorded != null) {
       throw new Waits();
     }
-  }
-
-  private long stage() {
-    if (stage == 0) {
-      stage = gpu.allocatePinned(STAGE);
-    }
-    return stage;
   }
 
   private GpuException failed(GpuException e) {

@@ -24,6 +24,9 @@ final class IndexKernels {
   /** The most threads that copy, which are enough to be fast. */
   private static final long COPYING = 1 << 20;
 
+  /** Elements that a thread pads. */
+  private static final long PADDED = 4;
+
   /** The most pieces of an output, with room for the step of a loop in 32 bits. */
   private static final long MOST = 1L << 31;
 
@@ -171,7 +174,8 @@ final class IndexKernels {
   static @Nullable Kernel pad(GpuContext context, KernelKey key) {
     Layout input = key.layout(0);
     Shape output = key.output().shape();
-    if (!key.all(DType.F32) || input.rank() > Walk.RANK || output.size() >= MOST) {
+    boolean hasRows = input.rank() > 0 && input.rank() <= Walk.RANK;
+    if (!key.all(DType.F32) || !hasRows || output.size() >= MOST) {
       return null;
     }
     Pad pad = (Pad) key.op();
@@ -187,7 +191,7 @@ final class IndexKernels {
     }
     Parameters parameters =
         new Parameters().operand(1).operand(0).number((float) pad.value()).struct(words);
-    Grid grid = Grid.covering(output.size(), THREADS);
+    Grid grid = Grid.covering(Math.ceilDiv(output.size(), PADDED), THREADS);
     return new LaunchKernel(context, "pad_f32", launch(context, "pad_f32", grid, parameters));
   }
 

@@ -16,7 +16,7 @@ public final class LaunchKernel implements Kernel {
    *
    * @param scratchBytes memory that the launches see as one operand more, beyond the outputs
    */
-  LaunchKernel(GpuContext context, String name, long scratchBytes, Launch... launches) {
+  public LaunchKernel(GpuContext context, String name, long scratchBytes, Launch... launches) {
     this.context = context;
     this.name = name;
     this.scratchBytes = scratchBytes;

@@ -20,10 +20,18 @@ final class RowKernels {
   /** Longer rows have indices that do not fit. */
   private static final long MOST_LENGTH = 1L << 30;
 
-  /** The most elements for each thread of a team, but for the largest teams. */
-  private static final long PER_THREAD = 16;
+  /** Elements that a thread keeps in registers, and of each of two rows. */
+  private static final int HELD = 32;
 
-  private static final int[] TEAMS = {8, 32, 128, 512};
+  private static final int HELD_OF_TWO = 16;
+
+  private static final int HELD_OF_FOUR = 8;
+
+  private static final int LEAST_TEAM = 4;
+
+  private static final int MOST_TEAM = 512;
+
+  private static final int MOST_SOFTMAX_TEAM = 1024;
 
   /** Threads of a block of small teams. */
   private static final int THREADS = 128;
@@ -41,6 +49,18 @@ final class RowKernels {
   /** Rows that are worth a part of their own. */
   private static final long PART_ROWS = 32;
 
+  private static final String FUSED = "norm_grad_fused_f32";
+
+  /** Threads for a row that are too few for a block, and the most. */
+  private static final int FUSED_LEAST = 64;
+
+  private static final int FUSED_MOST = 256;
+
+  /** Threads that run at once on the largest devices, and rows that are worth a block. */
+  private static final long FUSED_THREADS = 768 * 128;
+
+  private static final long FUSED_ROWS = 8;
+
   private RowKernels() {}
 
   static @Nullable Kernel softmax(GpuContext context, KernelKey key) {
@@ -51,24 +71,33 @@ final class RowKernels {
     return softmax(context, key, ((LogSoftmax) key.op()).axis(), "log_softmax_f32");
   }
 
-  static @Nullable Kernel softmaxGrad(GpuContext context, KernelKey key) {
-    SoftmaxGrad grad = (SoftmaxGrad) key.op();
-    return softmax(context, key, grad.axis(), grad.name() + "_f32");
-  }
-
   private static @Nullable Kernel softmax(
       GpuContext context, KernelKey key, int axis, String name) {
-    Shape shape = key.shape(0);
-    return shape.axis(axis) == shape.rank() - 1 && fits(key, shape.dim(axis))
-        ? kernel(context, key, name, operands(key), shape.dim(axis))
+    long length = key.shape(0).dim(axis);
+    int team = team(context, length, HELD, MOST_SOFTMAX_TEAM);
+    return isLast(key, axis) && fits(key, length)
+        ? kernel(context, key, name, operands(key), length, team)
         : null;
+  }
+
+  static @Nullable Kernel softmaxGrad(GpuContext context, KernelKey key) {
+    SoftmaxGrad grad = (SoftmaxGrad) key.op();
+    long length = key.shape(0).dim(grad.axis());
+    int team = team(context, length, HELD_OF_TWO, MOST_TEAM);
+    return isLast(key, grad.axis()) && fits(key, length)
+        ? kernel(context, key, grad.name() + "_f32", operands(key), length, team)
+        : null;
+  }
+
+  private static boolean isLast(KernelKey key, int axis) {
+    return key.shape(0).axis(axis) == key.shape(0).rank() - 1;
   }
 
   static @Nullable Kernel layerNorm(GpuContext context, KernelKey key) {
     float epsilon = (float) ((LayerNorm) key.op()).epsilon();
     long length = key.shape(1).size();
     return fits(key, length)
-        ? kernel(context, key, "layer_norm_f32", operands(key).number(epsilon), length)
+        ? norm(context, key, "layer_norm_f32", operands(key).number(epsilon), length)
         : null;
   }
 
@@ -76,7 +105,7 @@ final class RowKernels {
     float epsilon = (float) ((RmsNorm) key.op()).epsilon();
     long length = key.shape(1).size();
     return fits(key, length)
-        ? kernel(context, key, "rms_norm_f32", operands(key).number(epsilon), length)
+        ? norm(context, key, "rms_norm_f32", operands(key).number(epsilon), length)
         : null;
   }
 
@@ -86,7 +115,7 @@ final class RowKernels {
     long pixels = shape.slice(2, shape.rank()).size();
     long length = shape.dim(1) / norm.groups() * pixels;
     return fits(key, length)
-        ? kernel(
+        ? norm(
             context,
             key,
             "group_norm_f32",
@@ -95,6 +124,17 @@ final class RowKernels {
             norm.groups(),
             pixels)
         : null;
+  }
+
+  private static Kernel norm(
+      GpuContext context,
+      KernelKey key,
+      String name,
+      Parameters parameters,
+      long length,
+      long... numbers) {
+    int team = team(context, length, HELD, MOST_TEAM);
+    return kernel(context, key, name, parameters, length, team, numbers);
   }
 
   private static boolean fits(KernelKey key, long length) {
@@ -116,33 +156,32 @@ final class RowKernels {
       String name,
       Parameters parameters,
       long length,
+      int team,
       long... numbers) {
     long rows = rows(key, length);
-    parameters.number(rows).number(length).number(team(context, length));
+    parameters.number(rows).number(length).number(team);
     for (long number : numbers) {
       parameters.number(number);
     }
-    return new LaunchKernel(context, name, launch(context, name, parameters, rows, length));
+    return new LaunchKernel(context, name, launch(context, name, parameters, rows, team));
   }
 
   private static long rows(KernelKey key, long length) {
     return length == 0 ? 0 : key.shape(0).size() / length;
   }
 
-  /** Threads for a row; they depend on the length alone, as do all sums. */
-  private static int team(GpuContext context, long length) {
-    int at = 0;
-    while (at < TEAMS.length - 1
-        && length > TEAMS[at] * PER_THREAD
-        && TEAMS[at + 1] <= context.gpu().blockThreads()) {
-      at++;
+  /** Threads for a row, a power of two; they depend on the length alone, as do all sums. */
+  private static int team(GpuContext context, long length, int held, int most) {
+    int team = LEAST_TEAM;
+    while (length > (long) team * held
+        && 2 * team <= Math.min(most, context.gpu().blockThreads())) {
+      team *= 2;
     }
-    return TEAMS[at];
+    return team;
   }
 
   private static Launch launch(
-      GpuContext context, String name, Parameters parameters, long rows, long length) {
-    int team = team(context, length);
+      GpuContext context, String name, Parameters parameters, long rows, int team) {
     int threads = Math.max(team, THREADS);
     long blocks = (rows * team + threads - 1) / threads;
     return Launch.of(context, FILE, name, Grid.of(blocks, threads), parameters);
@@ -156,6 +195,9 @@ final class RowKernels {
       return null;
     }
     long rows = rows(key, length);
+    if (isFused(context, length)) {
+      return fusedNormGrad(context, op, rows, length, key.operands());
+    }
     long strips = (length + COLUMNS - 1) / COLUMNS;
     long wanted = Math.min(BLOCKS / Math.max(1, strips), rows / PART_ROWS);
     long partRows = Math.ceilDiv(Math.max(1, rows), Math.clamp(wanted, 1, MOST_PARTS));
@@ -163,6 +205,7 @@ final class RowKernels {
     // Scratch memory: mean and inverse deviation of each row, then [2, parts, length].
     int scratch = key.operands();
     long normals = 2 * rows;
+    int team = team(context, length, HELD_OF_TWO, MOST_TEAM);
     Parameters forRows =
         new Parameters()
             .operand(3)
@@ -174,7 +217,7 @@ final class RowKernels {
             .number(op.centred() ? 1 : 0)
             .number(rows)
             .number(length)
-            .number(team(context, length));
+            .number(team);
     Parameters forColumns =
         new Parameters()
             .operand(scratch)
@@ -183,19 +226,58 @@ final class RowKernels {
             .number(rows)
             .number(length)
             .number(partRows);
-    Parameters forParts = new Parameters().operand(4);
-    (op.centred() ? forParts.operand(5) : forParts.address(0))
-        .operand(scratch)
-        .number(rows)
-        .number(parts)
-        .number(length);
     return new LaunchKernel(
         context,
         "norm_grad_f32",
         4 * (normals + 2 * parts * length),
-        launch(context, "norm_grad_f32", forRows, rows, length),
+        launch(context, "norm_grad_f32", forRows, rows, team),
         columns(context, "norm_grad_columns_f32", forColumns, strips, parts),
-        columns(context, "norm_grad_parts_f32", forParts, strips, op.centred() ? 2 : 1));
+        parts(context, op, scratch, rows, parts, length));
+  }
+
+  /** Whether one launch gets by with reading the rows once; not all sources have its function. */
+  private static boolean isFused(GpuContext context, long length) {
+    return length % 4 == 0
+        && length > (long) FUSED_LEAST * HELD_OF_FOUR
+        && length <= (long) FUSED_MOST * HELD_OF_FOUR
+        && context.function(FILE, FUSED) != 0;
+  }
+
+  /** Two launches: the gradient of x with sums over the rows of each block, and over the blocks. */
+  private static Kernel fusedNormGrad(
+      GpuContext context, NormGrad op, long rows, long length, int scratch) {
+    int team = team(context, length, HELD_OF_FOUR, FUSED_MOST);
+    long parts = Math.clamp(rows / FUSED_ROWS, 1, FUSED_THREADS / team);
+    Parameters forRows =
+        new Parameters()
+            .operand(3)
+            .operand(scratch)
+            .operand(0)
+            .operand(1)
+            .operand(2)
+            .number((float) op.epsilon())
+            .number(op.centred() ? 1 : 0)
+            .number(rows)
+            .number(length);
+    return new LaunchKernel(
+        context,
+        FUSED,
+        4 * 2 * parts * length,
+        Launch.of(context, FILE, FUSED, Grid.of(parts, team), forRows),
+        parts(context, op, scratch, 0, parts, length));
+  }
+
+  /** Sums over parts, which lie behind the normals of so many rows. */
+  private static Launch parts(
+      GpuContext context, NormGrad op, int scratch, long rows, long parts, long length) {
+    Parameters parameters = new Parameters().operand(4);
+    (op.centred() ? parameters.operand(5) : parameters.address(0))
+        .operand(scratch)
+        .number(rows)
+        .number(parts)
+        .number(length);
+    long strips = (length + COLUMNS - 1) / COLUMNS;
+    return columns(context, "norm_grad_parts_f32", parameters, strips, op.centred() ? 2 : 1);
   }
 
   private static Launch columns(

@@ -20,6 +20,11 @@ final class ScanKernels {
   /** Lanes side by side that a thread each is enough for. */
   private static final long SIDE_BY_SIDE = 4096;
 
+  private static final int WARP = 32;
+
+  /** Elements of a lane that a warp does at once. */
+  private static final long SHORT = 128;
+
   /** Elements of a part of a lane, where there are few lanes. */
   private static final long PART = 1 << 13;
 
@@ -55,8 +60,11 @@ final class ScanKernels {
     long parts = shape.lanes() >= FEW ? 1 : Math.max(1, (shape.size() + PART - 1) / PART);
     if (parts == 1) {
       Parameters parameters = new Parameters().operand(1).operand(0).address(0).struct(lanes());
-      return new LaunchKernel(
-          context, "cum_sum_f32", cumSum(parameters, shape.lanes(), 1, shape.size(), op));
+      Launch launch =
+          isByWarps()
+              ? byWarps(parameters, op)
+              : cumSum(parameters, shape.lanes(), 1, shape.size(), op);
+      return new LaunchKernel(context, "cum_sum_f32", launch);
     }
     Parameters sums = new Parameters().operand(2).operand(0).struct(lanes());
     sums.number(parts).number(PART).number(flag(op.reverse()));
@@ -74,9 +82,24 @@ final class ScanKernels {
   }
 
   private Launch cumSum(Parameters parameters, long lanes, long parts, long partLength, CumSum op) {
+    addTo(parameters, parts, partLength, op);
+    return launch("cum_sum_f32", Grid.of(lanes * parts, THREADS), parameters);
+  }
+
+  private static void addTo(Parameters parameters, long parts, long partLength, CumSum op) {
     parameters.number(parts).number(partLength);
     parameters.number(flag(op.exclusive())).number(flag(op.reverse()));
-    return launch("cum_sum_f32", Grid.of(lanes * parts, THREADS), parameters);
+  }
+
+  /** Whether a warp for each lane is enough, on devices that have warps. */
+  private boolean isByWarps() {
+    return shape.lanes() >= SIDE_BY_SIDE && context.function(FILE, "cum_sum_rows_f32") != 0;
+  }
+
+  private Launch byWarps(Parameters parameters, CumSum op) {
+    addTo(parameters, 1, shape.size(), op);
+    String name = shape.size() <= SHORT ? "cum_sum_short_rows_f32" : "cum_sum_rows_f32";
+    return launch(name, Grid.covering(shape.lanes() * WARP, THREADS), parameters);
   }
 
   static @Nullable Kernel sort(GpuContext context, KernelKey key) {

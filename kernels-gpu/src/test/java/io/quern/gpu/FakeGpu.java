@@ -15,7 +15,7 @@ import java.util.TreeMap;
 
 /**
  * A GPU that keeps books of what is allocated, and puts off what is queued as long as a driver may:
- * until {@link #finish} or {@link #free}. Whatever function is launched, it negates floats.
+ * until it is waited for, or {@link #free}. Whatever function is launched, it negates floats.
  */
 final class FakeGpu implements Gpu {
   /** An error after which the device is lost. */
@@ -30,11 +30,19 @@ final class FakeGpu implements Gpu {
   private final Map<Long, MemorySegment> contents = new HashMap<>();
 
   private final Queue<Runnable> queue = new ArrayDeque<>();
+
+  /** How much work had been queued when a mark was set. */
+  private final long[] marks = new long[MARKS];
+
+  private long done;
   private long next = 1 << 20;
   private long used;
   private int failure;
   private int launches;
   private boolean refusesSources;
+  private boolean hasPinned = true;
+  private boolean refusesPinned;
+  private long pinned;
 
   FakeGpu(long memory) {
     this.memory = memory;
@@ -97,7 +105,7 @@ final class FakeGpu implements Gpu {
 
   @Override
   public long allocateWords(int count) {
-    return allocatePinned(8L * count);
+    return HostMemory.shared().allocate(8L * count).address();
   }
 
   @Override
@@ -169,23 +177,58 @@ final class FakeGpu implements Gpu {
     used -= bytes;
   }
 
+  /** Has no pinned memory from now on. */
+  void withoutPinned() {
+    hasPinned = false;
+  }
+
+  /** Refuses pinned memory from now on. */
+  void refusePinned() {
+    refusesPinned = true;
+  }
+
+  /** Bytes of pinned memory that were allocated. */
+  long pinned() {
+    return pinned;
+  }
+
   @Override
   public long allocatePinned(long bytes) {
+    check();
+    if (refusesPinned) {
+      throw new GpuException("fake: no pinned memory", 2, false);
+    }
+    if (!hasPinned) {
+      return 0;
+    }
+    pinned += bytes;
     return HostMemory.shared().allocate(bytes).address();
   }
 
   @Override
-  public void copyToDevice(long to, long from, long bytes) {
+  public synchronized void copyToDevice(long to, long from, long bytes) {
     check();
     requireAllocated(to, bytes);
     queue.add(() -> at(to, bytes).copyFrom(Raw.ALL.asSlice(from, bytes)));
   }
 
   @Override
-  public void copyToHost(long to, long from, long bytes) {
+  public synchronized void copyToHost(long to, long from, long bytes) {
     check();
     requireAllocated(from, bytes);
     queue.add(() -> Raw.ALL.asSlice(to, bytes).copyFrom(at(from, bytes)));
+  }
+
+  @Override
+  public synchronized void mark(int number) {
+    check();
+    marks[number] = done + queue.size();
+  }
+
+  @Override
+  public synchronized void await(int number) {
+    check();
+    runUntil(hasPinned ? marks[number] : done + queue.size());
   }
 
   private void requireAllocated(long address, long bytes) {
@@ -206,9 +249,37 @@ final class FakeGpu implements Gpu {
   @Override
   public synchronized void finish() {
     check();
-    for (Runnable work = queue.poll(); work != null; work = queue.poll()) {
-      work.run();
+    runUntil(done + queue.size());
+  }
+
+  /** Does what was queued first. */
+  private void runUntil(long end) {
+    while (done < end) {
+      queue.remove().run();
+      done++;
     }
+  }
+
+  @Override
+  public boolean reaches(Gpu other) {
+    return other instanceof FakeGpu;
+  }
+
+  @Override
+  public void follow(Gpu other, int mark) {
+    check();
+    FakeGpu leader = (FakeGpu) other;
+    long end = leader.marks[mark];
+    queue.add(() -> leader.runUntil(end));
+  }
+
+  @Override
+  public void copyFromPeer(Gpu other, long from, long to, long bytes) {
+    check();
+    FakeGpu source = (FakeGpu) other;
+    source.requireAllocated(from, bytes);
+    requireAllocated(to, bytes);
+    queue.add(() -> at(to, bytes).copyFrom(source.at(from, bytes)));
   }
 
   /** Lets no source load from now on. */

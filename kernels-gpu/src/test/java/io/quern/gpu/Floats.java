@@ -1,5 +1,7 @@
 package io.quern.gpu;
 
+import io.quern.runtime.Arithmetic;
+
 /** Carries instructions out. Floats, ints and truth values are all kept as bits. */
 final class Floats implements Arithmetic<Integer> {
   private static float f(int bits) {

@@ -2,10 +2,14 @@ package io.quern.opencl;
 
 import io.quern.backend.Backend;
 import io.quern.backend.DeviceContext;
+import io.quern.gpu.DiskCache;
 import io.quern.gpu.GpuContext;
 
 /** Devices with an OpenCL driver. A machine without a driver or without a device only says so. */
 public final class OpenClBackend implements Backend {
+  static final DiskCache CACHE =
+      new DiskCache("opencl", "built OpenCL programs and the results of tuning");
+
   /** For the service loader. */
   public OpenClBackend() {}
 

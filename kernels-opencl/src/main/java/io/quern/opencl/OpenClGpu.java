@@ -188,11 +188,6 @@ final class OpenClGpu implements Gpu {
   }
 
   @Override
-  public long allocatePinned(long bytes) {
-    return HostMemory.shared().allocate(bytes).address();
-  }
-
-  @Override
   public void copyToDevice(long to, long from, long bytes) {
     Buffers all = buffers;
     int index = all.find(to);
@@ -270,11 +265,11 @@ final class OpenClGpu implements Gpu {
   /** A program from the cache. PoCL has one of its own, and would build all kernels for ours. */
   long cached(String source) {
     String key = String.join("\n", "program", identity, options, source);
-    Optional<byte[]> binary = DiskCache.get(key);
+    Optional<byte[]> binary = OpenClBackend.CACHE.get(key);
     long program = binary.isEmpty() ? 0 : built(binary.get());
     if (program == 0) {
       program = built(source);
-      DiskCache.put(key, binary(program));
+      OpenClBackend.CACHE.put(key, binary(program));
     }
     return program;
   }

@@ -56,7 +56,8 @@ final class Tuning {
   /** What was stored counts only if it is still one of the candidates. */
   private void restore() {
     if (ENABLED.isOn()) {
-      DiskCache.get(name)
+      OpenClBackend.CACHE
+          .get(name)
           .map(bytes -> new String(bytes, StandardCharsets.UTF_8))
           .map(found -> candidates.stream().filter(e -> e.toString().equals(found)).findFirst())
           .ifPresent(found -> found.ifPresentOrElse(this::use, () -> stale = true));
@@ -122,7 +123,7 @@ final class Tuning {
     } finally {
       List.of(buffers).forEach(Buffer::release);
     }
-    DiskCache.put(name, best.toString().getBytes(StandardCharsets.UTF_8));
+    OpenClBackend.CACHE.put(name, best.toString().getBytes(StandardCharsets.UTF_8));
     use(best);
     report.add("matmul is done " + best + " from now on");
     return report;

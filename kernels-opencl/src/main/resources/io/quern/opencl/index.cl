@@ -216,22 +216,20 @@ typedef struct {
 kernel void pad_f32(PASS(float, to), PASS(const float, from), float value, Padding padding) {
   TAKE(float, to);
   TAKE(const float, from);
-  u32 i = THREAD_INDEX;
-  if (i >= padding.count) {
-    return;
+  EACH(padding.count) {
+    u32 rest = i;
+    i64 at = 0;
+    bool inside = true;
+    for (int d = (int)padding.rank - 1; d >= 0; d--) {
+      u32 next = rest / (u32)padding.dims[d];
+      u32 place = rest - next * (u32)padding.dims[d] - (u32)padding.low[d];
+      u32 step = (u32)padding.step[d];
+      u32 coordinate = step == 1 ? place : place / step;
+      // A place before the first element is a large number.
+      inside &= coordinate < (u32)padding.sizes[d] && coordinate * step == place;
+      at += coordinate * padding.strides[d];
+      rest = next;
+    }
+    to[i] = inside ? from[at] : value;
   }
-  u32 rest = i;
-  i64 at = 0;
-  bool inside = true;
-  for (int d = (int)padding.rank - 1; d >= 0; d--) {
-    u32 next = rest / (u32)padding.dims[d];
-    u32 place = rest - next * (u32)padding.dims[d] - (u32)padding.low[d];
-    u32 step = (u32)padding.step[d];
-    u32 coordinate = step == 1 ? place : place / step;
-    // A place before the first element is a large number.
-    inside &= coordinate < (u32)padding.sizes[d] && coordinate * step == place;
-    at += coordinate * padding.strides[d];
-    rest = next;
-  }
-  to[i] = inside ? from[at] : value;
 }

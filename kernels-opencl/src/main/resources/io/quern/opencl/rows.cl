@@ -1,7 +1,7 @@
 // Ops on rows that lie one after another. A team of threads has a row, which it reads again for each
 // pass; a tree folds the threads. Sums follow the length of the row alone.
 
-#define MOST_THREADS 512
+#define MOST_THREADS 1024
 
 // The row of a thread: a row beyond the last takes part without effect.
 #define ROW \

@@ -22,7 +22,7 @@ class TuningTest {
   })
   void staleResultsAreNotUsed(String stored, int mostThreads, boolean isUsed) {
     String device = "a device for tests";
-    DiskCache.put("tile of matmul on " + device, stored.getBytes(StandardCharsets.UTF_8));
+    OpenClBackend.CACHE.put("tile of matmul on " + device, stored.getBytes(StandardCharsets.UTF_8));
     Tuning tuning = new Tuning(device, false, mostThreads);
     assertThat(tuning.isTuned()).isEqualTo(isUsed);
     List<Tile> tiles = Tile.candidates(false);
@@ -35,7 +35,8 @@ class TuningTest {
   @EnabledIf(value = "io.quern.opencl.Devices#areThere", disabledReason = Devices.MISSING)
   void staleResultsAreReplacedWhenATileIsNeeded() {
     String device = "another device for tests";
-    DiskCache.put("tile of matmul on " + device, "7x7 by 3".getBytes(StandardCharsets.UTF_8));
+    OpenClBackend.CACHE.put(
+        "tile of matmul on " + device, "7x7 by 3".getBytes(StandardCharsets.UTF_8));
     Tuning tuning = new Tuning(device, true, 1);
     GpuContext context = (GpuContext) Device.of("opencl").context();
     Tile found = tuning.tile(context);

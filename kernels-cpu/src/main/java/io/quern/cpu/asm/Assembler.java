@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Writes x86-64 machine code, the first operand of an instruction being its target. Vectors are
@@ -52,6 +51,19 @@ public final class Assembler {
 
     Condition(int code) {
       this.code = code;
+    }
+  }
+
+  /** Shifts of elements of 32 bits. */
+  public enum Shift {
+    VPSLLD(6),
+    VPSRLD(2),
+    VPSRAD(4);
+
+    private final int extension;
+
+    Shift(int extension) {
+      this.extension = extension;
     }
   }
 
@@ -103,7 +115,12 @@ public final class Assembler {
 
   /** A float that lies behind the code. */
   public Mem constant(float value) {
-    return Mem.at(constants.computeIfAbsent(Float.floatToRawIntBits(value), bits -> label()));
+    return constantBits(Float.floatToRawIntBits(value));
+  }
+
+  /** 32 bits that lie behind the code. */
+  public Mem constantBits(int bits) {
+    return Mem.at(constants.computeIfAbsent(bits, added -> label()));
   }
 
   // ---- general registers --------------------------------------------------------------------
@@ -218,6 +235,12 @@ public final class Assembler {
     line("prefetcht0", from);
   }
 
+  /** Lets what was stored past the caches be seen before what is stored next. */
+  public void sfence() {
+    emit(0x0F, 0xAE, 0xF8);
+    lines.add("sfence");
+  }
+
   /** Asks what the processor can do: RAX and RCX say what about, RAX to RDX have the answer. */
   public void cpuid() {
     emit(0x0F, 0xA2);
@@ -294,66 +317,86 @@ public final class Assembler {
 
   /** An instruction with three operands. */
   public void op(VectorOp op, Vec to, Vec left, Operand right) {
-    vector(op, op.opcode, to, left, right);
+    vector(op, op.opcode, to.number(), to, left.number(), right);
     line(op.toString(), to, left, right);
+  }
+
+  /** An instruction with three operands and a number that says more about it. */
+  public void op(VectorOp op, Vec to, Vec left, Operand right, int number) {
+    vector(op, op.opcode, to.number(), to, left.number(), right);
+    emitNumber(number);
+    lines.add(op + " " + to + ", " + left + ", " + right + ", " + number);
   }
 
   /** An instruction with two operands. */
   public void op(VectorOp op, Vec to, Operand from) {
-    vector(op, op.opcode, to, null, from);
+    vector(op, op.opcode, to.number(), to, 0, from);
     line(op.toString(), to, from);
+  }
+
+  /** Compares floats; {@code number} is the predicate of the manual. */
+  public void compare(Mask to, Vec left, Operand right, int number) {
+    vector(VectorOp.VCMPPS, VectorOp.VCMPPS.opcode, to.number(), left, left.number(), right);
+    emitNumber(number);
+    lines.add("vcmpps " + to + ", " + left + ", " + right + ", " + number);
+  }
+
+  /** Shifts the elements of a vector. */
+  public void shift(Shift shift, Vec to, Vec from, int bits) {
+    vector(VectorOp.VPADDD, 0x72, shift.extension, to, to.number(), from);
+    emit(bits);
+    lines.add(shift.name().toLowerCase(Locale.ROOT) + " " + to + ", " + from + ", " + bits);
   }
 
   /** A store. */
   public void op(VectorOp op, Mem to, Vec from) {
-    vector(op, op.storing, from, null, to);
+    vector(op, op.storing, from.number(), from, 0, to);
     Mask mask = from.mask();
     String target = mask.number() == 0 ? to.toString() : to + "{" + mask + "}";
     lines.add(op + " " + target + ", " + Vec.of(from.number(), from.bits()));
   }
 
-  /** An instruction whose field "reg" is {@code reg}, "vvvv" {@code left} and "rm" {@code rm}. */
-  private void vector(VectorOp op, int opcode, Vec reg, @Nullable Vec left, Operand rm) {
+  /**
+   * An instruction whose field "reg" is {@code reg}, "vvvv" {@code vvvv} and "rm" {@code rm}.
+   *
+   * @param form the vector that says how many bits there are, and the mask
+   */
+  private void vector(VectorOp op, int opcode, int reg, Vec form, int vvvv, Operand rm) {
     if (opcode < 0) {
       throw new IllegalArgumentException(op + " has no form with " + rm);
     }
-    int vvvv = left == null ? 0 : left.number();
     boolean memory = rm instanceof Mem;
     int base = memory ? base((Mem) rm) : ((Vec) rm).number();
     int index = memory ? index((Mem) rm) : base >> 1 & 8; // X is bit 4 of a register
-    if (needsEvex(op, reg, vvvv, rm)) {
+    boolean evex = needsEvex(op, reg, form, vvvv, rm);
+    if (evex) {
       int broadcast = memory && ((Mem) rm).broadcast() != 0 ? 0x10 : 0;
-      int length = reg.bits() == 512 ? 2 : reg.bits() == 256 ? 1 : 0;
+      int length = form.bits() == 512 ? 2 : form.bits() == 256 ? 1 : 0;
       emit(
           0x62,
-          (~reg.number() & 8) << 4
-              | (~index & 8) << 3
-              | (~base & 8) << 2
-              | (~reg.number() & 16)
-              | op.map.code,
+          (~reg & 8) << 4 | (~index & 8) << 3 | (~base & 8) << 2 | (~reg & 16) | op.map.code,
           (~vvvv & 15) << 3 | 4 | op.prefix.code,
-          (reg.zeroing() ? 0x80 : 0)
+          (form.zeroing() ? 0x80 : 0)
               | length << 5
               | broadcast
               | (~vvvv & 16) >> 1
-              | reg.mask().number());
+              | form.mask().number());
     } else {
-      emitVex(op.map, op.prefix, reg.number(), index, base, vvvv, reg.bits() == 256 ? 1 : 0);
+      emitVex(op.map, op.prefix, reg, index, base, vvvv, form.bits() == 256 ? 1 : 0);
     }
     emit(opcode);
     if (memory) {
-      int unit = needsEvex(op, reg, vvvv, rm) ? op.unit(reg.bits(), (Mem) rm) : 1;
-      emitMemory(reg.number(), (Mem) rm, unit);
+      emitMemory(reg, (Mem) rm, evex ? op.unit(form.bits(), (Mem) rm) : 1);
     } else {
-      emitRegister(reg.number(), base);
+      emitRegister(reg, base);
     }
   }
 
-  private static boolean needsEvex(VectorOp op, Vec reg, int vvvv, Operand rm) {
-    return reg.bits() == 512
-        || reg.number() > 15
+  private static boolean needsEvex(VectorOp op, int reg, Vec form, int vvvv, Operand rm) {
+    return form.bits() == 512
+        || reg > 15
         || vvvv > 15
-        || reg.mask().number() != 0
+        || form.mask().number() != 0
         || (rm instanceof Vec vec && vec.number() > 15)
         || (rm instanceof Mem memory && memory.broadcast() != 0)
         || op.isAvx512();
@@ -425,6 +468,15 @@ public final class Assembler {
     } else if (mod == 0x80) {
       emit32(displacement);
     }
+  }
+
+  /** A number behind the operands; distances count from the end of an instruction. */
+  private void emitNumber(int number) {
+    if (!references.isEmpty() && references.getLast().from == code.size()) {
+      Reference before = references.removeLast();
+      references.add(new Reference(before.position, before.from + 1, before.label));
+    }
+    emit(number);
   }
 
   private void emitDistance(Label to) {

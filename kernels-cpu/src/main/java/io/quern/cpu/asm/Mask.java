@@ -3,7 +3,7 @@ package io.quern.cpu.asm;
 /** A mask register, one bit for each element of a vector; number 0 stands for all elements. */
 public record Mask(int number) {
   /** All elements. */
-  static final Mask ALL = new Mask(0);
+  public static final Mask ALL = new Mask(0);
 
   @Override
   public String toString() {

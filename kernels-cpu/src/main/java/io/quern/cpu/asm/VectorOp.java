@@ -8,14 +8,38 @@ import java.util.Locale;
  */
 public enum VectorOp {
   VADDPS(Prefix.NONE, Map.OF, 0x58),
+  VSUBPS(Prefix.NONE, Map.OF, 0x5C),
+  VMULPS(Prefix.NONE, Map.OF, 0x59),
+  VDIVPS(Prefix.NONE, Map.OF, 0x5E),
+  VSQRTPS(Prefix.NONE, Map.OF, 0x51),
   VMINPS(Prefix.NONE, Map.OF, 0x5D),
   VMAXPS(Prefix.NONE, Map.OF, 0x5F),
   VXORPS(Prefix.NONE, Map.OF, 0x57),
+  /** The smaller or larger one, as the number behind the operands says. */
+  VRANGEPS(Prefix.H66, Map.OF3A, 0x50),
+  /** Chooses among the quarters of two vectors, two bits of the number behind for each. */
+  VSHUFF32X4(Prefix.H66, Map.OF3A, 0x23),
+  /** Chooses among the elements of each quarter, two bits of the number behind for each. */
+  VSHUFPS(Prefix.NONE, Map.OF, 0xC6),
+  /** Compares as the number behind the operands says; the target is a mask. */
+  VCMPPS(Prefix.NONE, Map.OF, 0xC2),
+  /** Elements of {@code right} where the mask is set, else of {@code left}. */
+  VBLENDMPS(Prefix.H66, Map.OF38, 0x65),
   VMOVUPS(Prefix.NONE, Map.OF, 0x10, 0x11),
+  /** Stores a whole line of memory past the caches. */
+  VMOVNTPS(Prefix.NONE, Map.OF, -1, 0x2B),
   VBROADCASTSS(Prefix.H66, Map.OF38, 0x18, -1, Tuple.ELEMENT),
+  /** {@code to = to * right + left}. */
+  VFMADD132PS(Prefix.H66, Map.OF38, 0x98),
+  /** {@code to = left * to + right}. */
+  VFMADD213PS(Prefix.H66, Map.OF38, 0xA8),
   /** {@code to += left * right}. */
   VFMADD231PS(Prefix.H66, Map.OF38, 0xB8),
   VPADDD(Prefix.H66, Map.OF, 0xFE),
+  VPSUBD(Prefix.H66, Map.OF, 0xFA),
+  VPANDD(Prefix.H66, Map.OF, 0xDB),
+  VPORD(Prefix.H66, Map.OF, 0xEB),
+  VPXORD(Prefix.H66, Map.OF, 0xEF),
   /**
    * Products of unsigned bytes of {@code left} and signed ones of {@code right}, added by fours.
    */
@@ -43,7 +67,8 @@ public enum VectorOp {
   /** Which table of opcodes. */
   enum Map {
     OF(1),
-    OF38(2);
+    OF38(2),
+    OF3A(3);
 
     final int code;
 
@@ -86,7 +111,11 @@ public enum VectorOp {
 
   /** Whether it came with AVX-512: AVX has it not, or in an encoding of its own. */
   boolean isAvx512() {
-    return this == VPDPBUSD || this == VPMOVUSDB;
+    return switch (this) {
+      case VPDPBUSD, VPMOVUSDB, VRANGEPS, VSHUFF32X4, VCMPPS, VBLENDMPS, VPANDD, VPORD, VPXORD ->
+          true;
+      default -> false;
+    };
   }
 
   /** Bytes that a displacement of 8 bits counts in the encoding of AVX-512. */

@@ -24,7 +24,7 @@ public final class Loops {
         key ->
             Twins.ofKernel(
                 key + " of floats",
-                () -> ScalarUnaryF32.of(fn),
+                () -> scalar(fn),
                 () -> VectorUnaryF32.of(fn),
                 loop ->
                     Trial.run(
@@ -39,14 +39,24 @@ public final class Loops {
             isVectorised(fn)
                 ? Twins.ofKernel(
                     key + " of floats",
-                    () -> ScalarBinaryF32.of(fn),
+                    () -> scalar(fn),
                     () -> VectorBinaryF32.of(fn),
                     loop ->
                         Trial.run(
                             3,
                             TRIAL,
                             o -> loop.run(o.address(0), o.address(1), 0, o.address(2), TRIAL - 3)))
-                : Twins.only(ScalarBinaryF32.of(fn)));
+                : Twins.only(scalar(fn)));
+  }
+
+  /** The loop of a function of one operand without vectors. */
+  public static Loop scalar(Unary.Fn fn) {
+    return ScalarUnaryF32.of(fn);
+  }
+
+  /** The loop of a function of two operands without vectors. */
+  public static Loop scalar(Binary.Fn fn) {
+    return ScalarBinaryF32.of(fn);
   }
 
   /** The loop of a comparison. */

@@ -26,11 +26,16 @@ public final class Chain {
   private final Twins<FusedLoop> loop;
   private final int inputs;
   private final boolean inPlace;
+  private final boolean streams;
   private final boolean[] uniform;
   private final @Nullable Gatherer[] gatherers;
 
-  /** The chain over the inputs of {@code key}, whose result has a certain shape. */
-  public Chain(ScalarProgram program, KernelKey key, Shape shape) {
+  /**
+   * The chain over the inputs of {@code key}, whose result has a certain shape.
+   *
+   * @param streams whether the result is better stored past the caches
+   */
+  public Chain(ScalarProgram program, KernelKey key, Shape shape, boolean streams) {
     this.inputs = key.inputs();
     Layout[] layouts = new Layout[inputs];
     for (int i = 0; i < inputs; i++) {
@@ -44,6 +49,7 @@ public final class Chain {
       runs &= uniform[i] || iteration.innerStride(i) == 4;
     }
     this.inPlace = runs;
+    this.streams = streams;
     this.gatherers = new Gatherer[inputs];
     for (int i = 0; i < inputs && !inPlace; i++) {
       boolean plain = layouts[i].isContiguous() && layouts[i].shape().equals(shape);
@@ -93,7 +99,11 @@ public final class Chain {
         Raw.putLong(table + 8L * i, address + start * iteration.innerStride(i));
       }
       Raw.putLong(table + 8L * inputs, to + 4 * done);
-      now.run(table, count);
+      if (streams) {
+        now.stream(table, count);
+      } else {
+        now.run(table, count);
+      }
       done += count;
       start = 0;
     }

@@ -9,4 +9,9 @@ abstract class FusedLoop {
    *     input that the loop was made for as uniform has one element, any other has {@code n}
    */
   abstract void run(long addresses, long n);
+
+  /** The same, for an output that is not read before it has left the caches. */
+  void stream(long addresses, long n) {
+    run(addresses, n);
+  }
 }

@@ -13,8 +13,8 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The loops of all chains of the process: tile by tile at first, generated when that is compiled.
- * Thread-safe.
+ * The loops of all chains of the process: machine code, or tile by tile at first and generated when
+ * that is compiled. Thread-safe.
  */
 public final class FusedLoops {
   private static final Knob CODEGEN =
@@ -25,6 +25,11 @@ public final class FusedLoops {
   private FusedLoops() {}
 
   private record Key(ScalarProgram program, long uniform) {}
+
+  /** Whether the loops of a program are machine code. */
+  static boolean areMachineCode(ScalarProgram program) {
+    return CODEGEN.isOn() && MachineLoop.covers(program);
+  }
 
   /** The loop of a program; {@code uniform} tells the inputs that have one element only. */
   static Twins<FusedLoop> of(ScalarProgram program, boolean[] uniform) {
@@ -39,11 +44,15 @@ public final class FusedLoops {
           if (!VectorTier.chosen().isVector() || !CODEGEN.isOn()) {
             return Twins.only(new TiledLoop(program, own));
           }
-          return Twins.of(
-              "chain " + program,
-              () -> new TiledLoop(program, own),
-              () -> GeneratedLoop.of(program, own),
-              loop -> Trial.run(own.length + 1, TRIAL, operands -> run(loop, operands)));
+          return MachineLoop.of(program, own)
+              .map(Twins::only)
+              .orElseGet(
+                  () ->
+                      Twins.of(
+                          "chain " + program,
+                          () -> new TiledLoop(program, own),
+                          () -> GeneratedLoop.of(program, own),
+                          loop -> Trial.run(own.length + 1, TRIAL, args -> run(loop, args))));
         });
   }
 

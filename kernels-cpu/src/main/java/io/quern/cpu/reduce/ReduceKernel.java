@@ -129,7 +129,7 @@ public final class ReduceKernel implements Kernel {
       inputs.add(new TensorSpec(key.dtype(i), key.shape(i)));
     }
     Shape shape = fused.folded(inputs).shape();
-    Chain chain = new Chain(fused.program(), key, shape);
+    Chain chain = new Chain(fused.program(), key, shape, false);
     ReduceKernel kernel = new ReduceKernel(shape, fused.reduce(), chain);
     return shape.size() > 0 && kernel.suitsChain(shape.size()) ? kernel : null;
   }

@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
 import io.quern.cpu.math.ScalarMath;
 import io.quern.op.GroupNorm;
 import io.quern.op.LayerNorm;
@@ -15,11 +16,16 @@ import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** Ops on whole rows of contiguous floats; several rows are a chunk of work. */
 public final class RowKernel implements Kernel {
   private static final long CHUNK = 16384;
+
+  /** Machine code cannot be stopped within rows; and they should stay in the second-level cache. */
+  private static final long LONGEST = 65536;
+
   private static final RowMath MATH = RowMath.chosen();
 
   private final Rows body;
@@ -27,6 +33,7 @@ public final class RowKernel implements Kernel {
   private final long rows;
   private final long length;
   private final long rowsPerChunk;
+  private final long scratchBytes;
   private final Workers.Task<Operands> task = this::rows;
 
   /** What is computed for the rows from {@code first} to before {@code end}. */
@@ -35,18 +42,29 @@ public final class RowKernel implements Kernel {
     void run(Operands operands, long n, long first, long end, long scratch);
   }
 
+  private RowKernel(
+      KernelKey key, String name, long length, Rows otherwise, Supplier<Rows> machine) {
+    this(key, name, length, areMachineCode(length) ? machine.get() : otherwise);
+  }
+
   private RowKernel(KernelKey key, String name, long length, Rows body) {
     this.body = body;
     this.name = name;
     this.length = length;
     this.rows = length == 0 ? 0 : key.output().shape().size() / length;
     this.rowsPerChunk = Math.max(1, CHUNK / Math.max(1, length));
+    this.scratchBytes = areMachineCode(length) ? MachineRows.scratchBytes(length) : RowMath.SCRATCH;
   }
 
   /** A Softmax along the last axis, or null. */
   public static @Nullable Kernel softmax(KernelKey key) {
     return key.op() instanceof Softmax(int axis) && fits(key, axis)
-        ? new RowKernel(key, "softmax_f32_row", key.shape(0).dim(-1), RowKernel::softmax)
+        ? new RowKernel(
+            key,
+            "softmax_f32_row",
+            key.shape(0).dim(-1),
+            RowKernel::softmax,
+            () -> machine(MachineRows.SOFTMAX, key, 0))
         : null;
   }
 
@@ -78,7 +96,8 @@ public final class RowKernel implements Kernel {
         key,
         "layer_norm_f32_row",
         key.shape(1).size(),
-        (operands, n, first, end, scratch) -> layerNorm(operands, epsilon, n, first, end, scratch));
+        (operands, n, first, end, scratch) -> layerNorm(operands, epsilon, n, first, end, scratch),
+        () -> machine(MachineRows.LAYER_NORM, key, epsilon));
   }
 
   /** An RmsNorm, or null. */
@@ -91,7 +110,8 @@ public final class RowKernel implements Kernel {
         key,
         "rms_norm_f32_row",
         key.shape(1).size(),
-        (operands, n, first, end, scratch) -> rmsNorm(operands, epsilon, n, first, end, scratch));
+        (operands, n, first, end, scratch) -> rmsNorm(operands, epsilon, n, first, end, scratch),
+        () -> machine(MachineRows.RMS_NORM, key, epsilon));
   }
 
   /** A GroupNorm, or null; a row is a group. */
@@ -115,6 +135,26 @@ public final class RowKernel implements Kernel {
         });
   }
 
+  private static boolean areMachineCode(long length) {
+    return length > 0 && length <= LONGEST && MachineTier.has512Bits();
+  }
+
+  private static Rows machine(MachineRows rows, KernelKey key, float epsilon) {
+    boolean streams = MachineTier.streams(4 * key.output().shape().size());
+    int output = key.inputs();
+    return (operands, n, first, end, scratch) ->
+        rows.run(
+            operands.address(0) + 4 * first * n,
+            output > 1 ? operands.address(1) : 0,
+            output > 2 ? operands.address(2) : 0,
+            operands.address(output) + 4 * first * n,
+            epsilon,
+            streams,
+            n,
+            end - first,
+            scratch);
+  }
+
   private static boolean fits(KernelKey key, int axis) {
     return key.all(DType.F32)
         && key.isContiguous()
@@ -127,7 +167,7 @@ public final class RowKernel implements Kernel {
   }
 
   private void rows(Operands operands, int chunk) {
-    MemoryPool.Block scratch = HostMemory.shared().allocate(RowMath.SCRATCH);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes);
     long first = chunk * rowsPerChunk;
     long end = Math.min(rows, first + rowsPerChunk);
     body.run(operands, length, first, end, scratch.address());

@@ -37,11 +37,17 @@ class AssemblerTest {
       for (int i = 0; i < TIMES; i++) {
         int bits = bits();
         if (op.storing >= 0) {
-          asm.op(op, memory(), masked(vec(bits)));
+          asm.op(op, memory(), op == VectorOp.VMOVNTPS ? vec(bits) : masked(vec(bits)));
         }
         if (op.opcode >= 0) {
           vector(op, bits);
         }
+      }
+    }
+    for (int i = 0; i < TIMES; i++) {
+      for (Assembler.Shift shift : Assembler.Shift.values()) {
+        int bits = bits();
+        asm.shift(shift, masked(vec(bits)), vec(bits), random.nextInt(32));
       }
     }
     compare();
@@ -60,7 +66,14 @@ class AssemblerTest {
       to = to.zeroed(to.mask());
     }
     switch (op) {
-      case VMOVUPS, VBROADCASTSS, VCVTDQ2PS, VCVTTPS2DQ -> asm.op(op, to, right);
+      case VMOVUPS, VBROADCASTSS, VCVTDQ2PS, VCVTTPS2DQ, VSQRTPS -> asm.op(op, to, right);
+      case VRANGEPS, VSHUFPS -> asm.op(op, to, vec(bits), right, random.nextInt(16));
+      case VSHUFF32X4 -> {
+        if (bits > 128) {
+          asm.op(op, to, vec(bits), right, random.nextInt(4));
+        }
+      }
+      case VCMPPS -> asm.compare(new Mask(random.nextInt(8)), vec(bits), right, random.nextInt(32));
       default -> asm.op(op, to, vec(bits), right);
     }
   }
@@ -92,6 +105,7 @@ class AssemblerTest {
             a -> a.kmov(new Mask(random.nextInt(1, 8)), reg()),
             Assembler::ret,
             Assembler::cpuid,
+            Assembler::sfence,
             Assembler::vzeroupper);
     Label start = asm.here();
     Label end = asm.label();
@@ -106,6 +120,8 @@ class AssemblerTest {
     asm.align(64);
     asm.op(VectorOp.VADDPS, vec(512), vec(512), asm.constant(1.5f).repeated(512));
     asm.op(VectorOp.VADDPS, Vec.of(1, 256), Vec.of(2, 256), asm.constant(-2));
+    asm.op(VectorOp.VRANGEPS, vec(512), vec(512), asm.constantBits(7).repeated(512), 5);
+    asm.compare(new Mask(1), vec(512), asm.constantBits(7).repeated(512), 3);
     asm.bind(end);
     compare();
   }

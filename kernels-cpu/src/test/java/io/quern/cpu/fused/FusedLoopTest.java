@@ -45,7 +45,8 @@ class FusedLoopTest {
     }
   }
 
-  private static ScalarProgram program(SplittableRandom random) {
+  /** A program of up to 4 inputs and 19 steps. */
+  static ScalarProgram program(SplittableRandom random) {
     int inputs = random.nextInt(1, 5);
     List<ScalarProgram.Step> steps = new ArrayList<>();
     int count = random.nextInt(1, 20);

@@ -1,8 +1,8 @@
 package io.quern.cuda.ptx;
 
 import io.quern.gpu.ChainWriter;
-import io.quern.gpu.Formulas;
 import io.quern.op.ScalarProgram;
+import io.quern.runtime.Formulas;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -61,25 +61,22 @@ public final class ChainPtx {
     for (int i = 0; i < program.inputs(); i++) {
       inputs.add(pointer("in" + i));
     }
-    String count = parameter("count");
-    String first = out.newLong();
-    out.line("shl.b64 %s, %s, 2;", first, threadIndex());
+    String count = count();
+    String first = elementIndex(RUN);
     leaveUnless(first, count);
-    String offset = out.newLong();
-    out.line("shl.b64 %s, %s, 2;", offset, first);
     List<String> scalars = new ArrayList<>();
     for (int i = 0; i < inputs.size(); i++) {
       scalars.add(scalar[i] ? load(inputs.get(i)) : "");
     }
-    String end = out.newLong();
-    out.line("add.s64 %s, %s, %d;", end, first, RUN);
+    String end = out.newInt();
+    out.line("add.s32 %s, %s, %d;", end, first, RUN);
     String partial = out.newPredicate();
-    out.line("setp.gt.s64 %s, %s, %s;", partial, end, count);
+    out.line("setp.gt.u32 %s, %s, %s;", partial, end, count);
     out.line("@%s bra PARTIAL;", partial);
 
     List<List<String>> runs = new ArrayList<>();
     for (int i = 0; i < inputs.size(); i++) {
-      runs.add(scalar[i] ? List.of() : loadRun(sum(inputs.get(i), offset)));
+      runs.add(scalar[i] ? List.of() : loadRun(element(inputs.get(i), first)));
     }
     List<String> results = new ArrayList<>();
     for (int lane = 0; lane < RUN; lane++) {
@@ -89,20 +86,20 @@ public final class ChainPtx {
       }
       results.add(new Formulas<>(out).run(program, values));
     }
-    out.line("st.global.v4.f32 [%s], {%s};", sum(result, offset), String.join(", ", results));
+    out.line("st.global.v4.f32 [%s], {%s};", element(result, first), String.join(", ", results));
     out.line("ret;");
 
     out.label("PARTIAL");
     List<String> values = new ArrayList<>();
     for (int i = 0; i < inputs.size(); i++) {
-      values.add(scalar[i] ? scalars.get(i) : load(sum(inputs.get(i), offset)));
+      values.add(scalar[i] ? scalars.get(i) : load(element(inputs.get(i), first)));
     }
     out.line(
-        "st.global.f32 [%s], %s;", sum(result, offset), new Formulas<>(out).run(program, values));
-    out.line("add.s64 %s, %s, 1;", first, first);
-    out.line("add.s64 %s, %s, 4;", offset, offset);
+        "st.global.f32 [%s], %s;",
+        element(result, first), new Formulas<>(out).run(program, values));
+    out.line("add.s32 %s, %s, 1;", first, first);
     String more = out.newPredicate();
-    out.line("setp.lt.s64 %s, %s, %s;", more, first, count);
+    out.line("setp.lt.u32 %s, %s, %s;", more, first, count);
     out.line("@%s bra PARTIAL;", more);
     out.line("ret;");
     return text();
@@ -116,9 +113,8 @@ public final class ChainPtx {
     for (int i = 0; i < program.inputs(); i++) {
       addresses.add(pointer("in" + i));
     }
-    String count = parameter("count");
-    String index = out.newLong();
-    out.line("mul.lo.s64 %s, %s, %d;", index, threadIndex(), run);
+    String count = count();
+    String index = elementIndex(run);
     leaveUnless(index, count);
     List<String> coordinates = coordinates(index, rank);
     List<List<String>> runs = new ArrayList<>();
@@ -143,11 +139,9 @@ public final class ChainPtx {
       }
       results.add(new Formulas<>(out).run(program, values));
     }
-    String at = out.newLong();
-    out.line("shl.b64 %s, %s, 2;", at, index);
     out.line(
         "st.global%s.f32 [%s], {%s};",
-        run == 1 ? "" : ".v4", sum(result, at), String.join(", ", results));
+        run == 1 ? "" : ".v4", element(result, index), String.join(", ", results));
     out.line("ret;");
     return text();
   }
@@ -155,8 +149,7 @@ public final class ChainPtx {
   /** Names of the coordinates of an element, outermost first. */
   private List<String> coordinates(String index, int rank) {
     List<String> coordinates = new ArrayList<>();
-    String rest = out.newInt();
-    out.line("cvt.u32.u64 %s, %s;", rest, index);
+    String rest = index;
     for (int d = rank - 1; d > 0; d--) {
       String dim = out.newInt();
       out.line("cvt.u32.u64 %s, %s;", dim, parameter("dim" + d));
@@ -194,30 +187,39 @@ public final class ChainPtx {
     return global;
   }
 
-  private String threadIndex() {
+  /** The number of elements, which 32 bits hold. */
+  private String count() {
+    String count = out.newInt();
+    out.line("cvt.u32.u64 %s, %s;", count, parameter("count"));
+    return count;
+  }
+
+  /** Index of the first of so many elements of this thread. */
+  private String elementIndex(int run) {
     String block = out.newInt();
     String threads = out.newInt();
     String thread = out.newInt();
     out.line("mov.u32 %s, %%ctaid.x;", block);
     out.line("mov.u32 %s, %%ntid.x;", threads);
     out.line("mov.u32 %s, %%tid.x;", thread);
-    String wide = out.newLong();
-    out.line("cvt.u64.u32 %s, %s;", wide, thread);
-    String index = out.newLong();
-    out.line("mad.wide.u32 %s, %s, %s, %s;", index, block, threads, wide);
-    return index;
+    String index = out.newInt();
+    out.line("mad.lo.u32 %s, %s, %s, %s;", index, block, threads, thread);
+    String first = out.newInt();
+    out.line("mul.lo.u32 %s, %s, %d;", first, index, run);
+    return first;
   }
 
   private void leaveUnless(String index, String count) {
     String beyond = out.newPredicate();
-    out.line("setp.ge.s64 %s, %s, %s;", beyond, index, count);
+    out.line("setp.ge.u32 %s, %s, %s;", beyond, index, count);
     out.line("@%s ret;", beyond);
   }
 
-  private String sum(String address, String offset) {
-    String sum = out.newLong();
-    out.line("add.s64 %s, %s, %s;", sum, address, offset);
-    return sum;
+  /** Address of an element. */
+  private String element(String address, String index) {
+    String element = out.newLong();
+    out.line("mad.wide.u32 %s, %s, 4, %s;", element, index, address);
+    return element;
   }
 
   private String load(String address) {

@@ -1,6 +1,6 @@
 package io.quern.cuda.ptx;
 
-import io.quern.gpu.Arithmetic;
+import io.quern.runtime.Arithmetic;
 
 /** Writes instructions as PTX. Values are names of registers; names are used once. */
 final class PtxWriter implements Arithmetic<String> {
@@ -87,6 +87,21 @@ final class PtxWriter implements Arithmetic<String> {
   @Override
   public String div(String x, String y) {
     return floating("div.rn.f32", x, y);
+  }
+
+  /**
+   * A step of Newton's for the inverse and one for the quotient, without what {@code div.rn} does
+   * for operands that are extreme. For every share of {@link io.quern.runtime.Formulas}, which is
+   * of x and x + c, that gives what {@code div.rn} does, though the first inverse be three units of
+   * its last place off.
+   */
+  @Override
+  public String share(String part, String whole) {
+    String negative = neg(whole);
+    String inverse = floating("rcp.approx.ftz.f32", whole);
+    inverse = fma(fma(negative, inverse, literal(1f)), inverse, inverse);
+    String share = mul(part, inverse);
+    return fma(fma(negative, share, part), inverse, share);
   }
 
   @Override

@@ -1,4 +1,4 @@
-package io.quern.gpu;
+package io.quern.runtime;
 
 /**
  * Instructions on 32-bit values in straight-line code, each rounding as IEEE 754 says. What a value
@@ -24,6 +24,11 @@ public interface Arithmetic<V> {
 
   /** {@code x / y} of floats. */
   V div(V x, V y);
+
+  /** {@code part / whole} of numbers of which neither is negative and the whole not extreme. */
+  default V share(V part, V whole) {
+    return div(part, whole);
+  }
 
   /** {@code x * y + z}, rounded once. */
   V fma(V x, V y, V z);

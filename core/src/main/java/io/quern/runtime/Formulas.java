@@ -1,4 +1,4 @@
-package io.quern.gpu;
+package io.quern.runtime;
 
 import static io.quern.runtime.MathConstants.*;
 
@@ -151,6 +151,14 @@ public final class Formulas<V> {
     return on.select(on.less(x, number(EXP_MIN)), number(0), y);
   }
 
+  /** {@code exp(x)} for {@code x <= 0}. */
+  public V expNegative(V x) {
+    V t = fma(x, number(LOG2_E), ROUND_BIAS_64);
+    V n = on.sub(t, number(ROUND_BIAS_64));
+    V y = scaleDown(expPolynomial(withoutLog2(n, x)), t);
+    return on.select(on.less(x, number(EXP_MIN)), number(0), y);
+  }
+
   /** {@code exp(-a)} for {@code 0 <= a <= 110}. */
   private V decay(V a) {
     V t = fma(a, number(-LOG2_E), ROUND_BIAS_64);
@@ -184,7 +192,7 @@ public final class Formulas<V> {
   private V tanh(V x) {
     V a = on.abs(x);
     V e = expm1(on.mul(a, number(2)));
-    V y = on.div(e, on.add(e, number(2)));
+    V y = on.share(e, on.add(e, number(2)));
     V z = on.mul(a, a);
     V p = polynomial(z, TANH_3, TANH_2, TANH_1, TANH_0);
     y = on.select(on.less(a, number(TANH_SMALL)), on.fma(on.mul(a, z), p, a), y);
@@ -202,7 +210,7 @@ public final class Formulas<V> {
   private V sigmoid(V x) {
     V e = decay(atMost(on.abs(x), DECAY_MAX));
     V u = on.select(isNegative(x), e, number(1));
-    return on.fma(u, on.neg(on.div(e, on.add(e, number(1)))), u);
+    return on.fma(u, on.neg(on.share(e, on.add(e, number(1)))), u);
   }
 
   private V erf(V x) {
@@ -214,7 +222,7 @@ public final class Formulas<V> {
 
   private V gelu(V x) {
     V t = atMost(on.abs(x), GELU_MAX);
-    V v = on.div(t, on.add(t, number(GELU_K)));
+    V v = on.share(t, on.add(t, number(GELU_K)));
     V m =
         on.mul(
             polynomial(
