@@ -1,33 +1,6 @@
 // Products of matrices on the ordinary arithmetic units. Each element is a sum over k in ascending
 // order of fused multiply-adds, whatever the tile and the layout.
-#include "quads.cuh"
-
-struct Matrices {
-  i64 m, n, k;
-  i64 a_row, a_column; // elements between neighbours
-  i64 b_row, b_column;
-  i64 parts, part_k;   // the sum in parts, whose results lie behind each other
-};
-
-// What one block computes: a part of the sum of one matrix of the batch.
-template <typename E>
-struct Part {
-  E* c;
-  const E* a;
-  const E* b;
-  i64 k;
-
-  __device__ Part(E* c_all, const E* a_all, const E* b_all, const Matrices& shape, const Walk& batch) {
-    u32 matrix = blockIdx.z / (u32)shape.parts;
-    i64 depth = blockIdx.z % (u32)shape.parts * shape.part_k;
-    i64 at[2];
-    locate(batch, matrix, at);
-    a = a_all + at[0] + depth * shape.a_column;
-    b = b_all + at[1] + depth * shape.b_row;
-    c = c_all + blockIdx.z * shape.m * shape.n;
-    k = shape.k - depth < shape.part_k ? shape.k - depth : shape.part_k;
-  }
-};
+#include "matmul.cuh"
 
 // One operand of a tile: TILE lines across the sum, DEPTH elements of each. Every thread moves four
 // elements, first to registers, then to shared memory.
@@ -157,12 +130,12 @@ __device__ inline void product(const Part<float>& part, const Matrices& shape) {
 
 KERNEL __launch_bounds__(256, 2) matmul_128_f32(
     float* c, const float* a, const float* b, Matrices shape, Walk batch) {
-  product<128>(Part<float>(c, a, b, shape, batch), shape);
+  product<128>(Part<float>(c, a, b, shape, batch, blockIdx.z), shape);
 }
 
 KERNEL __launch_bounds__(256, 2) matmul_64_f32(
     float* c, const float* a, const float* b, Matrices shape, Walk batch) {
-  product<64>(Part<float>(c, a, b, shape, batch), shape);
+  product<64>(Part<float>(c, a, b, shape, batch, blockIdx.z), shape);
 }
 
 // How elements are stored.
@@ -236,7 +209,7 @@ __device__ inline void small_product(
 #define SMALL(NAME, T)                                                                             \
   KERNEL __launch_bounds__(256) matmul_32_##NAME(                                                  \
       T::Element* c, const T::Element* a, const T::Element* b, Matrices shape, Walk batch) {       \
-    small_product<T>(Part<T::Element>(c, a, b, shape, batch), shape);                              \
+    small_product<T>(Part<T::Element>(c, a, b, shape, batch, blockIdx.z), shape);                              \
   }
 
 SMALL(f32, F32)

@@ -1,5 +1,6 @@
 // A stand-in for the CUDA driver's library: two devices whose memory is the host's, and whose work
-// is done at once. Kernels of the project run as C++, generated ones by ptx.cpp.
+// is done at once, the first without and the second with tensor cores for F32. Kernels of the
+// project run as C++, generated ones by ptx.cpp.
 #include "launch.h"
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +26,7 @@ int contexts[DEVICES];
 
 struct Module {
   std::string generated; // empty for the project's own
+  std::string prefix; // of the names of the project's own
 };
 
 struct Loaded {
@@ -75,8 +77,10 @@ int cuDeviceTotalMem_v2(size_t* bytes, int) {
   return SUCCESS;
 }
 
-int cuDeviceGetAttribute(int* value, int attribute, int) {
-  *value = attribute == 75 ? 7 : attribute == 76 ? 5 : attribute == 16 ? 4 : 0;
+int cuDeviceGetAttribute(int* value, int attribute, int device) {
+  int capability = device == 0 ? 75 : 80;
+  *value =
+      attribute == 75 ? capability / 10 : attribute == 76 ? capability % 10 : attribute == 16 ? 4 : 0;
   return SUCCESS;
 }
 
@@ -202,12 +206,14 @@ int cuModuleLoadDataEx(Module** module, const char* image, unsigned, int*, void*
     image += strlen(CUBIN);
   }
   bool own = strncmp(image, "// sources", 10) == 0;
-  *module = new Module{own ? "" : image};
+  bool ampere = strstr(image, ".target sm_80");
+  *module = new Module{own ? "" : image, ampere ? "ampere_" : ""};
   return SUCCESS;
 }
 
 int cuModuleGetFunction(Loaded** function, Module* module, const char* name) {
-  Function found = module->generated.empty() ? find_kernel(name) : translate_ptx(module->generated);
+  Function found =
+      module->generated.empty() ? find_kernel(module->prefix + name) : translate_ptx(module->generated);
   if (!found) {
     return NOT_FOUND;
   }

@@ -1,6 +1,7 @@
 // Runs the threads of blocks one after another, see host.h.
 #include "host.h"
 #include "launch.h"
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -35,28 +36,37 @@ namespace {
 
 const size_t STACK = 64 << 10;
 
+enum State { AT_WARP, AT_BLOCK, DONE }; // why a thread does not go on
+
 struct Fiber {
   void* pointer; // into the stack
   std::vector<char> stack = std::vector<char>(STACK);
   Dim3 thread;
-  bool done = false;
+  State state;
+  int turn;
+};
+
+// What a lane gives to the others of its warp.
+struct Given {
+  unsigned words[6];
 };
 
 void* scheduler;
 std::vector<Fiber*> fibers;
 Fiber* running;
 const std::function<void()>* body;
-unsigned long long exchanged[1024];
+Given given[2][1024];
+bool conditions[1024];
 
-unsigned number(Dim3 thread) {
-  return thread.x;
+void wait(State state) {
+  running->state = state;
+  switch_stack(&running->pointer, scheduler);
 }
 
 void start() {
   for (;;) {
     (*body)();
-    running->done = true;
-    switch_stack(&running->pointer, scheduler);
+    wait(DONE);
   }
 }
 
@@ -76,78 +86,118 @@ Fiber* fresh() {
   return fiber;
 }
 
+// Runs the threads of a warp until they wait for the block, or are done.
+State run_warp(Fiber** lanes, unsigned count) {
+  do {
+    for (unsigned i = 0; i < count; i++) {
+      resume(lanes[i]);
+    }
+    for (unsigned i = 1; i < count; i++) {
+      if (lanes[i]->state != lanes[0]->state) {
+        fprintf(stderr, "lanes of a warp are at different barriers, or have left\n");
+        abort();
+      }
+    }
+  } while (lanes[0]->state == AT_WARP);
+  return lanes[0]->state;
+}
+
 void run_block(unsigned threads) {
-  std::vector<Fiber*> waiting;
-  std::vector<Fiber*>& idle = fibers;
+  while (fibers.size() < threads) {
+    fibers.push_back(fresh());
+  }
   for (unsigned t = 0; t < threads; t++) {
-    Fiber* fiber = idle.empty() ? fresh() : idle.back();
-    if (!idle.empty()) {
-      idle.pop_back();
-    }
-    fiber->thread = {t, 0, 0};
-    fiber->done = false;
-    resume(fiber);
-    (fiber->done ? idle : waiting).push_back(fiber);
+    fibers[t]->thread = {t, 0, 0};
+    fibers[t]->turn = 0;
   }
-  while (!waiting.empty()) {
-    if (waiting.size() != threads) {
-      fprintf(stderr, "%zu of %u threads are at a barrier, the others have left\n", waiting.size(), threads);
-      abort();
+  State state;
+  do {
+    state = run_warp(&fibers[0], std::min(threads, 32u));
+    for (unsigned t = 32; t < threads; t += 32) {
+      if (run_warp(&fibers[t], std::min(threads - t, 32u)) != state) {
+        fprintf(stderr, "some warps are at a barrier, others have left\n");
+        abort();
+      }
     }
-    std::vector<Fiber*> next;
-    for (Fiber* fiber : waiting) {
-      resume(fiber);
-      (fiber->done ? idle : next).push_back(fiber);
-    }
-    waiting = next;
-  }
+  } while (state != DONE);
+}
+
+// What the lanes of this warp give; stays until they give again twice.
+const Given* exchange(const Given& mine) {
+  running->turn ^= 1;
+  Given* all = given[running->turn];
+  all[threadIdx.x] = mine;
+  wait(AT_WARP);
+  return all + threadIdx.x / 32 * 32;
+}
+
+double tf32(unsigned bits) {
+  return __int_as_float((int)(bits & ~0x1fff));
+}
+
+float towards_zero(double x) {
+  float nearest = (float)x;
+  return isfinite(nearest) && fabs(nearest) > fabs(x) ? nextafterf(nearest, 0) : nearest;
 }
 
 }  // namespace
 
 void __syncthreads() {
-  switch_stack(&running->pointer, scheduler);
+  wait(AT_BLOCK);
 }
 
-// All threads of the block exchange at once: kernels call it from whole blocks only.
-static unsigned long long exchange(unsigned long long value, unsigned other) {
-  exchanged[number(threadIdx)] = value;
-  __syncthreads();
-  unsigned long long found = exchanged[other];
-  __syncthreads();
-  return found;
+static unsigned long long of_lane(unsigned long long value, unsigned lane) {
+  Given mine = {(unsigned)value, (unsigned)(value >> 32)};
+  const Given& found = exchange(mine)[lane];
+  return found.words[0] | (unsigned long long)found.words[1] << 32;
 }
 
-static float exchange(float value, unsigned other) {
-  return __int_as_float((int)exchange((unsigned long long)(unsigned)__float_as_int(value), other));
+static float of_lane(float value, unsigned lane) {
+  return __int_as_float((int)of_lane((unsigned long long)(unsigned)__float_as_int(value), lane));
 }
 
 unsigned long long __shfl_xor_sync(unsigned, unsigned long long value, int mask) {
-  return exchange(value, number(threadIdx) ^ mask);
+  return of_lane(value, threadIdx.x % 32 ^ mask);
 }
 
 float __shfl_xor_sync(unsigned, float value, int mask) {
-  return exchange(value, number(threadIdx) ^ mask);
+  return of_lane(value, threadIdx.x % 32 ^ mask);
 }
 
 float __shfl_sync(unsigned, float value, int lane) {
-  return exchange(value, number(threadIdx) / 32 * 32 + lane);
+  return of_lane(value, lane);
 }
 
 float __shfl_up_sync(unsigned, float value, unsigned distance) {
-  unsigned self = number(threadIdx);
-  return exchange(value, self % 32 >= distance ? self - distance : self);
+  unsigned lane = threadIdx.x % 32;
+  return of_lane(value, lane >= distance ? lane - distance : lane);
 }
 
 int __syncthreads_or(int condition) {
-  exchanged[number(threadIdx)] = condition;
+  conditions[threadIdx.x] = condition;
   __syncthreads();
   bool any = false;
   for (unsigned thread = 0; thread < blockDim.x; thread++) {
-    any |= exchanged[thread] != 0;
+    any |= conditions[thread];
   }
   __syncthreads();
   return any;
+}
+
+void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  const Given* lanes = exchange({a[0], a[1], a[2], a[3], b[0], b[1]});
+  unsigned lane = threadIdx.x % 32;
+  for (unsigned e = 0; e < 4; e++) {
+    unsigned row = lane / 4 + e / 2 * 8;
+    unsigned column = lane % 4 * 2 + e % 2;
+    double sum = d[e];
+    for (unsigned k = 0; k < 8; k++) {
+      unsigned left = lanes[row % 8 * 4 + k % 4].words[row / 8 + k / 4 * 2];
+      unsigned right = lanes[column * 4 + k % 4].words[4 + k / 4];
+      sum += tf32(left) * tf32(right);
+    }
+    d[e] = towards_zero(sum);
+  }
 }
 
 void run_grid(const std::function<void()>& function, Dim3 grid, unsigned threads) {

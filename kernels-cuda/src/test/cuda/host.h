@@ -22,6 +22,24 @@ extern Dim3 threadIdx, blockIdx, blockDim, gridDim;
 // Waits for all threads of the block.
 void __syncthreads();
 
+// The tensor cores' product of mma.cuh, by all 32 lanes. The eight products are summed up exactly.
+void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
+
+// The copies of async.cuh, which are done at once.
+template <int BYTES>
+void copy_async(float* to, const float* from, bool present) {
+  if (present) {
+    memcpy(to, from, BYTES);
+  } else {
+    memset(to, 0, BYTES);
+  }
+}
+
+inline void commit_copies() {}
+
+template <int GROUPS = 0>
+void await_copies() {}
+
 // The value of the lane whose number differs in the bits of mask; all 32 lanes take part.
 float __shfl_xor_sync(unsigned lanes, float value, int mask);
 unsigned long long __shfl_xor_sync(unsigned lanes, unsigned long long value, int mask);

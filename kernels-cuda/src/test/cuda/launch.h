@@ -12,7 +12,7 @@ void run_grid(const std::function<void()>& function, Dim3 grid, unsigned threads
 // thread does.
 typedef std::function<std::function<void()>(void**)> Function;
 
-// The kernel of the project's sources with this name.
+// The kernel of the project's sources with this name; those of *_ampere.cu have that before it.
 Function find_kernel(const std::string& name);
 
 // A function of a module of generated PTX.

@@ -194,6 +194,15 @@ final class JCudaGpu implements Gpu {
     return ChainPtx.WRITER;
   }
 
+  /** Files {@code *_ampere} have those of another's functions that tensor cores do. */
+  @Override
+  public List<String> variants(String file) {
+    String ampere = file + "_ampere";
+    return capability() >= 80 && JCudaGpu.class.getResource(ampere + ".ptx") != null
+        ? List.of(ampere, file)
+        : List.of(file);
+  }
+
   @Override
   public String source(String file) {
     try (InputStream in = JCudaGpu.class.getResourceAsStream(file + ".ptx")) {

@@ -78,7 +78,15 @@ final class GpuCheck {
     if (!StandIn.isReady()) {
       throw new IllegalStateException("there is no device, and g++ for a stand-in is missing");
     }
-    DeviceContext device = Device.of("cuda").context();
+    boolean allPass = kernels(ops, Device.of("cuda"));
+    if (StandIn.isUsed()) {
+      allPass &= kernels(ops, StandIn.withTensorCores());
+    }
+    return allPass;
+  }
+
+  private static boolean kernels(List<String> ops, Device on) {
+    DeviceContext device = on.context();
     Map<String, Integer> passed = new TreeMap<>();
     boolean allPass = true;
     int every =
@@ -99,10 +107,11 @@ final class GpuCheck {
         passed.merge(kernel, 1, Integer::sum);
       } catch (AssertionError | RuntimeException e) {
         allPass = false;
-        System.out.println("FAILED " + opCase.name() + "\n    " + message(e));
+        System.out.println("FAILED on " + on + ": " + opCase.name() + "\n    " + message(e));
       }
     }
-    passed.forEach((kernel, count) -> System.out.println(count + " passed by " + kernel));
+    passed.forEach(
+        (kernel, count) -> System.out.println(count + " passed by " + kernel + " on " + on));
     return allPass;
   }
 

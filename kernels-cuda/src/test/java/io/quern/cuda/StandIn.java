@@ -1,5 +1,6 @@
 package io.quern.cuda;
 
+import io.quern.Device;
 import io.quern.runtime.Knob;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -7,7 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * A device for machines without a GPU: a driver's library that the tests build, whose kernels are
+ * Devices for machines without a GPU: a driver's library that the tests build, whose kernels are
  * the project's sources compiled for the CPU and generated PTX carried out instruction by
  * instruction. Needs g++ on x86-64.
  */
@@ -26,6 +27,11 @@ final class StandIn {
   /** Whether the device is not a GPU. */
   static boolean isUsed() {
     return !LIBRARY.value().isEmpty();
+  }
+
+  /** The device of the stand-in whose compute capability is 8.0. */
+  static Device withTensorCores() {
+    return Device.of("cuda:1");
   }
 
   private static final class Holder {

@@ -317,7 +317,8 @@ public final class ConvKernels {
                     window.padLeft())));
       }
     }
-    return in <= FEW_ROWS
+    // Few rows leave a tile mostly empty, but it reads each gradient once for many pixels.
+    return groups > 1 && in <= FEW_ROWS
         ? direct(0, 1, products, Finish.NONE)
         : tiled("conv2d_input_grad", 0, 1, products, Finish.NONE);
   }

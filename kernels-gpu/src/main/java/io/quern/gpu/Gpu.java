@@ -111,6 +111,11 @@ public interface Gpu {
    */
   String source(String file);
 
+  /** The files that may have the functions of a file, those to be preferred first. */
+  default List<String> variants(String file) {
+    return List.of(file);
+  }
+
   /** Writes chains of elementwise functions. */
   ChainWriter chains();
 

@@ -19,8 +19,17 @@ final class Modules {
 
   /** A function of the module {@code file}, one of the project's sources; 0 when it has none. */
   synchronized long function(String file, String name) {
-    return functions.computeIfAbsent(
-        file + "/" + name, key -> gpu.function(module(file, () -> gpu.source(file)), name));
+    return functions.computeIfAbsent(file + "/" + name, key -> find(file, name));
+  }
+
+  private long find(String file, String name) {
+    for (String variant : gpu.variants(file)) {
+      long found = gpu.function(module(variant, () -> gpu.source(variant)), name);
+      if (found != 0) {
+        return found;
+      }
+    }
+    return 0;
   }
 
   /** A function of a generated module. */
