@@ -352,8 +352,8 @@ final class JCudaGpu implements Gpu {
     return found.handle();
   }
 
-  /** Allows a function to have this much shared memory that is sized by the launch. */
-  void reserveShared(long function, int bytes) {
+  @Override
+  public void reserveShared(long function, int bytes) {
     enter();
     check(
         "cuFuncSetAttribute",

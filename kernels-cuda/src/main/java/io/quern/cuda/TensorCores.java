@@ -104,7 +104,6 @@ final class TensorCores {
     int clusters = (int) Math.min(pairs, gpu.multiprocessors() / CLUSTER);
     String name =
         "matmul_" + (aTurned ? "t" : "n") + (bTurned ? "t" : "n") + (bf16 ? "_bf16" : "_f16");
-    gpu.reserveShared(context.function(FILE, name), SHARED);
     Grid grid = new Grid(CLUSTER * clusters, 1, 1, THREADS, SHARED);
     return new LaunchKernel(context, name, Launch.of(context, FILE, name, grid, parameters));
   }

@@ -136,6 +136,9 @@ public interface Gpu {
     return blockThreads();
   }
 
+  /** Allows a function to have this much shared memory that is sized by the launch. */
+  default void reserveShared(long function, int bytes) {}
+
   /**
    * Begins to record what is queued instead of doing it.
    *

@@ -30,6 +30,9 @@ public final class Launch {
           0,
           false);
     }
+    if (grid.shared() > 0) {
+      gpu.reserveShared(function, grid.shared());
+    }
     this.function = function;
     this.grid = grid;
     this.words = parameters.words();
