@@ -4,6 +4,9 @@
 #include "quern.cuh"
 
 #ifdef __CUDACC__ // tests have others
+// Shared memory that the launch sizes.
+alignas(16) extern __shared__ char dynamic_shared[];
+
 // Copies BYTES: 4, or 16 at multiples of 16; zeros unless there are such.
 template <int BYTES>
 __device__ inline void copy_async(float* to, const float* from, bool present) {

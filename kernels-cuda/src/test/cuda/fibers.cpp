@@ -38,12 +38,22 @@ const size_t STACK = 64 << 10;
 
 enum State { AT_WARP, AT_BLOCK, DONE }; // why a thread does not go on
 
+struct Copy {
+  float* to;
+  const float* from;
+  int count;
+  bool present;
+  int group;
+};
+
 struct Fiber {
   void* pointer; // into the stack
   std::vector<char> stack = std::vector<char>(STACK);
   Dim3 thread;
   State state;
   int turn;
+  std::vector<Copy> copies; // begun and not awaited, in order
+  int groups = 0;           // of copies, that are complete
 };
 
 // What a lane gives to the others of its warp.
@@ -144,6 +154,26 @@ float towards_zero(double x) {
 
 void __syncthreads() {
   wait(AT_BLOCK);
+}
+
+void copy_async(float* to, const float* from, int count, bool present) {
+  running->copies.push_back({to, from, count, present, running->groups});
+  std::fill_n(to, count, NAN);
+}
+
+void commit_copies() {
+  running->groups++;
+}
+
+void await_copies(int groups) {
+  std::vector<Copy>& copies = running->copies;
+  auto copy = copies.begin();
+  for (; copy != copies.end() && copy->group < running->groups - groups; copy++) {
+    for (int i = 0; i < copy->count; i++) {
+      copy->to[i] = copy->present ? copy->from[i] : 0;
+    }
+  }
+  copies.erase(copies.begin(), copy);
 }
 
 static unsigned long long of_lane(unsigned long long value, unsigned lane) {

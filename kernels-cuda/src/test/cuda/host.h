@@ -25,20 +25,20 @@ void __syncthreads();
 // The tensor cores' product of mma.cuh, by all 32 lanes. The eight products are summed up exactly.
 void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
 
-// The copies of async.cuh, which are done at once.
+// The copies of async.cuh, which are made when they are awaited; until then there is NaN.
+void copy_async(float* to, const float* from, int count, bool present);
+void commit_copies();
+void await_copies(int groups);
+
 template <int BYTES>
-void copy_async(float* to, const float* from, bool present) {
-  if (present) {
-    memcpy(to, from, BYTES);
-  } else {
-    memset(to, 0, BYTES);
-  }
+inline void copy_async(float* to, const float* from, bool present) {
+  copy_async(to, from, BYTES / 4, present);
 }
 
-inline void commit_copies() {}
-
 template <int GROUPS = 0>
-void await_copies() {}
+inline void await_copies() {
+  await_copies(GROUPS);
+}
 
 // The value of the lane whose number differs in the bits of mask; all 32 lanes take part.
 float __shfl_xor_sync(unsigned lanes, float value, int mask);
