@@ -1,7 +1,7 @@
 // Attention without a matrix of all scores (Dao et al., FlashAttention, 2022): a block takes a tile of
 // rows along tiles of 64 columns. Its 128 threads are 16 groups of rows by 8 groups of columns, and
 // a thread has R rows.
-#include "math.cuh"
+#include "attention.cuh"
 
 const int ROW_GROUPS = 16;
 const int COLUMN_GROUPS = 8;
@@ -11,39 +11,6 @@ const int DEPTH = 16;
 
 // The most values of a row.
 const int WIDEST = 128;
-
-struct Sizes {
-  i64 queries, keys, size, value_size;
-  i64 causal;
-  i64 q_row, q_column; // elements between neighbours
-  i64 k_row, k_column;
-  i64 v_row, v_column;
-  i64 mask_row, mask_column;
-};
-
-// The attention's output and its gradient.
-struct Outputs {
-  i64 row, column; // elements between neighbours
-  i64 gradient_row, gradient_column;
-};
-
-// How keys are split among blocks: the results of parts lie side by side, and behind all of them the
-// maxima and the sums.
-struct Parts {
-  i64 count;
-  i64 length; // a multiple of COLUMNS
-};
-
-struct alignas(16) Four {
-  float x[4];
-};
-
-struct Matrix {
-  const float* first;
-  i64 rows, columns;
-  i64 row, column; // elements between neighbours
-  bool vector;     // whether fours of a row can be loaded at once
-};
 
 // Shared memory: two matrices side by side in depth, or rows of values; and weights, transposed.
 template <int R>
@@ -66,29 +33,6 @@ __device__ inline int row_group() {
 // Columns of a thread are fours, 32 apart.
 __device__ inline int column_of(int j) {
   return j / 4 * 32 + threadIdx.x % COLUMN_GROUPS * 4 + j % 4;
-}
-
-__device__ inline Matrix matrix(const float* first, i64 rows, i64 columns, i64 row, i64 column) {
-  bool vector = column == 1 && columns % 4 == 0 && row % 4 == 0 && (u64)first % 16 == 0;
-  return {first, rows, columns, row, column, vector};
-}
-
-// Elements of a row from a column on, a multiple of 4; 0 outside.
-__device__ inline Four four(const Matrix& from, i64 row, i64 column) {
-  Four result = {};
-  if (row < from.rows && column < from.columns) {
-    const float* at = from.first + (row * from.row + column * from.column);
-    if (from.vector) {
-      return *(const Four*)at;
-    }
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      if (column + i < from.columns) {
-        result.x[i] = at[i * from.column];
-      }
-    }
-  }
-  return result;
 }
 
 // Puts rows of a matrix from a depth on into columns of shared memory.
@@ -203,15 +147,6 @@ __device__ inline void add_weighted(
   }
 }
 
-__device__ inline float hidden() {
-  return __int_as_float((int)0xff800000);
-}
-
-// The larger of two, NaN if either is.
-__device__ inline float larger_score(float x, float y) {
-  return x > y || is_nan(x) ? x : y;
-}
-
 // Maxima or sums over the threads of a row.
 template <bool MAXIMUM>
 __device__ inline float fold_row(float x) {
@@ -245,11 +180,6 @@ __device__ inline void to_scores(
       scores[j] += row[column_of(j) * sizes.mask_column];
     }
   }
-}
-
-// Number of keys that the queries before `end` see.
-__device__ inline i64 visible_to(i64 end, const Sizes& sizes) {
-  return sizes.causal && end < sizes.keys ? end : sizes.keys;
 }
 
 // Scores of one row to weights, with the maximum of the row so far (Milakov, Gimelshein, Online
@@ -391,57 +321,9 @@ KERNEL attention_join_f32(float* to, const float* from, i64 rows, i64 parts, i64
   }
 }
 
-// The gradients need the weights again: exp(score - shift) / sum for each query, of which `shifts`
-// and `inverses` of the sums come from a first pass, with the sums over gradient * output.
-struct Statistics {
-  float* shifts;
-  float* inverses;
-  float* means;
-};
-
-__device__ inline Statistics statistics_of(float* first, i64 rows) {
-  return {first, first + rows, first + 2 * rows};
-}
-
 // Rows of a block in the passes for gradients.
 const int GRAD_R = 4;
 const int GRAD_ROWS = GRAD_R * ROW_GROUPS;
-
-struct Operands {
-  Matrix q, k, v, output, gradient;
-  const float* mask;
-};
-
-__device__ inline Operands operands_of(
-    i64 head,
-    const float* q,
-    const float* k,
-    const float* v,
-    const float* output,
-    const float* gradient,
-    const float* mask,
-    const Sizes& sizes,
-    const Outputs& outputs,
-    const Walk& heads,
-    const Walk& output_heads) {
-  i64 at[4];
-  locate(heads, (u32)head, at);
-  i64 output_at[2];
-  locate(output_heads, (u32)head, output_at);
-  return {
-      matrix(q + at[0], sizes.queries, sizes.size, sizes.q_row, sizes.q_column),
-      matrix(k + at[1], sizes.keys, sizes.size, sizes.k_row, sizes.k_column),
-      matrix(v + at[2], sizes.keys, sizes.value_size, sizes.v_row, sizes.v_column),
-      matrix(
-          output + output_at[0], sizes.queries, sizes.value_size, outputs.row, outputs.column),
-      matrix(
-          gradient + output_at[1],
-          sizes.queries,
-          sizes.value_size,
-          outputs.gradient_row,
-          outputs.gradient_column),
-      mask ? mask + at[3] : mask};
-}
 
 template <int R, int W>
 __device__ inline void clear(float (&sums)[R][W]) {
@@ -468,12 +350,6 @@ __device__ inline void store(
     }
   }
 }
-
-#define GRAD_PARAMETERS                                                                           \
-  const float *q, const float *k, const float *v, const float *output, const float *gradient,      \
-      const float *mask, float scale, Sizes sizes, Outputs outputs, Walk heads, Walk output_heads
-#define GRAD_ARGUMENTS                                                                            \
-  q, k, v, output, gradient, mask, scale, sizes, outputs, heads, output_heads
 
 KERNEL __launch_bounds__(128) attention_statistics_f32(float* statistics, GRAD_PARAMETERS) {
   __shared__ Shared<GRAD_R> shared;
