@@ -37,12 +37,17 @@ __device__ inline Split split(float x) {
 }
 
 // d += a b for tiles that lie in the threads of a warp as for mma_tf32. Tensor cores round sums
-// towards 0; so that this does not add up, they sum up eight products only.
+// towards 0, which adds up over many.
+__device__ inline void accumulate(float (&d)[4], const Split (&a)[4], const Split (&b)[2]) {
+  mma_tf32(d, {a[0].low, a[1].low, a[2].low, a[3].low}, {b[0].high, b[1].high});
+  mma_tf32(d, {a[0].high, a[1].high, a[2].high, a[3].high}, {b[0].low, b[1].low});
+  mma_tf32(d, {a[0].high, a[1].high, a[2].high, a[3].high}, {b[0].high, b[1].high});
+}
+
+// As accumulate, but sums d up with the rounding of F32.
 __device__ inline void multiply_add(float (&d)[4], const Split (&a)[4], const Split (&b)[2]) {
   float sum[4] = {0, 0, 0, 0};
-  mma_tf32(sum, {a[0].low, a[1].low, a[2].low, a[3].low}, {b[0].high, b[1].high});
-  mma_tf32(sum, {a[0].high, a[1].high, a[2].high, a[3].high}, {b[0].low, b[1].low});
-  mma_tf32(sum, {a[0].high, a[1].high, a[2].high, a[3].high}, {b[0].high, b[1].high});
+  accumulate(sum, a, b);
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     d[i] += sum[i];

@@ -30,7 +30,16 @@ final class AttentionKernels {
   /** Blocks below which smaller ones are faster. */
   private static final long BLOCKS = 128;
 
+  /** Rows of a block for gradients, on tensor cores too. */
   private static final int GRAD_ROWS = 64;
+
+  /** Rows of a block on tensor cores, and of the tiles that it walks along. */
+  private static final int MMA_ROWS = 64;
+
+  private static final int MMA_STEP = 32;
+
+  /** Queries that tensor cores are not worth it for. */
+  private static final int FEWEST = 8;
 
   /** Keys that a block takes at once. */
   private static final int KEYS = 64;
@@ -74,19 +83,29 @@ final class AttentionKernels {
   }
 
   private Kernel forward(Walk heads) {
-    long rows = heads.count() * queries;
+    int width = width(Math.max(size, valueSize));
+    String mma = "attention_mma_" + width + "_f32";
+    if (queries > FEWEST && size <= WIDEST && context.function(FILE, mma) != 0) {
+      long blocks = blocks(queries, MMA_ROWS) * heads.count();
+      return forward(heads, mma, blocks, blocks < BLOCKS, mmaShared(width, 1));
+    }
     boolean few = queries <= FEW || blocks(queries, QUERIES) * heads.count() < BLOCKS;
     int tile = few ? FEW : QUERIES;
-    long blocks = blocks(queries, tile) * heads.count();
+    String name = "attention_" + tile + "x" + width(valueSize) + "_f32";
+    return forward(heads, name, blocks(queries, tile) * heads.count(), few, 0);
+  }
+
+  /** A kernel of so many blocks, or more where keys are split. */
+  private Kernel forward(Walk heads, String name, long blocks, boolean split, int shared) {
+    long rows = heads.count() * queries;
     long partLength = Math.ceilDiv(keys, Math.max(1, BLOCKS * 4 / Math.max(1, blocks)));
     partLength = Math.max(PART, Math.ceilDiv(partLength, KEYS) * KEYS);
-    long parts = few ? Math.ceilDiv(keys, partLength) : 1;
-    String name = "attention_" + tile + "x" + (valueSize <= NARROW ? NARROW : WIDEST) + "_f32";
+    long parts = split ? Math.ceilDiv(keys, partLength) : 1;
     int to = parts == 1 ? key.inputs() : key.operands();
     Parameters parameters = new Parameters().operand(to).operand(0).operand(1).operand(2);
     mask(parameters).number(scale).struct(parts, parts == 1 ? keys : partLength);
     parameters.struct(sizes()).struct(heads.words());
-    Launch launch = launch(name, blocks * parts, parameters);
+    Launch launch = launch(name, blocks * parts, shared, parameters);
     if (parts == 1) {
       return new LaunchKernel(context, name, launch);
     }
@@ -97,7 +116,7 @@ final class AttentionKernels {
         name + "_parts",
         4 * rows * parts * (valueSize + 2),
         launch,
-        launch("attention_join_f32", rows, join));
+        launch("attention_join_f32", rows, 0, join));
   }
 
   static @Nullable Kernel gradient(GpuContext context, KernelKey key) {
@@ -113,11 +132,14 @@ final class AttentionKernels {
         : null;
   }
 
-  /** The first pass finds what the weights need, the others the gradients by queries and keys. */
+  /**
+   * The first pass finds what the weights need, the others the gradients by queries and keys. On
+   * tensor cores the first two are one.
+   */
   private Kernel gradient(Walk heads, Walk outputHeads) {
     int out = key.inputs();
     int statistics = key.operands();
-    int width = Math.max(size, valueSize) <= NARROW ? NARROW : WIDEST;
+    int width = width(Math.max(size, valueSize));
     long group = key.shape(0).dim(-3) / key.shape(1).dim(-3);
     long byQueries = blocks(queries, GRAD_ROWS) * heads.count();
     long byKeys = blocks(keys, GRAD_ROWS) * (heads.count() / group);
@@ -130,17 +152,40 @@ final class AttentionKernels {
       mask(each).number(scale).struct(sizes()).struct(outputs());
       each.struct(heads.words()).struct(outputHeads.words());
     }
+    long scratch = 3 * 4 * heads.count() * queries;
+    String mma = "attention_mma_query_grad_" + width + "_f32";
+    if (context.function(FILE, mma) != 0) {
+      String byKey = "attention_mma_key_grad_" + width + "_f32";
+      int shared = mmaShared(width, 2);
+      return new LaunchKernel(
+          context,
+          "attention_mma_grad_" + width + "_f32",
+          scratch,
+          launch(mma, byQueries, shared, second),
+          launch(byKey, byKeys, shared + 3 * 4 * MMA_STEP, third));
+    }
     return new LaunchKernel(
         context,
         "attention_grad_" + width + "_f32",
-        3 * 4 * heads.count() * queries,
-        launch("attention_statistics_f32", byQueries, first),
-        launch("attention_query_grad_" + width + "_f32", byQueries, second),
-        launch("attention_key_grad_" + width + "_f32", byKeys, third));
+        scratch,
+        launch("attention_statistics_f32", byQueries, 0, first),
+        launch("attention_query_grad_" + width + "_f32", byQueries, 0, second),
+        launch("attention_key_grad_" + width + "_f32", byKeys, 0, third));
   }
 
-  private Launch launch(String name, long blocks, Parameters parameters) {
-    return Launch.of(context, FILE, name, Grid.of(blocks, THREADS), parameters);
+  private Launch launch(String name, long blocks, int shared, Parameters parameters) {
+    Grid grid = new Grid(Math.toIntExact(blocks), 1, 1, THREADS, shared);
+    return Launch.of(context, FILE, name, grid, parameters);
+  }
+
+  /** Columns that kernels have for rows of so many values. */
+  private static int width(long size) {
+    return size <= NARROW ? NARROW : WIDEST;
+  }
+
+  /** Bytes of two tiles, and of as many as a block keeps. */
+  private static int mmaShared(int width, int kept) {
+    return 4 * width * (kept * MMA_ROWS + 2 * MMA_STEP);
   }
 
   private boolean isMasked() {
