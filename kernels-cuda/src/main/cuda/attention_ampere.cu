@@ -549,9 +549,10 @@ __device__ inline void key_grad(
       key_head * group, q, k, v, output, gradient, mask, sizes, outputs, heads, output_heads);
   load<ROWS>(key_tile, of_group.k, first);
   load<ROWS>(value_tile, of_group.v, first);
-  // With causality, earlier queries see none of these keys.
+  // With causality, earlier queries see none of these keys, and maybe no query does.
   int start = sizes.causal ? first : 0;
-  for (i64 head = key_head * group; head < (key_head + 1) * group; head++) {
+  i64 heads_end = start < sizes.queries ? (key_head + 1) * group : 0;
+  for (i64 head = key_head * group; head < heads_end; head++) {
     Operands all = operands_of(
         head, q, k, v, output, gradient, mask, sizes, outputs, heads, output_heads);
     load<STEP>(query_tile, all.q, start);

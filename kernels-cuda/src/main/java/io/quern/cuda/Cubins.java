@@ -20,9 +20,9 @@ import jcuda.driver.JCudaDriver;
 import jcuda.driver.JITOptions;
 
 /**
- * Modules from PTX. What the driver compiles a text to is kept in a file, which begins with a
- * digest of what it is for and of the rest: the driver takes no care that an image is whole. What
- * does not work that way is compiled at each start.
+ * Modules from PTX. What the driver's linker makes of a text can be kept in a file, which begins
+ * with a digest of what it is for and of the rest: the driver takes no care that an image is whole.
+ * What does not work that way is compiled at each start.
  */
 final class Cubins {
   private static final DiskCache CACHE = new DiskCache("cuda", "compiled CUDA kernels");
@@ -44,11 +44,16 @@ final class Cubins {
   CUmodule load(String ptx) {
     CUmodule module = new CUmodule();
     String key = String.join("\n", "cubin", compiler, ptx);
-    if (CACHE.isOff() || !(restore(module, key) || compile(module, key, ptx))) {
-      try (Arena arena = Arena.ofConfined()) {
-        MemorySegment text = arena.allocateFrom(ptx, StandardCharsets.US_ASCII);
-        JCudaGpu.check("cuModuleLoadDataEx", load(module, text));
-      }
+    boolean isLoaded = !CACHE.isOff() && (restore(module, key) || link(module, key, ptx));
+    return isLoaded ? module : compile(ptx);
+  }
+
+  /** Loads a module without a file: kernels that do much arithmetic are slower when linked. */
+  static CUmodule compile(String ptx) {
+    CUmodule module = new CUmodule();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment text = arena.allocateFrom(ptx, StandardCharsets.US_ASCII);
+      JCudaGpu.check("cuModuleLoadDataEx", load(module, text));
     }
     return module;
   }
@@ -58,7 +63,7 @@ final class Cubins {
     return file.isPresent() && isIntact(key, file.get()) && loadFile(module, file.get());
   }
 
-  private static boolean compile(CUmodule module, String key, String ptx) {
+  private static boolean link(CUmodule module, String key, String ptx) {
     byte[] file = link(ptx);
     if (file.length == 0 || !loadFile(module, file)) {
       return false;

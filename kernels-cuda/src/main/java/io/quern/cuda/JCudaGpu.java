@@ -335,7 +335,17 @@ final class JCudaGpu implements Gpu {
   @Override
   public long load(String ptx) {
     enter();
-    modules.add(cubins.load(ptx));
+    return add(Cubins.compile(ptx));
+  }
+
+  @Override
+  public long loadGenerated(String ptx) {
+    enter();
+    return add(cubins.load(ptx));
+  }
+
+  private long add(CUmodule module) {
+    modules.add(module);
     return modules.size() - 1L;
   }
 

@@ -60,7 +60,7 @@ class CubinsTest {
   }
 
   private void loadAndFind(String ptx) {
-    assertThat(gpu.function(gpu.load(ptx), "random_uniform_f32")).isNotZero();
+    assertThat(gpu.function(gpu.loadGenerated(ptx), "random_uniform_f32")).isNotZero();
   }
 
   @Test
@@ -70,6 +70,12 @@ class CubinsTest {
     loadAndFind(text);
     assertThat(files()).containsExactly(file);
     assertThat(Files.getLastModifiedTime(file)).isEqualTo(LONG_AGO);
+  }
+
+  @Test
+  void theProjectsOwnModulesAreCompiled() throws IOException {
+    assertThat(gpu.function(gpu.load(text), "random_uniform_f32")).isNotZero();
+    assertThat(files()).isEmpty();
   }
 
   @Test

@@ -11,13 +11,8 @@ import io.quern.conformance.KernelCheck;
 import io.quern.conformance.OpCases;
 import io.quern.op.Attention;
 import io.quern.op.AttentionGrad;
-import io.quern.op.Conv2d;
-import io.quern.op.Conv2dInputGrad;
-import io.quern.op.Conv2dWeightGrad;
-import io.quern.op.Epilogue;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
-import io.quern.op.Window;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -35,14 +30,7 @@ import org.junit.jupiter.api.condition.EnabledIf;
     disabledReason = "there is a GPU, or no g++ on x86-64 to build a stand-in")
 class TensorCoreKernelsTest {
   private static final Set<Class<? extends Op>> OPS =
-      Set.of(
-          MatMul.class,
-          Attention.class,
-          AttentionGrad.class,
-          Conv2d.class,
-          Epilogue.class,
-          Conv2dInputGrad.class,
-          Conv2dWeightGrad.class);
+      Set.of(MatMul.class, Attention.class, AttentionGrad.class);
 
   static boolean isStandIn() {
     return StandIn.isReady() && StandIn.isUsed();
@@ -118,14 +106,6 @@ class TensorCoreKernelsTest {
   void infiniteFactorsOfProducts() {
     Tensor x = special(70, 70);
     check(device -> x.to(device).matmul(x.to(device)));
-  }
-
-  @Test
-  void infiniteFactorsOfConvolutions() {
-    Tensor image = special(2, 9, 14, 14);
-    Tensor filters = special(40, 9, 3, 3);
-    Op op = new Conv2d(Window.of(3).padding(1), 1);
-    check(device -> Tensor.apply(op, image.to(device), filters.to(device)));
   }
 
   private static Tensor special(long... shape) {

@@ -33,6 +33,9 @@ public final class ConvKernels {
   /** Rows of a group that are too few for a tile. */
   private static final long FEW_ROWS = 4;
 
+  /** Channels of an image that are too few for a tile of its gradient. */
+  private static final long FEW_CHANNELS = 2;
+
   /** Elements of a group that are too few for a tile. */
   private static final long FEW_ELEMENTS = 64;
 
@@ -318,7 +321,7 @@ public final class ConvKernels {
       }
     }
     // Few rows leave a tile mostly empty, but it reads each gradient once for many pixels.
-    return groups > 1 && in <= FEW_ROWS
+    return in <= (groups > 1 ? FEW_ROWS : FEW_CHANNELS)
         ? direct(0, 1, products, Finish.NONE)
         : tiled("conv2d_input_grad", 0, 1, products, Finish.NONE);
   }

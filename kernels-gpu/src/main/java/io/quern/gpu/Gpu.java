@@ -128,6 +128,11 @@ public interface Gpu {
    */
   long load(String text);
 
+  /** Loads a module that the process has written itself, of which there may be many. */
+  default long loadGenerated(String text) {
+    return load(text);
+  }
+
   /** Handle of a function of a module; 0 when it has none of that name. */
   long function(long module, String name);
 

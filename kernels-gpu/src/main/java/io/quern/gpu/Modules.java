@@ -2,7 +2,7 @@ package io.quern.gpu;
 
 import java.util.HashMap;
 import java.util.Map;
-import java.util.function.Supplier;
+import java.util.function.LongSupplier;
 
 /** The functions of a GPU, loaded when they are first asked for. Thread-safe. */
 final class Modules {
@@ -24,7 +24,7 @@ final class Modules {
 
   private long find(String file, String name) {
     for (String variant : gpu.variants(file)) {
-      long found = gpu.function(module(variant, () -> gpu.source(variant)), name);
+      long found = gpu.function(module(variant, () -> gpu.load(gpu.source(variant))), name);
       if (found != 0) {
         return found;
       }
@@ -35,10 +35,10 @@ final class Modules {
   /** A function of a generated module. */
   synchronized long generated(String text, String name) {
     return functions.computeIfAbsent(
-        text + name, key -> gpu.function(module(text, () -> text), name));
+        text + name, key -> gpu.function(module(text, () -> gpu.loadGenerated(text)), name));
   }
 
-  private long module(String key, Supplier<String> text) {
+  private long module(String key, LongSupplier load) {
     Long loaded = modules.get(key);
     if (loaded == null) {
       GpuException reason = refused.get(key);
@@ -46,7 +46,7 @@ final class Modules {
         throw reason;
       }
       try {
-        loaded = gpu.load(text.get());
+        loaded = load.getAsLong();
       } catch (GpuException e) {
         refused.put(key, e);
         throw e;
