@@ -1,6 +1,7 @@
 package io.quern.gpu;
 
 import io.quern.DType;
+import io.quern.backend.Formulas;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.op.Binary;
@@ -8,7 +9,6 @@ import io.quern.op.Fused;
 import io.quern.op.Layout;
 import io.quern.op.ScalarProgram;
 import io.quern.op.Unary;
-import io.quern.runtime.Formulas;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;

@@ -1,6 +1,6 @@
 package io.quern.gpu;
 
-import io.quern.runtime.Arithmetic;
+import io.quern.backend.Arithmetic;
 
 /** Carries instructions out. Floats, ints and truth values are all kept as bits. */
 final class Floats implements Arithmetic<Integer> {

@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.quern.Device;
 import io.quern.Tensor;
+import io.quern.backend.Formulas;
 import io.quern.op.ScalarProgram;
 import io.quern.op.Unary;
-import io.quern.runtime.Formulas;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.params.ParameterizedTest;

@@ -1,8 +1,8 @@
 package io.quern.opencl;
 
+import io.quern.backend.Formulas;
 import io.quern.gpu.ChainWriter;
 import io.quern.op.ScalarProgram;
-import io.quern.runtime.Formulas;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

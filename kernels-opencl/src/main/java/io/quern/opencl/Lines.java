@@ -1,6 +1,6 @@
 package io.quern.opencl;
 
-import io.quern.runtime.Arithmetic;
+import io.quern.backend.Arithmetic;
 
 /** Writes instructions as OpenCL C on vectors, a line each. Values are names, used once. */
 final class Lines implements Arithmetic<String> {

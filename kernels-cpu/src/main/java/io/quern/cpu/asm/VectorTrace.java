@@ -16,7 +16,7 @@ import static io.quern.cpu.asm.VectorOp.VRANGEPS;
 import static io.quern.cpu.asm.VectorOp.VSQRTPS;
 import static io.quern.cpu.asm.VectorOp.VSUBPS;
 
-import io.quern.runtime.Arithmetic;
+import io.quern.backend.Arithmetic;
 import io.quern.runtime.MathConstants;
 import java.util.ArrayList;
 import java.util.HashMap;

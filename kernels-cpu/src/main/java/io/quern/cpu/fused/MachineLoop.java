@@ -18,6 +18,7 @@ import static io.quern.cpu.asm.VectorOp.VMOVNTPS;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.quern.backend.Formulas;
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.Assembler;
 import io.quern.cpu.asm.Assembler.Condition;
@@ -30,7 +31,6 @@ import io.quern.cpu.asm.VectorCode;
 import io.quern.cpu.asm.VectorOp;
 import io.quern.cpu.asm.VectorTrace;
 import io.quern.op.ScalarProgram;
-import io.quern.runtime.Formulas;
 import io.quern.runtime.Raw;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;

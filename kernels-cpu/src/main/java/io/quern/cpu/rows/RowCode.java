@@ -30,6 +30,7 @@ import static io.quern.cpu.asm.VectorOp.VSQRTPS;
 import static io.quern.cpu.asm.VectorOp.VSUBPS;
 import static io.quern.cpu.asm.VectorOp.VXORPS;
 
+import io.quern.backend.Formulas;
 import io.quern.cpu.asm.Assembler;
 import io.quern.cpu.asm.Assembler.Condition;
 import io.quern.cpu.asm.Label;
@@ -40,7 +41,6 @@ import io.quern.cpu.asm.Vec;
 import io.quern.cpu.asm.VectorCode;
 import io.quern.cpu.asm.VectorOp;
 import io.quern.cpu.asm.VectorTrace;
-import io.quern.runtime.Formulas;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;

@@ -1,6 +1,6 @@
 package io.quern.cuda.ptx;
 
-import io.quern.runtime.Arithmetic;
+import io.quern.backend.Arithmetic;
 
 /** Writes instructions as PTX. Values are names of registers; names are used once. */
 final class PtxWriter implements Arithmetic<String> {
@@ -91,7 +91,7 @@ final class PtxWriter implements Arithmetic<String> {
 
   /**
    * A step of Newton's for the inverse and one for the quotient, without what {@code div.rn} does
-   * for operands that are extreme. For every share of {@link io.quern.runtime.Formulas}, which is
+   * for operands that are extreme. For every share of {@link io.quern.backend.Formulas}, which is
    * of x and x + c, that gives what {@code div.rn} does, though the first inverse be three units of
    * its last place off.
    */

@@ -2,10 +2,10 @@ package io.quern.cuda.ptx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.backend.Formulas;
 import io.quern.op.Binary;
 import io.quern.op.ScalarProgram;
 import io.quern.op.Unary;
-import io.quern.runtime.Formulas;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

@@ -1,4 +1,4 @@
-package io.quern.runtime;
+package io.quern.backend;
 
 import static io.quern.runtime.MathConstants.*;
 

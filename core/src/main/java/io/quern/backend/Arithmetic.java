@@ -1,4 +1,4 @@
-package io.quern.runtime;
+package io.quern.backend;
 
 /**
  * Instructions on 32-bit values in straight-line code, each rounding as IEEE 754 says. What a value
