@@ -6,8 +6,6 @@ import io.quern.op.Binary;
 import io.quern.op.Pool2d;
 import io.quern.op.ScalarProgram;
 import io.quern.op.ScalarProgram.Apply2;
-import io.quern.runtime.HostMemory;
-import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import java.util.List;
 
@@ -41,7 +39,7 @@ final class MachinePoolMath extends PoolMath {
   }
 
   @Override
-  void fold(long from, long step, int terms, long n, long to) {
+  void fold(long from, long step, int terms, long n, long to, long scratch) {
     if (terms == 1) {
       Raw.copy(from, to, 4 * n);
       return;
@@ -50,26 +48,24 @@ final class MachinePoolMath extends PoolMath {
     for (int term = 1; term < terms; term += 2) {
       long second = from + term * step;
       if (term + 1 < terms) {
-        run(ofThree, n, first, second, second + step, to);
+        run(ofThree, scratch, n, first, second, second + step, to);
       } else {
-        run(ofTwo, n, first, second, to, 0);
+        run(ofTwo, scratch, n, first, second, to, 0);
       }
       first = to;
     }
   }
 
   @Override
-  void divide(long x, long y, long n) {
-    run(divide, n, x, y, x, 0);
+  void divide(long x, long y, long n, long scratch) {
+    run(divide, scratch, n, x, y, x, 0);
   }
 
-  private static void run(FusedLoop loop, long n, long a, long b, long c, long d) {
-    MemoryPool.Block table = HostMemory.shared().allocate(32);
-    Raw.putLong(table.address(), a);
-    Raw.putLong(table.address() + 8, b);
-    Raw.putLong(table.address() + 16, c);
-    Raw.putLong(table.address() + 24, d);
-    loop.run(table.address(), n);
-    HostMemory.shared().free(table);
+  private static void run(FusedLoop loop, long table, long n, long a, long b, long c, long d) {
+    Raw.putLong(table, a);
+    Raw.putLong(table + 8, b);
+    Raw.putLong(table + 16, c);
+    Raw.putLong(table + 24, d);
+    loop.run(table, n);
   }
 }

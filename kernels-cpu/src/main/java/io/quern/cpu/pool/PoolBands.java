@@ -77,7 +77,11 @@ final class PoolBands {
 
   /** Bytes of scratch memory for {@link #pool}. */
   long scratchBytes() {
-    return paddedBytes() + 8L * pitch * band;
+    return paddedBytes() + 8L * pitch * band + PoolMath.SCRATCH;
+  }
+
+  private long scratchOfMath(long scratch) {
+    return scratch + paddedBytes() + 8L * pitch * band;
   }
 
   /** Prepares scratch memory for any number of planes. */
@@ -96,9 +100,11 @@ final class PoolBands {
       int count = Math.min(band, shape.oh() - oy);
       int y = oy * window.strideH() - window.padTop();
       long image = inside ? from + 4L * y * pitch : pad(from, y, imageRows(count), scratch);
-      foldColumns(now, foldRows(now, image, count, rows), count, to + oy * row, scratch);
+      long folded = foldRows(now, image, count, rows, scratchOfMath(scratch));
+      foldColumns(now, folded, count, to + oy * row, scratch);
       if (divisors != 0) {
-        now.divide(to + oy * row, divisors + oy * row, (long) count * shape.ow());
+        long size = (long) count * shape.ow();
+        now.divide(to + oy * row, divisors + oy * row, size, scratchOfMath(scratch));
       }
     }
   }
@@ -116,7 +122,7 @@ final class PoolBands {
   }
 
   /** Folds the rows of the windows; returns where the result is. */
-  private long foldRows(PoolMath now, long image, int count, long to) {
+  private long foldRows(PoolMath now, long image, int count, long to, long scratch) {
     long row = 4L * pitch;
     int kernel = window.kernelH();
     long step = window.dilationH() * row;
@@ -124,10 +130,11 @@ final class PoolBands {
       if (kernel == 1) {
         return image;
       }
-      now.fold(image, step, kernel, (long) count * pitch, to);
+      now.fold(image, step, kernel, (long) count * pitch, to, scratch);
     } else {
       for (int i = 0; i < count; i++) {
-        now.fold(image + (long) i * window.strideH() * row, step, kernel, pitch, to + i * row);
+        long first = image + (long) i * window.strideH() * row;
+        now.fold(first, step, kernel, pitch, to + i * row, scratch);
       }
     }
     return to;
@@ -138,13 +145,14 @@ final class PoolBands {
     int kernel = window.kernelW();
     if (window.strideW() == 1) {
       for (int i = 0; i < count; i++) {
-        now.fold(rows + 4L * i * pitch, step, kernel, shape.ow(), to + 4L * i * shape.ow());
+        long result = to + 4L * i * shape.ow();
+        now.fold(rows + 4L * i * pitch, step, kernel, shape.ow(), result, scratchOfMath(scratch));
       }
       return;
     }
     long columns = scratch + paddedBytes() + 4L * pitch * band;
-    now.fold(
-        rows, step, kernel, (long) count * pitch - (kernel - 1L) * window.dilationW(), columns);
+    long size = (long) count * pitch - (kernel - 1L) * window.dilationW();
+    now.fold(rows, step, kernel, size, columns, scratchOfMath(scratch));
     for (int i = 0; i < count; i++) {
       keep(columns + 4L * i * pitch, to + 4L * i * shape.ow());
     }

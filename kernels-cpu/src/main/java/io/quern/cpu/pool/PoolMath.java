@@ -27,8 +27,8 @@ class PoolMath {
                   3,
                   TRIAL,
                   o -> {
-                    math.fold(o.address(0), 4, 6, TRIAL - 7, o.address(1));
-                    math.divide(o.address(1), o.address(2), TRIAL - 7);
+                    math.fold(o.address(0), 4, 6, TRIAL - 7, o.address(1), o.address(2));
+                    math.divide(o.address(1), o.address(2), TRIAL - 7, o.address(0));
                   }));
     }
   }
@@ -44,11 +44,14 @@ class PoolMath {
     return fn == Pool2d.Fn.MAX ? Chosen.MAXIMA : Chosen.SUMS;
   }
 
+  /** Bytes of scratch memory that a call may write to. */
+  static final long SCRATCH = 32;
+
   /**
    * The maxima or sums of {@code terms} runs of {@code n} floats, of which each begins {@code step}
    * bytes behind the one before; the first two are added first. The result overlaps none of them.
    */
-  void fold(long from, long step, int terms, long n, long to) {
+  void fold(long from, long step, int terms, long n, long to, long scratch) {
     for (long i = 0; i < n; i++) {
       float folded = Raw.getFloat(from + 4 * i);
       for (int term = 1; term < terms; term++) {
@@ -60,7 +63,7 @@ class PoolMath {
   }
 
   /** Divides {@code n} floats by as many others. */
-  void divide(long x, long y, long n) {
+  void divide(long x, long y, long n, long scratch) {
     for (long at = 0; at < 4 * n; at += 4) {
       Raw.putFloat(x + at, Raw.getFloat(x + at) / Raw.getFloat(y + at));
     }

@@ -28,7 +28,7 @@ final class VectorPoolMath extends PoolMath {
   }
 
   @Override
-  void fold(long from, long step, int terms, long n, long to) {
+  void fold(long from, long step, int terms, long n, long to, long scratch) {
     if (terms == 1) {
       Raw.copy(from, to, 4 * n);
       return;
@@ -78,7 +78,7 @@ final class VectorPoolMath extends PoolMath {
   }
 
   @Override
-  void divide(long x, long y, long n) {
+  void divide(long x, long y, long n, long scratch) {
     long at = 0;
     for (; at + BYTES <= 4 * n; at += BYTES) {
       FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER)
