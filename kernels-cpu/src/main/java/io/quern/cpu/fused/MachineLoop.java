@@ -54,9 +54,8 @@ public final class MachineLoop extends FusedLoop {
   private static final MethodHandle LOOP =
       MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
-  // Parameters: the table of addresses, bytes of whole blocks of vectors and of whole vectors, a
-  // bit
-  // for each element of the rest.
+  // Parameters: the table of addresses, bytes of whole blocks of vectors, bytes of whole vectors,
+  // a bit for each element of the rest.
   private static final Reg TABLE = RDI;
   private static final Reg BLOCKS_END = RSI;
   private static final Reg END = RDX;
