@@ -20,8 +20,14 @@ union Register {
   int64_t l;
 };
 
+typedef void (*Step)(Register* to, const Register** in);
+
+enum class Kind { STEP, RETURN, BRANCH, PARAMETER, SPECIAL, STORE, STORE4, LOAD4 };
+
 struct Instruction {
   std::string name;
+  Kind kind = Kind::STEP;
+  Step step = nullptr;
   int predicate = -1;
   std::vector<int> registers;   // for each operand its register, -1 for others
   std::vector<Register> values; // for each operand that is a number
@@ -54,74 +60,6 @@ Words split(const std::string& line) {
   }
   return words;
 }
-
-std::shared_ptr<Program> parse(const std::string& text) {
-  auto program = std::make_shared<Program>();
-  std::map<std::string, int> registers, parameters, labels;
-  std::vector<std::pair<int, std::string>> branches;
-  std::istringstream lines(text);
-  bool inside = false;
-  for (std::string line; std::getline(lines, line);) {
-    Words words = split(line);
-    if (words.empty() || words[0] == ".reg") {
-      inside = inside || line == "{";
-      continue;
-    }
-    if (words[0] == ".param") {
-      parameters.emplace(words[2], (int)parameters.size());
-      continue;
-    }
-    if (!inside) {
-      continue;
-    }
-    if (words[0].back() == ':') {
-      labels[words[0].substr(0, words[0].size() - 1)] = (int)program->code.size();
-      continue;
-    }
-    Instruction instruction;
-    auto register_of = [&](const std::string& name) {
-      return registers.emplace(name, (int)registers.size()).first->second;
-    };
-    size_t at = 0;
-    if (words[0][0] == '@') {
-      instruction.predicate = register_of(words[at++].substr(1));
-    }
-    instruction.name = words[at++];
-    for (; at < words.size(); at++) {
-      const std::string& word = words[at];
-      Register value = {};
-      int number = -1;
-      if (word[0] == '%' && word.find('.') == std::string::npos) {
-        number = register_of(word);
-      } else if (word[0] == '%') {
-        value.i = word == "%ctaid.x" ? 0 : word == "%ntid.x" ? 1 : word == "%tid.x" ? 2 : -1;
-      } else if (word.compare(0, 2, "0f") == 0) {
-        value.u = (uint32_t)std::stoul(word.substr(2), nullptr, 16);
-      } else if (parameters.count(word)) {
-        instruction.target = parameters[word];
-      } else if (instruction.name == "bra") {
-        branches.push_back({(int)program->code.size(), word});
-      } else {
-        char* end;
-        value.l = strtoll(word.c_str(), &end, 10);
-        if (*end) {
-          fail(line);
-        }
-      }
-      instruction.registers.push_back(number);
-      instruction.values.push_back(value);
-    }
-    program->code.push_back(instruction);
-  }
-  for (auto& branch : branches) {
-    program->code[branch.first].target = labels.at(branch.second);
-  }
-  program->registers = (int)registers.size();
-  program->parameters = (int)parameters.size();
-  return program;
-}
-
-typedef void (*Step)(Register* to, const Register** in);
 
 const std::map<std::string, Step>& steps() {
 #define STEP(NAME, BODY) {NAME, [](Register* to, const Register** in) { BODY; }}
@@ -168,6 +106,102 @@ const std::map<std::string, Step>& steps() {
   return table;
 }
 
+void resolve(Instruction& instruction) {
+  static const std::map<std::string, Kind> kinds = {
+      {"ret", Kind::RETURN},
+      {"bra", Kind::BRANCH},
+      {"ld.param.u64", Kind::PARAMETER},
+      {"mov.u32", Kind::SPECIAL},
+      {"st.global.f32", Kind::STORE},
+      {"st.global.v4.f32", Kind::STORE4},
+      {"ld.global.v4.f32", Kind::LOAD4},
+  };
+  auto kind = kinds.find(instruction.name);
+  if (kind != kinds.end()) {
+    instruction.kind = kind->second;
+    return;
+  }
+  auto step = steps().find(instruction.name);
+  if (step == steps().end()) {
+    fail(instruction.name);
+  }
+  instruction.step = step->second;
+}
+
+std::shared_ptr<Program> parse(const std::string& text) {
+  auto program = std::make_shared<Program>();
+  std::map<std::string, int> registers, parameters, labels;
+  std::vector<std::pair<int, std::string>> branches;
+  std::istringstream lines(text);
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    Words words = split(line);
+    if (words.empty() || words[0] == ".reg") {
+      inside = inside || line == "{";
+      continue;
+    }
+    if (words[0] == ".param") {
+      parameters.emplace(words[2], (int)parameters.size());
+      continue;
+    }
+    if (!inside) {
+      continue;
+    }
+    if (words[0].back() == ':') {
+      labels[words[0].substr(0, words[0].size() - 1)] = (int)program->code.size();
+      continue;
+    }
+    Instruction instruction;
+    auto register_of = [&](const std::string& name) {
+      return registers.emplace(name, (int)registers.size()).first->second;
+    };
+    size_t at = 0;
+    if (words[0][0] == '@') {
+      instruction.predicate = register_of(words[at++].substr(1));
+    }
+    instruction.name = words[at++];
+    resolve(instruction);
+    for (; at < words.size(); at++) {
+      const std::string& word = words[at];
+      Register value = {};
+      int number = -1;
+      if (word[0] == '%' && word.find('.') == std::string::npos) {
+        number = register_of(word);
+      } else if (word[0] == '%') {
+        value.i = word == "%ctaid.x" ? 0 : word == "%ntid.x" ? 1 : word == "%tid.x" ? 2 : -1;
+      } else if (word.compare(0, 2, "0f") == 0) {
+        value.u = (uint32_t)std::stoul(word.substr(2), nullptr, 16);
+      } else if (parameters.count(word)) {
+        instruction.target = parameters[word];
+      } else if (instruction.kind == Kind::BRANCH) {
+        branches.push_back({(int)program->code.size(), word});
+      } else {
+        char* end;
+        value.l = strtoll(word.c_str(), &end, 10);
+        if (*end) {
+          fail(line);
+        }
+      }
+      instruction.registers.push_back(number);
+      instruction.values.push_back(value);
+    }
+    program->code.push_back(instruction);
+  }
+  for (auto& branch : branches) {
+    program->code[branch.first].target = labels.at(branch.second);
+  }
+  program->registers = (int)registers.size();
+  program->parameters = (int)parameters.size();
+  return program;
+}
+
+float* four(const Instruction& instruction, const Register* address) {
+  if (address->l % 16 != 0) {
+    fail(instruction.name + " at an address that is no multiple of 16");
+  }
+  return (float*)address->l;
+}
+
 // One thread.
 void execute(const Program& program, const std::vector<int64_t>& parameters) {
   std::vector<Register> registers(program.registers);
@@ -181,36 +215,36 @@ void execute(const Program& program, const std::vector<int64_t>& parameters) {
       in[i] = each.registers[i] >= 0 ? &registers[each.registers[i]] : &each.values[i];
     }
     Register* to = each.registers.empty() ? nullptr : (Register*)in[0];
-    if (each.name == "ret") {
-      return;
-    } else if (each.name == "bra") {
-      at = (size_t)each.target;
-    } else if (each.name == "ld.param.u64") {
-      to->l = parameters[each.target];
-    } else if (each.name == "mov.u32") {
-      unsigned special[] = {blockIdx.x, blockDim.x, threadIdx.x};
-      to->u = special[in[1]->i];
-    } else if (each.name == "st.global.f32") {
-      *(float*)in[0]->l = in[1]->f;
-    } else if (each.name == "st.global.v4.f32" || each.name == "ld.global.v4.f32") {
-      bool load = each.name[0] == 'l';
-      float* memory = (float*)in[load ? 4 : 0]->l;
-      if ((uintptr_t)memory % 16 != 0) {
-        fail(each.name + " at an address that is no multiple of 16");
+    switch (each.kind) {
+      case Kind::STEP:
+        each.step(to, in + 1);
+        break;
+      case Kind::RETURN:
+        return;
+      case Kind::BRANCH:
+        at = (size_t)each.target;
+        break;
+      case Kind::PARAMETER:
+        to->l = parameters[each.target];
+        break;
+      case Kind::SPECIAL: {
+        unsigned special[] = {blockIdx.x, blockDim.x, threadIdx.x};
+        to->u = special[in[1]->i];
+        break;
       }
-      for (int i = 0; i < 4; i++) {
-        if (load) {
-          ((Register*)in[i])->f = memory[i];
-        } else {
-          memory[i] = in[1 + i]->f;
+      case Kind::STORE:
+        *(float*)in[0]->l = in[1]->f;
+        break;
+      case Kind::STORE4:
+        for (int i = 0; i < 4; i++) {
+          four(each, in[0])[i] = in[1 + i]->f;
         }
-      }
-    } else {
-      auto step = steps().find(each.name);
-      if (step == steps().end()) {
-        fail(each.name);
-      }
-      step->second(to, in + 1);
+        break;
+      case Kind::LOAD4:
+        for (int i = 0; i < 4; i++) {
+          ((Register*)in[i])->f = four(each, in[4])[i];
+        }
+        break;
     }
   }
 }

@@ -18,6 +18,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.function.Executable;
 
 /** All cases on one device; a module that brings a device extends it. */
 @Tag("conformance")
@@ -33,24 +34,27 @@ public abstract class AbstractConformance {
     return List.of(Mode.EAGER_BACKEND, Mode.PLAN_UNOPTIMISED, Mode.PLAN_OPTIMISED);
   }
 
+  /** The device's kernel for each case, if there is one, and its tensors in all modes. */
   @TestFactory
-  Stream<DynamicTest> kernels() {
-    return OpCases.all().stream()
-        .filter(OpCase::mayHaveKernel)
-        .filter(opCase -> device().context().kernel(KernelCheck.key(opCase)).isPresent())
-        .map(
-            opCase ->
-                dynamicTest(opCase.name(), () -> KernelCheck.run(opCase, device().context())));
+  Stream<DynamicTest> kernelsAndTensors() {
+    return OpCases.all().stream().flatMap(this::kernelAndTensors);
   }
 
-  @TestFactory
-  Stream<DynamicTest> tensors() {
-    return modes().stream()
-        .flatMap(mode -> OpCases.all().stream().map(opCase -> tensors(opCase, mode)));
+  private Stream<DynamicTest> kernelAndTensors(OpCase opCase) {
+    Comparison comparison = new Comparison(opCase);
+    Stream<DynamicTest> kernel =
+        Stream.of(opCase)
+            .filter(OpCase::mayHaveKernel)
+            .filter(it -> device().context().kernel(KernelCheck.key(it)).isPresent())
+            .map(it -> test("kernel", it, () -> KernelCheck.run(comparison, device().context())));
+    Stream<DynamicTest> tensors =
+        modes().stream()
+            .map(mode -> test(mode, opCase, () -> TensorCheck.run(comparison, mode, device())));
+    return Stream.concat(kernel, tensors);
   }
 
-  private DynamicTest tensors(OpCase opCase, Mode mode) {
-    return dynamicTest(mode + " " + opCase.name(), () -> TensorCheck.run(opCase, mode, device()));
+  private static DynamicTest test(Object way, OpCase opCase, Executable check) {
+    return dynamicTest(way + " " + opCase.name(), check);
   }
 
   /** Where only one mode is run, the kernels of gradients are compared with the reference alone. */

@@ -3,34 +3,61 @@ package io.quern.conformance;
 import io.quern.op.Op;
 import io.quern.op.TensorSpec;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
-/** Compares what a device computed for a case with the exact results. */
+/**
+ * Compares what devices computed for a case with the exact results, which it computes once. Not
+ * thread-safe.
+ */
 public final class Comparison {
   private final OpCase opCase;
-  private final String computedBy;
+  private @Nullable Exact exact;
 
-  /** A comparison of what {@code computedBy} gives for {@code opCase}. */
-  public Comparison(OpCase opCase, String computedBy) {
+  /** A comparison for the inputs that {@code opCase} draws. */
+  public Comparison(OpCase opCase) {
     this.opCase = opCase;
-    this.computedBy = computedBy;
   }
 
-  /** Throws an error that names the first wrong element, unless all are within the tolerance. */
-  public void check(List<HostArray> bases, List<HostArray> results) {
-    Op op = Oracle.inDouble(opCase.op());
-    List<HostArray> inputs = opCase.through(bases).stream().map(HostArray::inDouble).toList();
-    List<HostArray> expected = Oracle.run(op, inputs);
-    List<HostArray> magnitudes = opCase.tolerance().magnitudes(op, inputs);
-    for (int output = 0; output < expected.size(); output++) {
-      double[] magnitude =
-          magnitudes.isEmpty()
-              ? new double[expected.get(output).values().length]
-              : magnitudes.get(output).values();
-      compare(output, expected.get(output).values(), magnitude, results.get(output));
+  /** The case. */
+  public OpCase opCase() {
+    return opCase;
+  }
+
+  private record Exact(List<HostArray> results, List<HostArray> magnitudes) {
+    static Exact of(OpCase opCase) {
+      Op op = Oracle.inDouble(opCase.op());
+      List<HostArray> inputs =
+          opCase.through(opCase.drawBases()).stream().map(HostArray::inDouble).toList();
+      return new Exact(Oracle.run(op, inputs), opCase.tolerance().magnitudes(op, inputs));
+    }
+
+    double[] values(int output) {
+      return results.get(output).values();
+    }
+
+    double[] magnitude(int output) {
+      return magnitudes.isEmpty()
+          ? new double[values(output).length]
+          : magnitudes.get(output).values();
     }
   }
 
-  private void compare(int output, double[] expected, double[] magnitude, HostArray actual) {
+  /**
+   * Throws an error that names the first wrong element, unless all of what {@code computedBy} gives
+   * are within the tolerance.
+   */
+  public void check(String computedBy, List<HostArray> computed) {
+    if (exact == null) {
+      exact = Exact.of(opCase);
+    }
+    for (int output = 0; output < exact.results.size(); output++) {
+      compare(output, exact, computed.get(output), computedBy);
+    }
+  }
+
+  private void compare(int output, Exact exact, HostArray actual, String computedBy) {
+    double[] expected = exact.values(output);
+    double[] magnitude = exact.magnitude(output);
     TensorSpec spec = opCase.outputSpecs().get(output);
     if (!spec.equals(actual.spec())) {
       throw new AssertionError(opCase + ": expected " + spec + ", found " + actual.spec());

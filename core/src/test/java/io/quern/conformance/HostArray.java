@@ -91,6 +91,12 @@ public final class HostArray {
 
   /** {@code value} as it comes back from an element of {@code dtype}. */
   public static double round(DType dtype, double value) {
+    if (dtype == DType.F64) {
+      return value;
+    }
+    if (dtype == DType.F32) {
+      return (float) value;
+    }
     MemorySegment element = MemorySegment.ofArray(new long[1]);
     write(dtype, element, 0, value);
     return read(dtype, element, 0);

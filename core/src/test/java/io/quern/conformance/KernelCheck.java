@@ -27,14 +27,16 @@ public final class KernelCheck {
 
   private static final byte SENTINEL = (byte) 0xFF;
 
+  private final Comparison comparison;
   private final OpCase opCase;
   private final DeviceContext device;
   private final Kernel kernel;
   private final List<TensorSpec> outputs;
   private final List<HostArray> bases;
 
-  private KernelCheck(OpCase opCase, DeviceContext device, Kernel kernel) {
-    this.opCase = opCase;
+  private KernelCheck(Comparison comparison, DeviceContext device, Kernel kernel) {
+    this.comparison = comparison;
+    this.opCase = comparison.opCase();
     this.device = device;
     this.kernel = kernel;
     this.outputs = opCase.outputSpecs();
@@ -48,8 +50,12 @@ public final class KernelCheck {
    * @throws AssertionError if a result is wrong
    */
   public static Optional<String> run(OpCase opCase, DeviceContext device) {
-    Optional<Kernel> kernel = device.kernel(key(opCase));
-    kernel.ifPresent(found -> run(opCase, device, found));
+    return run(new Comparison(opCase), device);
+  }
+
+  static Optional<String> run(Comparison comparison, DeviceContext device) {
+    Optional<Kernel> kernel = device.kernel(key(comparison.opCase()));
+    kernel.ifPresent(found -> run(comparison, device, found));
     return kernel.map(Kernel::name);
   }
 
@@ -58,8 +64,8 @@ public final class KernelCheck {
    *
    * @throws AssertionError if a result is wrong
    */
-  public static void run(OpCase opCase, DeviceContext device, Kernel kernel) {
-    new KernelCheck(opCase, device, kernel).run();
+  public static void run(Comparison comparison, DeviceContext device, Kernel kernel) {
+    new KernelCheck(comparison, device, kernel).run();
   }
 
   /** What a kernel for the case is made for. */
@@ -75,7 +81,7 @@ public final class KernelCheck {
 
   private void run() {
     List<HostArray> results = compute(Map.of());
-    new Comparison(opCase, kernel.name()).check(bases, results);
+    comparison.check(kernel.name(), results);
     requireSame("a second run", results, compute(Map.of()));
     if (!opCase.inPlace().isEmpty()) {
       requireSame("a run in place", results, compute(opCase.inPlace()));

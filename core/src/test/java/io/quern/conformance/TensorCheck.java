@@ -19,7 +19,8 @@ public final class TensorCheck {
    *
    * @throws AssertionError if a result is wrong
    */
-  public static void run(OpCase opCase, Mode mode, Device underTest) {
+  static void run(Comparison comparison, Mode mode, Device underTest) {
+    OpCase opCase = comparison.opCase();
     try (var _ = TensorScope.open()) {
       Device device = mode.device(underTest);
       List<HostArray> bases = opCase.drawBases();
@@ -27,8 +28,7 @@ public final class TensorCheck {
       List<byte[]> before = tensors.stream().map(Tensor::toByteArray).toList();
       List<Tensor> outputs =
           mode.apply(device, inputs -> apply(opCase, device, seen(opCase, inputs)), tensors);
-      new Comparison(opCase, mode.toString())
-          .check(bases, outputs.stream().map(TensorCheck::array).toList());
+      comparison.check(mode.toString(), outputs.stream().map(TensorCheck::array).toList());
       for (int i = 0; i < bases.size(); i++) {
         if (!Arrays.equals(before.get(i), tensors.get(i).toByteArray())) {
           throw new AssertionError(opCase + " in mode " + mode + " changes its input " + i);

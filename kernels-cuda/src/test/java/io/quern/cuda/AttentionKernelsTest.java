@@ -39,7 +39,7 @@ class AttentionKernelsTest {
   }
 
   private static void check(Op op, Tensor... inputs) {
-    double[][] exact = run(op, Device.of("cpu"), DType.F64, inputs);
+    double[][] exact = run(op, Device.reference(), DType.F64, inputs);
     double[][] ordinary = run(op, Device.of("cuda"), DType.F32, inputs);
     double[][] found = run(op, StandIn.withTensorCores(), DType.F32, inputs);
     for (int i = 0; i < exact.length; i++) {
@@ -52,7 +52,7 @@ class AttentionKernelsTest {
   private static double[][] run(Op op, Device device, DType dtype, Tensor... inputs) {
     Tensor[] there = Arrays.stream(inputs).map(x -> x.to(dtype).to(device)).toArray(Tensor[]::new);
     return Arrays.stream(Tensor.applyAll(op, there))
-        .map(x -> x.to(Device.of("cpu")).to(DType.F64).reshape(-1).toDoubleArray())
+        .map(x -> x.to(Device.reference()).to(DType.F64).reshape(-1).toDoubleArray())
         .toArray(double[][]::new);
   }
 

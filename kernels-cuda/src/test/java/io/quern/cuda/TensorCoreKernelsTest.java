@@ -74,8 +74,8 @@ class TensorCoreKernelsTest {
   }
 
   private static double[] product(Tensor a, Tensor b) {
-    float[] x = a.to(Device.of("cpu")).reshape(-1).toFloatArray();
-    float[] y = b.to(Device.of("cpu")).reshape(-1).toFloatArray();
+    float[] x = a.to(Device.reference()).reshape(-1).toFloatArray();
+    float[] y = b.to(Device.reference()).reshape(-1).toFloatArray();
     int n = (int) b.shape().dim(1);
     int k = (int) b.shape().dim(0);
     double[] products = new double[x.length / k * n];
@@ -142,6 +142,6 @@ class TensorCoreKernelsTest {
   }
 
   private static float[] onHost(Tensor x) {
-    return x.to(Device.of("cpu")).reshape(-1).toFloatArray();
+    return x.to(Device.reference()).reshape(-1).toFloatArray();
   }
 }

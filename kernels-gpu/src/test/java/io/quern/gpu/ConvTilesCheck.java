@@ -1,6 +1,7 @@
 package io.quern.gpu;
 
 import io.quern.backend.Kernel;
+import io.quern.conformance.Comparison;
 import io.quern.conformance.KernelCheck;
 import io.quern.conformance.OpCase;
 import io.quern.conformance.OpCases;
@@ -19,17 +20,9 @@ public final class ConvTilesCheck {
    */
   public static Set<String> run(GpuContext context, int parts) {
     Set<String> kernels = new TreeSet<>();
-    for (ConvTile tile : ConvTile.TILES) {
-      for (OpCase opCase : OpCases.all()) {
-        if (!opCase.op().name().startsWith("conv2d") || !opCase.mayHaveKernel()) {
-          continue;
-        }
-        Kernel kernel =
-            ConvKernels.create(
-                context, KernelCheck.key(opCase), (m, n, k, groups) -> tile.parts(parts));
-        if (kernel != null && kernels.add(kernel.name() + " " + opCase.name())) {
-          KernelCheck.run(opCase, context, kernel);
-        }
+    for (OpCase opCase : OpCases.all()) {
+      if (opCase.op().name().startsWith("conv2d") && opCase.mayHaveKernel()) {
+        run(context, parts, new Comparison(opCase), kernels);
       }
     }
     for (ConvTile tile : ConvTile.TILES) {
@@ -39,5 +32,18 @@ public final class ConvTilesCheck {
       }
     }
     return kernels;
+  }
+
+  private static void run(
+      GpuContext context, int parts, Comparison comparison, Set<String> kernels) {
+    OpCase opCase = comparison.opCase();
+    for (ConvTile tile : ConvTile.TILES) {
+      Kernel kernel =
+          ConvKernels.create(
+              context, KernelCheck.key(opCase), (m, n, k, groups) -> tile.parts(parts));
+      if (kernel != null && kernels.add(kernel.name() + " " + opCase.name())) {
+        KernelCheck.run(comparison, context, kernel);
+      }
+    }
   }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
+import io.quern.conformance.Comparison;
 import io.quern.conformance.KernelCheck;
 import io.quern.conformance.OpCase;
 import io.quern.conformance.OpCases;
@@ -54,7 +55,7 @@ class TilesTest {
         KernelKey key = KernelCheck.key(opCase);
         Kernel kernel = key.all(DType.F32) ? factory.apply(key) : null;
         if (kernel != null) {
-          KernelCheck.run(opCase, context, kernel);
+          KernelCheck.run(new Comparison(opCase), context, kernel);
           checked++;
         }
       }

@@ -8,6 +8,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 
 /** Learns small vocabularies from text, for tokenizer files to test with. */
 final class Trainer {
@@ -17,6 +18,34 @@ final class Trainer {
       Map<String, Object> ids = new LinkedHashMap<>();
       tokens.forEach(token -> ids.put(token, (long) ids.size()));
       return ids;
+    }
+  }
+
+  /** A word in pieces. */
+  private static final class Word {
+    private final int occurrences;
+    private List<String> symbols;
+
+    Word(List<String> symbols, int occurrences) {
+      this.symbols = symbols;
+      this.occurrences = occurrences;
+    }
+
+    boolean contains(String[] pair) {
+      for (int i = 0; i + 1 < symbols.size(); i++) {
+        if (symbols.get(i).equals(pair[0]) && symbols.get(i + 1).equals(pair[1])) {
+          return true;
+        }
+      }
+      return false;
+    }
+
+    /** Adds to the counts of pairs of neighbours. */
+    void count(Map<String, Integer> pairs, int added) {
+      for (int i = 0; i + 1 < symbols.size(); i++) {
+        String pair = symbols.get(i) + " " + symbols.get(i + 1);
+        pairs.merge(pair, added, (x, y) -> x + y == 0 ? null : x + y);
+      }
     }
   }
 
@@ -32,31 +61,20 @@ final class Trainer {
    * @param count how many merges to learn
    */
   static Bpe bpe(List<String> words, List<String> first, String prefix, String suffix, int count) {
-    Map<String, Integer> counts = new HashMap<>();
+    Map<String, Integer> counts = new TreeMap<>();
     words.forEach(word -> counts.merge(word, 1, Integer::sum));
-    Map<List<String>, Integer> splits = new LinkedHashMap<>();
+    Map<String, Integer> pairs = new HashMap<>();
+    List<Word> splits = new ArrayList<>();
     Set<String> tokens = new LinkedHashSet<>(first);
-    counts.entrySet().stream()
-        .sorted(Map.Entry.comparingByKey())
-        .forEach(
-            entry -> {
-              List<String> symbols = symbols(entry.getKey(), prefix, suffix);
-              splits.put(symbols, entry.getValue());
-              tokens.addAll(symbols);
-            });
+    counts.forEach(
+        (text, occurrences) -> {
+          Word word = new Word(symbols(text, prefix, suffix), occurrences);
+          splits.add(word);
+          tokens.addAll(word.symbols);
+          word.count(pairs, occurrences);
+        });
     List<String> merges = new ArrayList<>();
-    Map<List<String>, Integer> current = splits;
-    while (merges.size() < count) {
-      Map<String, Integer> pairs = new HashMap<>();
-      current.forEach(
-          (symbols, occurrences) -> {
-            for (int i = 0; i + 1 < symbols.size(); i++) {
-              pairs.merge(symbols.get(i) + " " + symbols.get(i + 1), occurrences, Integer::sum);
-            }
-          });
-      if (pairs.isEmpty()) {
-        break;
-      }
+    while (merges.size() < count && !pairs.isEmpty()) {
       String best =
           pairs.entrySet().stream()
               .max(
@@ -68,11 +86,13 @@ final class Trainer {
       String[] pair = best.split(" ");
       String joined = pair[0] + pair[1].substring(prefix.length());
       tokens.add(joined);
-      Map<List<String>, Integer> next = new LinkedHashMap<>();
-      current.forEach(
-          (symbols, occurrences) ->
-              next.merge(join(symbols, pair, joined), occurrences, Integer::sum));
-      current = next;
+      for (Word word : splits) {
+        if (word.contains(pair)) {
+          word.count(pairs, -word.occurrences);
+          word.symbols = join(word.symbols, pair, joined);
+          word.count(pairs, word.occurrences);
+        }
+      }
     }
     return new Bpe(List.copyOf(tokens), merges);
   }

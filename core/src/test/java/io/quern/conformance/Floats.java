@@ -1,9 +1,38 @@
-package io.quern.gpu;
+package io.quern.conformance;
 
 import io.quern.backend.Arithmetic;
+import io.quern.backend.Formulas;
+import io.quern.op.Binary;
+import io.quern.op.ScalarProgram;
+import io.quern.op.Unary;
+import java.util.List;
 
-/** Carries instructions out. Floats, ints and truth values are all kept as bits. */
-final class Floats implements Arithmetic<Integer> {
+/** Carries the instructions of formulas out. Floats, ints and truth values are kept as bits. */
+public final class Floats implements Arithmetic<Integer> {
+  /** {@code fn} of each value, by its formula. */
+  public static float[] apply(Unary.Fn fn, float[] x) {
+    ScalarProgram program = new ScalarProgram(1, List.of(new ScalarProgram.Apply1(fn, 0)));
+    float[] results = new float[x.length];
+    for (int i = 0; i < x.length; i++) {
+      results[i] = run(program, List.of(bits(x[i])));
+    }
+    return results;
+  }
+
+  /** {@code fn} of each pair of values, by its formula. */
+  public static float[] apply(Binary.Fn fn, float[] x, float[] y) {
+    ScalarProgram program = new ScalarProgram(2, List.of(new ScalarProgram.Apply2(fn, 0, 1)));
+    float[] results = new float[x.length];
+    for (int i = 0; i < x.length; i++) {
+      results[i] = run(program, List.of(bits(x[i]), bits(y[i])));
+    }
+    return results;
+  }
+
+  private static float run(ScalarProgram program, List<Integer> inputs) {
+    return f(new Formulas<>(new Floats()).run(program, inputs));
+  }
+
   private static float f(int bits) {
     return Float.intBitsToFloat(bits);
   }
