@@ -22,6 +22,15 @@ public final class Chain {
   /** Runs shorter than this cost more to begin than gathering does. */
   private static final int SHORTEST_RUN = 24;
 
+  /** What happens to the result. */
+  public enum Use {
+    STORED,
+    /** Stored past the caches. */
+    STREAMED,
+    /** Added up, or stored where that is not possible. */
+    SUMMED
+  }
+
   private final Iteration iteration;
   private final Twins<FusedLoop> loop;
   private final int inputs;
@@ -29,13 +38,14 @@ public final class Chain {
   private final boolean streams;
   private final boolean[] uniform;
   private final @Nullable Gatherer[] gatherers;
+  private final @Nullable MachineSum sum;
 
   /**
    * The chain over the inputs of {@code key}, whose result has a certain shape.
    *
-   * @param streams whether the result is better stored past the caches
+   * @param use what happens to the result
    */
-  public Chain(ScalarProgram program, KernelKey key, Shape shape, boolean streams) {
+  public Chain(ScalarProgram program, KernelKey key, Shape shape, Use use) {
     this.inputs = key.inputs();
     Layout[] layouts = new Layout[inputs];
     for (int i = 0; i < inputs; i++) {
@@ -49,7 +59,7 @@ public final class Chain {
       runs &= uniform[i] || iteration.innerStride(i) == 4;
     }
     this.inPlace = runs;
-    this.streams = streams;
+    this.streams = use == Use.STREAMED;
     this.gatherers = new Gatherer[inputs];
     for (int i = 0; i < inputs && !inPlace; i++) {
       boolean plain = layouts[i].isContiguous() && layouts[i].shape().equals(shape);
@@ -57,6 +67,7 @@ public final class Chain {
       gatherers[i] = plain || uniform[i] ? null : new Gatherer(layouts[i], shape, 4);
     }
     this.loop = FusedLoops.of(program, uniform);
+    this.sum = use == Use.SUMMED && inPlace ? FusedLoops.sum(program, uniform).orElse(null) : null;
   }
 
   /** Waits for the fast loop. */
@@ -94,11 +105,7 @@ public final class Chain {
     long start = first - run * iteration.inner();
     for (long done = 0; done < n; run++) {
       long count = Math.min(iteration.inner() - start, n - done);
-      for (int i = 0; i < inputs; i++) {
-        long address = operands.address(i) + iteration.offset(i, run);
-        Raw.putLong(table + 8L * i, address + start * iteration.innerStride(i));
-      }
-      Raw.putLong(table + 8L * inputs, to + 4 * done);
+      fill(table, operands, run, start, to + 4 * done);
       if (streams) {
         now.stream(table, count);
       } else {
@@ -107,6 +114,31 @@ public final class Chain {
       done += count;
       start = 0;
     }
+  }
+
+  private void fill(long table, Operands operands, long run, long start, long to) {
+    for (int i = 0; i < inputs; i++) {
+      long address = operands.address(i) + iteration.offset(i, run);
+      Raw.putLong(table + 8L * i, address + start * iteration.innerStride(i));
+    }
+    Raw.putLong(table + 8L * inputs, to);
+  }
+
+  /**
+   * Adds elements of the result, as {@link #run} would give them, to two sets of 64 lanes: element
+   * i to lane {@code i % 64}, of the second set when it lies beyond a multiple of 64 elements.
+   *
+   * @return whether it did; if not, nothing has happened
+   */
+  public boolean add(Operands operands, long first, long n, long lanes, long scratch) {
+    long run = first / iteration.inner();
+    long start = first - run * iteration.inner();
+    if (sum == null || start + n > iteration.inner()) {
+      return false;
+    }
+    fill(scratch, operands, run, start, lanes);
+    sum.run(scratch, n);
+    return true;
   }
 
   private void tiles(Operands operands, long first, long n, long to, long table) {

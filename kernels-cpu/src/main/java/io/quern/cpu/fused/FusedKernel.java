@@ -31,7 +31,8 @@ public final class FusedKernel implements Kernel {
     this.name = name;
     this.inputs = key.inputs();
     this.count = key.output().shape().size();
-    this.chain = new Chain(program, key, key.output().shape(), MachineTier.streams(4 * count));
+    Chain.Use use = MachineTier.streams(4 * count) ? Chain.Use.STREAMED : Chain.Use.STORED;
+    this.chain = new Chain(program, key, key.output().shape(), use);
   }
 
   /** The kernel for {@code key}, or null when it is not F32. */

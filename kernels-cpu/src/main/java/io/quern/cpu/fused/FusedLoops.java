@@ -10,6 +10,7 @@ import io.quern.runtime.Knob;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -22,9 +23,19 @@ public final class FusedLoops {
   private static final int TRIAL = 256;
   private static final Map<Key, Twins<FusedLoop>> LOOPS = new ConcurrentHashMap<>();
 
+  private static final Map<Key, Optional<MachineSum>> SUMS = new ConcurrentHashMap<>();
+
   private FusedLoops() {}
 
-  private record Key(ScalarProgram program, long uniform) {}
+  private record Key(ScalarProgram program, long uniform) {
+    static Key of(ScalarProgram program, boolean[] uniform) {
+      long bits = 0;
+      for (int i = 0; i < uniform.length; i++) {
+        bits |= uniform[i] ? 1L << i : 0;
+      }
+      return new Key(program, bits);
+    }
+  }
 
   /** Whether the loops of a program are machine code. */
   static boolean areMachineCode(ScalarProgram program) {
@@ -33,13 +44,9 @@ public final class FusedLoops {
 
   /** The loop of a program; {@code uniform} tells the inputs that have one element only. */
   static Twins<FusedLoop> of(ScalarProgram program, boolean[] uniform) {
-    long bits = 0;
-    for (int i = 0; i < uniform.length; i++) {
-      bits |= uniform[i] ? 1L << i : 0;
-    }
     boolean[] own = uniform.clone();
     return LOOPS.computeIfAbsent(
-        new Key(program, bits),
+        Key.of(program, own),
         key -> {
           if (!VectorTier.chosen().isVector() || !CODEGEN.isOn()) {
             return Twins.only(new TiledLoop(program, own));
@@ -54,6 +61,12 @@ public final class FusedLoops {
                           () -> GeneratedLoop.of(program, own),
                           loop -> Trial.run(own.length + 1, TRIAL, args -> run(loop, args))));
         });
+  }
+
+  /** The sum of a program's results, if there is machine code for it. */
+  static Optional<MachineSum> sum(ScalarProgram program, boolean[] uniform) {
+    boolean[] own = uniform.clone();
+    return SUMS.computeIfAbsent(Key.of(program, own), _ -> MachineSum.of(program, own));
   }
 
   private static void run(FusedLoop loop, Operands operands) {

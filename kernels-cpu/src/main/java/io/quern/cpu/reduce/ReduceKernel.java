@@ -129,7 +129,9 @@ public final class ReduceKernel implements Kernel {
       inputs.add(new TensorSpec(key.dtype(i), key.shape(i)));
     }
     Shape shape = fused.folded(inputs).shape();
-    Chain chain = new Chain(fused.program(), key, shape, false);
+    boolean isSum = fused.reduce().fn() == Reduce.Fn.SUM;
+    Chain.Use use = isSum ? Chain.Use.SUMMED : Chain.Use.STORED;
+    Chain chain = new Chain(fused.program(), key, shape, use);
     ReduceKernel kernel = new ReduceKernel(shape, fused.reduce(), chain);
     return shape.size() > 0 && kernel.suitsChain(shape.size()) ? kernel : null;
   }
@@ -168,8 +170,12 @@ public final class ReduceKernel implements Kernel {
       return call.address(0) + 4 * first;
     }
     long tile = scratch + RunReduce.SCRATCH;
-    chain.run(call, first, n, tile, tile + 4 * TILE);
+    chain.run(call, first, n, tile, chainScratch(scratch));
     return tile;
+  }
+
+  private static long chainScratch(long scratch) {
+    return scratch + RunReduce.SCRATCH + 4 * TILE;
   }
 
   // What a call keeps for its tasks.
@@ -254,18 +260,21 @@ public final class ReduceKernel implements Kernel {
     long start = (piece - group * piecesPerRun()) * PIECE;
     long length = Math.min(PIECE, inner - start);
     long end = Math.min(foldedCount, (group + 1) * runsPerPiece());
-    if (foldedCount == 1 && length <= most) {
-      return fold.run(elements(call, base + start, length, scratch), length, scratch);
-    }
     fold.clear(scratch);
     for (long run = group * runsPerPiece(); run < end; run++) {
-      long from = base + offset(folded, run) + start;
-      for (long at = 0; at < length; at += most) {
-        long n = Math.min(most, length - at);
-        fold.add(elements(call, from + at, n, scratch), n, scratch);
-      }
+      add(call, base + offset(folded, run) + start, length, scratch);
     }
     return fold.finish(scratch);
+  }
+
+  private void add(Operands call, long first, long length, long scratch) {
+    if (chain != null && chain.add(call, first, length, scratch, chainScratch(scratch))) {
+      return;
+    }
+    for (long at = 0; at < length; at += most) {
+      long n = Math.min(most, length - at);
+      fold.add(elements(call, first + at, n, scratch), n, scratch);
+    }
   }
 
   private void foldPartials(Operands call, int chunk) {

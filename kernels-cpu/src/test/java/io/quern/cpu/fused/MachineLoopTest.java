@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.GuardedMemory;
 import io.quern.cpu.elementwise.Loops;
+import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.ScalarProgram;
 import io.quern.op.ScalarProgram.Apply1;
 import io.quern.op.ScalarProgram.Apply2;
@@ -17,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.function.LongConsumer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
@@ -29,7 +31,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  */
 @EnabledIf(value = "isUsed", disabledReason = "no machine code of 512 bits on this machine")
 class MachineLoopTest {
-  private static final int MOST = 112;
+  private static final int MOST = 180;
   private static final int MOST_OPERANDS = 9;
   private static final float SENTINEL = 12345;
 
@@ -38,7 +40,7 @@ class MachineLoopTest {
 
   MachineLoopTest() {
     for (int i = 0; i < MOST_OPERANDS; i++) {
-      memories.add(new GuardedMemory(4L * MOST));
+      memories.add(new GuardedMemory(4L * Math.max(MOST, 2 * RunReduce.LANES)));
     }
   }
 
@@ -87,27 +89,53 @@ class MachineLoopTest {
     assertThat(found).isGreaterThan(programs / 4);
   }
 
+  /** Element i goes to lane i % 64, of the second set when it lies beyond a multiple of 64. */
+  @Test
+  void sumsHaveTheBitsOfScalars() {
+    int found = 0;
+    for (int i = 0; i < 2_000; i++) {
+      ScalarProgram program = FusedLoopTest.program(random);
+      boolean[] uniform = new boolean[program.inputs()];
+      uniform[random.nextInt(uniform.length)] = random.nextBoolean();
+      Optional<MachineSum> sum = MachineSum.of(program, uniform);
+      found += sum.isPresent() ? 1 : 0;
+      sum.ifPresent(it -> checkSum(it, program, uniform));
+    }
+    assertThat(found).isGreaterThan(500);
+  }
+
+  private void checkSum(MachineSum sum, ScalarProgram program, boolean[] uniform) {
+    int n = random.nextInt(MOST + 1);
+    float[][] values = new float[program.inputs()][];
+    long[] operands = operands(uniform, n, values);
+    float[] expected = new float[2 * RunReduce.LANES];
+    long lanes = memories.getLast().place(4L * expected.length, random.nextBoolean());
+    for (int i = 0; i < expected.length; i++) {
+      expected[i] = i % 5;
+      Raw.putFloat(lanes + 4L * i, expected[i]);
+    }
+    operands[program.inputs()] = lanes;
+    call(operands, table -> sum.run(table, n));
+    float[] results = expected(program, values, n);
+    for (int i = 0; i < n; i++) {
+      boolean isRest = i >= n / RunReduce.LANES * RunReduce.LANES;
+      expected[i % RunReduce.LANES + (isRest ? RunReduce.LANES : 0)] += results[i];
+    }
+    for (int i = 0; i < expected.length; i++) {
+      assertThat(Raw.getFloat(lanes + 4L * i))
+          .as("lane %d of %d elements of %s", i, n, program)
+          .isEqualTo((Float) expected[i]);
+    }
+  }
+
   private static Optional<MachineLoop> loop(ScalarProgram program, boolean[] uniform) {
     return MachineLoop.of(program, uniform).map(MachineLoop.class::cast);
   }
 
   private void run(MachineLoop loop, ScalarProgram program, boolean[] uniform) {
     int n = random.nextInt(MOST + 1);
-    long[] operands = new long[program.inputs() + 1];
-    float[][] values = new float[program.inputs()][n];
-    for (int i = 0; i < program.inputs(); i++) {
-      int count = uniform[i] ? 1 : n;
-      operands[i] = memories.get(i).place(4L * count, random.nextBoolean());
-      for (int j = 0; j < n; j++) {
-        values[i][j] = uniform[i] && j > 0 ? values[i][0] : value();
-        if (j < count) {
-          Raw.putFloat(operands[i] + 4L * j, values[i][j]);
-        }
-      }
-      if (uniform[i] && n == 0) {
-        Raw.putFloat(operands[i], 1);
-      }
-    }
+    float[][] values = new float[program.inputs()][];
+    long[] operands = operands(uniform, n, values);
     // What is stored past the caches begins at a multiple of a line.
     boolean streams = random.nextBoolean();
     int gap = streams ? 16 - n % 16 : 1;
@@ -117,16 +145,11 @@ class MachineLoopTest {
       Raw.putFloat(output + 4L * i, SENTINEL);
     }
     operands[program.inputs()] = output;
-    MemoryPool.Block table = HostMemory.shared().allocate(8L * operands.length);
-    for (int i = 0; i < operands.length; i++) {
-      Raw.putLong(table.address() + 8L * i, operands[i]);
-    }
     if (streams) {
-      loop.stream(table.address(), n);
+      call(operands, table -> loop.stream(table, n));
     } else {
-      loop.run(table.address(), n);
+      call(operands, table -> loop.run(table, n));
     }
-    HostMemory.shared().free(table);
     float[] expected = expected(program, values, n);
     for (int i = 0; i < n; i++) {
       int bits = Float.floatToIntBits(Raw.getFloat(output + 4L * i));
@@ -139,6 +162,35 @@ class MachineLoopTest {
     for (int i = n; hasGap && i < n + gap; i++) {
       assertThat(Raw.getFloat(output + 4L * i)).as("behind the output").isEqualTo(SENTINEL);
     }
+  }
+
+  /** Places random inputs and copies their values; there is room for the address of an output. */
+  private long[] operands(boolean[] uniform, int n, float[][] values) {
+    long[] operands = new long[uniform.length + 1];
+    for (int i = 0; i < uniform.length; i++) {
+      int count = uniform[i] ? 1 : n;
+      operands[i] = memories.get(i).place(4L * count, random.nextBoolean());
+      values[i] = new float[n];
+      for (int j = 0; j < n; j++) {
+        values[i][j] = uniform[i] && j > 0 ? values[i][0] : value();
+        if (j < count) {
+          Raw.putFloat(operands[i] + 4L * j, values[i][j]);
+        }
+      }
+      if (uniform[i] && n == 0) {
+        Raw.putFloat(operands[i], 1);
+      }
+    }
+    return operands;
+  }
+
+  private static void call(long[] operands, LongConsumer loop) {
+    MemoryPool.Block table = HostMemory.shared().allocate(8L * operands.length);
+    for (int i = 0; i < operands.length; i++) {
+      Raw.putLong(table.address() + 8L * i, operands[i]);
+    }
+    loop.accept(table.address());
+    HostMemory.shared().free(table);
   }
 
   private float value() {
