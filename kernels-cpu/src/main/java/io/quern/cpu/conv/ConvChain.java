@@ -39,9 +39,22 @@ record ConvChain(RowChain rows, int firstExtra) {
    */
   void apply(Operands call, long row, int channels, long channel, long first, long count, long at) {
     MemoryPool.Block table = HostMemory.shared().allocate(rows.tableBytes());
-    for (int i = 0; i < channels; i++) {
-      rows.apply(call, firstExtra, row + i, first, count, at + i * channel, table.address());
-    }
+    apply(call, row, channels, channel, first, count, at, table.address());
     HostMemory.shared().free(table);
+  }
+
+  /** The same; {@code table} is the address of memory for the chain. */
+  void apply(
+      Operands call,
+      long row,
+      int channels,
+      long channel,
+      long first,
+      long count,
+      long at,
+      long table) {
+    for (int i = 0; i < channels; i++) {
+      rows.apply(call, firstExtra, row + i, first, count, at + i * channel, table);
+    }
   }
 }

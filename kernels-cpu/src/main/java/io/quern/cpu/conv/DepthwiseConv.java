@@ -24,6 +24,8 @@ public final class DepthwiseConv implements Kernel {
   /** Positions that make up a chunk of work. */
   private static final int CHUNK = 8192;
 
+  private static final long CACHED = 16384;
+
   private final MicroKernel micro = MicroKernel.chosen();
   private final Twins<DepthwiseMath> math = DepthwiseMath.twins();
   private final Workers.Task<Operands> task = this::compute;
@@ -39,6 +41,11 @@ public final class DepthwiseConv implements Kernel {
 
   private final @Nullable ConvChain chain;
 
+  /** Where each tap of each source finds its elements, in bytes. */
+  private final int[] offsets;
+
+  private final @Nullable MachineFilter machine;
+
   private DepthwiseConv(
       ConvShape shape, boolean gradient, boolean hasBias, @Nullable ConvChain chain) {
     this.shape = shape;
@@ -48,6 +55,18 @@ public final class DepthwiseConv implements Kernel {
     this.sources = gradient ? shape.oc() : 1;
     this.results = gradient ? 1 : shape.oc();
     this.hasBias = hasBias;
+    this.offsets = offsets();
+    this.machine = MachineFilter.of(plane, offsets, targetBytes());
+  }
+
+  private int[] offsets() {
+    int[] ofOne = plane.offsets();
+    int[] ofAll = new int[sources * ofOne.length];
+    for (int i = 0; i < ofAll.length; i++) {
+      long start = i / ofOne.length * plane.bytes();
+      ofAll[i] = Math.toIntExact(start + ofOne[i % ofOne.length]);
+    }
+    return ofAll;
   }
 
   /** The kernel for {@code key}, or null when it is not depthwise or not contiguous F32. */
@@ -98,43 +117,81 @@ public final class DepthwiseConv implements Kernel {
     return Math.max(1, CHUNK / Math.max(1, plane.positions() * results * sources));
   }
 
+  // Scratch memory of a chunk: planes of the sources, offsets of taps, the bias of the results, the
+  // table of the chain, a result aside.
+
+  private long offsetsAt() {
+    return sources * plane.bytes();
+  }
+
+  private long biasAt() {
+    return offsetsAt() + roundUp(4L * offsets.length);
+  }
+
+  private long tableAt() {
+    return biasAt() + roundUp(4L * results);
+  }
+
+  private long asideAt() {
+    return tableAt() + (chain == null ? 0 : roundUp(chain.rows().tableBytes()));
+  }
+
   private void compute(Operands call, int chunk) {
-    int taps = plane.taps();
-    long offsets = sources * plane.bytes();
-    long aside = offsets + roundUp(4L * sources * taps);
-    MemoryPool.Block memory = HostMemory.shared().allocate(aside + 4L * plane.positions());
-    long base = memory.address();
-    Raw.zero(base, offsets);
-    for (int i = 0; i < sources; i++) {
-      plane.offsets(base + offsets + 4L * i * taps, i * plane.bytes());
+    long aside = machine == null ? 4L * plane.positions() : 0;
+    MemoryPool.Block memory = HostMemory.shared().allocate(asideAt() + aside);
+    long scratch = memory.address();
+    Raw.zero(scratch, tableAt());
+    for (int i = 0; i < offsets.length; i++) {
+      Raw.putInt(scratch + offsetsAt() + 4L * i, offsets[i]);
     }
     int end = Math.min(units(), (chunk + 1) * perChunk());
     for (int unit = chunk * perChunk(); unit < end; unit++) {
-      compute(call, unit, base, base + offsets, base + aside);
+      compute(call, unit, scratch);
     }
     HostMemory.shared().free(memory);
   }
 
   /** A group of an image. */
-  private void compute(Operands call, int unit, long planes, long offsets, long aside) {
-    int taps = plane.taps();
+  private void compute(Operands call, int unit, long scratch) {
     long source = call.address(gradient ? 1 : 0) + (long) unit * sources * sourceBytes();
     for (int i = 0; i < sources; i++) {
-      plane.replace(source + i * sourceBytes(), planes + i * plane.bytes());
+      plane.replace(source + i * sourceBytes(), scratch + i * plane.bytes());
     }
     int group = unit % shape.groups();
-    long weights = call.address(gradient ? 0 : 1) + 4L * group * shape.oc() * taps;
+    long weights = call.address(gradient ? 0 : 1) + 4L * group * results * offsets.length;
+    long bias = hasBias ? call.address(2) + 4L * group * results : scratch + biasAt();
     long target = call.address(call.count() - 1) + (long) unit * results * targetBytes();
-    DepthwiseMath now = math.get();
-    for (int i = 0; i < results; i++) {
-      long filter = weights + 4L * i * taps;
-      now.filter(planes, offsets, filter, sources * taps, aside, plane.positions());
-      float bias = hasBias ? Raw.getFloat(call.address(2) + 4L * (group * results + i)) : 0;
-      long to = target + i * targetBytes();
-      copyOut(aside, to, bias);
-      if (chain != null) {
-        chain.apply(call, (long) unit * results + i, 1, 0, 0, shape.outputPixels(), to);
+    int together = together();
+    for (int first = 0; first < results; first += together) {
+      int count = Math.min(together, results - first);
+      long filters = weights + 4L * first * offsets.length;
+      long to = target + first * targetBytes();
+      if (machine != null) {
+        machine.run(scratch, filters, bias + 4L * first, to, count);
+      } else {
+        filter(scratch, filters, bias + 4L * first, to, count);
       }
+      if (chain != null) {
+        long row = (long) unit * results + first;
+        chain.apply(
+            call, row, count, targetBytes(), 0, shape.outputPixels(), to, scratch + tableAt());
+      }
+    }
+  }
+
+  /** Results that the chain finds in the first-level cache. */
+  private int together() {
+    return (int) Math.clamp(CACHED / targetBytes() / 2 * 2, 1, results);
+  }
+
+  private void filter(long scratch, long weights, long bias, long to, int count) {
+    DepthwiseMath now = math.get();
+    long aside = scratch + asideAt();
+    for (int i = 0; i < count; i++) {
+      long filter = weights + 4L * i * offsets.length;
+      long table = scratch + offsetsAt();
+      now.filter(scratch, table, filter, offsets.length, aside, plane.positions());
+      copyOut(aside, to + i * targetBytes(), Raw.getFloat(bias + 4L * i));
     }
   }
 

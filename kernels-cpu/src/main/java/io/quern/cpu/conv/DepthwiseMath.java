@@ -6,8 +6,11 @@ import io.quern.runtime.Raw;
 
 /** The inner loops of depthwise convolutions. This class is the scalar twin. Thread-safe. */
 class DepthwiseMath {
-  /** Lanes of {@link #correlate}, as many as those of a sum. */
-  static final int LANES = 64;
+  /** Positions of {@link #filter} are a multiple of these. */
+  static final int POSITIONS = 64;
+
+  /** Lanes of {@link #correlate}. */
+  static final int LANES = 16;
 
   private static final int TRIAL = 256;
 
@@ -27,7 +30,8 @@ class DepthwiseMath {
                         Raw.putInt(o.address(4) + 4L * tap, 4 * 7 * tap);
                       }
                       math.filter(o.address(0), o.address(4), o.address(1), 9, o.address(2), 192);
-                      math.correlate(o.address(0), o.address(2), 192, o.address(3));
+                      int[] offsets = {0, 4, 8};
+                      math.correlate(o.address(0), offsets, 96, o.address(2), 7, 21, o.address(3));
                     }));
   }
 
@@ -39,8 +43,8 @@ class DepthwiseMath {
   }
 
   /**
-   * For {@code count} positions, a multiple of {@value #LANES}, the sum over the taps, in order, of
-   * a weight times the float that is the tap's offset behind the position.
+   * For {@code count} positions, a multiple of {@value #POSITIONS}, the sum over the taps, in
+   * order, of a weight times the float that is the tap's offset behind the position.
    *
    * @param offsets address of an int for each tap, in bytes
    * @param weights address of a float for each tap
@@ -56,13 +60,25 @@ class DepthwiseMath {
     }
   }
 
-  /** Adds the products of {@code count} floats, a multiple of 64, to 64 lanes in turn. */
-  void correlate(long x, long y, int count, long lanes) {
-    for (int i = 0; i < count; i += LANES) {
-      for (long at = 0; at < 4 * LANES; at += 4) {
-        long from = 4L * i + at;
-        float sum = Raw.getFloat(lanes + at);
-        Raw.putFloat(lanes + at, Math.fma(Raw.getFloat(x + from), Raw.getFloat(y + from), sum));
+  /**
+   * For each tap, adds the products of a matrix with the elements of a plane that the tap finds:
+   * those of column i to lane {@code i % 16}, row by row.
+   *
+   * @param offsets where each tap finds its elements, in bytes from those of a position
+   * @param pitch bytes between rows of positions
+   * @param matrix address of rows without gaps
+   * @param lanes address of {@value #LANES} floats for each tap
+   */
+  void correlate(
+      long plane, int[] offsets, long pitch, long matrix, int rows, int columns, long lanes) {
+    for (int tap = 0; tap < offsets.length; tap++) {
+      for (int row = 0; row < rows; row++) {
+        for (int column = 0; column < columns; column++) {
+          float x = Raw.getFloat(plane + offsets[tap] + row * pitch + 4L * column);
+          float y = Raw.getFloat(matrix + 4L * ((long) row * columns + column));
+          long lane = lanes + 4L * (LANES * tap + column % LANES);
+          Raw.putFloat(lane, Math.fma(x, y, Raw.getFloat(lane)));
+        }
       }
     }
   }

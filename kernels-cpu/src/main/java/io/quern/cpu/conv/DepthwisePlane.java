@@ -103,16 +103,15 @@ final class DepthwisePlane {
     return (4 * floats + ROUND - 1) / ROUND * ROUND;
   }
 
-  /** Writes the byte offset of each tap, {@code shift} added, to a table of ints. */
-  void offsets(long table, long shift) {
-    for (int i = 0; i < window.kernelH(); i++) {
-      for (int j = 0; j < window.kernelW(); j++) {
-        int row = gradient ? reachH() - i * window.dilationH() : i * window.dilationH();
-        int column = gradient ? reachW() - j * window.dilationW() : j * window.dilationW();
-        Raw.putInt(table, Math.toIntExact(shift + 4 * at(row, column)));
-        table += 4;
-      }
+  /** Where each tap finds its elements, in bytes from those of a position. */
+  int[] offsets() {
+    int[] offsets = new int[taps()];
+    for (int tap = 0; tap < offsets.length; tap++) {
+      int i = tap / window.kernelW() * window.dilationH();
+      int j = tap % window.kernelW() * window.dilationW();
+      offsets[tap] = Math.toIntExact(4 * (gradient ? at(reachH() - i, reachW() - j) : at(i, j)));
     }
+    return offsets;
   }
 
   /** Where a row and column of the padded channel lie, in elements. */
@@ -121,13 +120,7 @@ final class DepthwisePlane {
     return (phase * phaseRows + row / phasesH) * pitch + column / phasesW;
   }
 
-  /** Lays a channel out in memory that holds nothing. */
-  void fill(long source, long to) {
-    Raw.zero(to, bytes());
-    replace(source, to);
-  }
-
-  /** Lays a channel out in place of another one. */
+  /** Lays a channel out in place of another one, or of zeros. */
   void replace(long source, long to) {
     for (int phaseH = 0; phaseH < phasesH; phaseH++) {
       for (int phaseW = 0; phaseW < phasesW; phaseW++) {

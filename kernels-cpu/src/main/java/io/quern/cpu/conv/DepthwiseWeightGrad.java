@@ -14,20 +14,27 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Conv2dWeightGrad whose groups have one input channel each: for each tap, the product of the
- * shifted channel and the gradient, summed over positions and then images in 64 lanes. Contiguous
+ * shifted channel and the gradient, summed over positions and then images in 16 lanes. Contiguous
  * floats. Immutable and thread-safe.
  */
 public final class DepthwiseWeightGrad implements Kernel {
   private static final long LANE_BYTES = 4L * DepthwiseMath.LANES;
 
+  /** Results of a group that are a chunk of work. */
+  private static final int TOGETHER = 16;
+
   private final Twins<DepthwiseMath> math = DepthwiseMath.twins();
   private final Workers.Task<Operands> task = this::compute;
   private final ConvShape shape;
   private final DepthwisePlane plane;
+  private final int[] offsets;
+  private final @Nullable MachineCorrelation machine;
 
   private DepthwiseWeightGrad(ConvShape shape) {
     this.shape = shape;
     this.plane = DepthwisePlane.forward(shape);
+    this.offsets = plane.offsets();
+    this.machine = MachineCorrelation.of(plane, gradientBytes());
   }
 
   /** The kernel for {@code key}, or null when it is not depthwise or not contiguous F32. */
@@ -38,55 +45,58 @@ public final class DepthwiseWeightGrad implements Kernel {
       return null;
     }
     ConvShape shape =
-        ConvShape.depthwise(
+        ConvShape.filters(
             grad.window(), grad.groups(), key.shape(0), key.output().shape(), key.shape(1));
     return shape == null ? null : new DepthwiseWeightGrad(shape);
   }
 
   @Override
   public void run(Operands operands) {
-    Workers.shared().run(task, operands, shape.groups());
+    Workers.shared().run(task, operands, shape.groups() * chunksPerGroup());
   }
 
-  private void compute(Operands call, int group) {
-    int taps = plane.taps();
-    long lanesBytes = LANE_BYTES * taps * shape.oc();
-    long gradients = lanesBytes + plane.bytes();
-    long offsets = gradients + 4L * plane.positions();
-    MemoryPool.Block memory = HostMemory.shared().allocate(offsets + 4L * taps);
-    long base = memory.address();
-    Raw.zero(base, lanesBytes);
-    Raw.zero(base + gradients, 4L * plane.positions());
-    plane.offsets(base + offsets, lanesBytes);
-    DepthwiseMath now = math.get();
+  private int chunksPerGroup() {
+    return Math.ceilDiv(shape.oc(), TOGETHER);
+  }
+
+  private long gradientBytes() {
+    return 4L * shape.outputPixels();
+  }
+
+  private void compute(Operands call, int chunk) {
+    int group = chunk / chunksPerGroup();
+    int first = chunk % chunksPerGroup() * TOGETHER;
+    int count = Math.min(TOGETHER, shape.oc() - first);
+    int taps = offsets.length;
+    long lanesBytes = LANE_BYTES * taps * count;
+    MemoryPool.Block memory = HostMemory.shared().allocate(lanesBytes + plane.bytes());
+    long lanes = memory.address();
+    long channel = lanes + lanesBytes;
+    Raw.zero(lanes, lanesBytes + plane.bytes());
     for (int image = 0; image < shape.n(); image++) {
       long index = (long) image * shape.groups() + group;
-      plane.fill(call.address(0) + index * shape.imageBytes(), base + lanesBytes);
-      for (int i = 0; i < shape.oc(); i++) {
-        spread(
-            call.address(1) + index * shape.outputBytes() + 4L * i * shape.outputPixels(),
-            base + gradients);
-        for (int tap = 0; tap < taps; tap++) {
-          now.correlate(
-              base + Raw.getInt(base + offsets + 4L * tap),
-              base + gradients,
-              plane.positions(),
-              base + LANE_BYTES * ((long) i * taps + tap));
-        }
-      }
+      plane.replace(call.address(0) + index * shape.imageBytes(), channel);
+      long gradients = call.address(1) + index * shape.outputBytes() + first * gradientBytes();
+      correlate(channel, gradients, lanes, count);
     }
-    long to = call.address(2) + group * shape.weightBytes();
-    for (int i = 0; i < shape.oc() * taps; i++) {
-      Raw.putFloat(to + 4L * i, fold(base + LANE_BYTES * i));
+    long to = call.address(2) + group * shape.weightBytes() + 4L * taps * first;
+    for (int i = 0; i < count * taps; i++) {
+      Raw.putFloat(to + 4L * i, fold(lanes + LANE_BYTES * i));
     }
     HostMemory.shared().free(memory);
   }
 
-  /** Lays rows of the gradient out like positions; what is between them stays zero. */
-  private void spread(long from, long to) {
-    long row = 4L * plane.columns();
-    for (int y = 0; y < plane.rows(); y++) {
-      Raw.copy(from + y * row, to + 4L * y * plane.pitch(), row);
+  private void correlate(long channel, long gradients, long lanes, int count) {
+    if (machine != null) {
+      machine.run(channel, gradients, lanes, count);
+      return;
+    }
+    DepthwiseMath now = math.get();
+    for (int i = 0; i < count; i++) {
+      long matrix = gradients + i * gradientBytes();
+      long ofOne = lanes + i * offsets.length * LANE_BYTES;
+      now.correlate(
+          channel, offsets, 4L * plane.pitch(), matrix, plane.rows(), plane.columns(), ofOne);
     }
   }
 

@@ -7,6 +7,7 @@ import static io.quern.runtime.Raw.ORDER;
 
 import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
 
 /** Four vectors at a time, so that the latency of the multiply-adds is hidden. */
 final class VectorDepthwiseMath extends DepthwiseMath {
@@ -37,33 +38,43 @@ final class VectorDepthwiseMath extends DepthwiseMath {
   }
 
   @Override
-  void correlate(long x, long y, int count, long lanes) {
-    for (long first = 0; first < 4 * LANES; first += 4L * BYTES) {
-      part(x + first, y + first, count, lanes + first);
+  void correlate(
+      long plane, int[] offsets, long pitch, long matrix, int rows, int columns, long lanes) {
+    for (int tap = 0; tap < offsets.length; tap++) {
+      for (int lane = 0; lane < Math.min(LANES, columns); lane += F32.length()) {
+        long first = 4L * lane;
+        correlate(
+            plane + offsets[tap] + first,
+            pitch,
+            matrix + first,
+            rows,
+            columns - lane,
+            4L * columns,
+            lanes + 4L * LANES * tap + first);
+      }
     }
   }
 
-  /** As many lanes as four vectors have. */
-  private static void part(long x, long y, int count, long lanes) {
-    FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, lanes, ORDER);
-    FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, lanes + BYTES, ORDER);
-    FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, lanes + 2L * BYTES, ORDER);
-    FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, lanes + 3L * BYTES, ORDER);
-    for (long at = 0; at < 4L * count; at += 4 * LANES) {
-      long p = x + at;
-      long q = y + at;
-      FloatVector x0 = FloatVector.fromMemorySegment(F32, ALL, p, ORDER);
-      FloatVector x1 = FloatVector.fromMemorySegment(F32, ALL, p + BYTES, ORDER);
-      FloatVector x2 = FloatVector.fromMemorySegment(F32, ALL, p + 2L * BYTES, ORDER);
-      FloatVector x3 = FloatVector.fromMemorySegment(F32, ALL, p + 3L * BYTES, ORDER);
-      s0 = x0.fma(FloatVector.fromMemorySegment(F32, ALL, q, ORDER), s0);
-      s1 = x1.fma(FloatVector.fromMemorySegment(F32, ALL, q + BYTES, ORDER), s1);
-      s2 = x2.fma(FloatVector.fromMemorySegment(F32, ALL, q + 2L * BYTES, ORDER), s2);
-      s3 = x3.fma(FloatVector.fromMemorySegment(F32, ALL, q + 3L * BYTES, ORDER), s3);
+  /** As many lanes as a vector has. */
+  private static void correlate(
+      long plane, long pitch, long matrix, int rows, int columns, long rowBytes, long lanes) {
+    FloatVector sum = FloatVector.fromMemorySegment(F32, ALL, lanes, ORDER);
+    for (int row = 0; row < rows; row++) {
+      long x = plane + row * pitch;
+      long y = matrix + row * rowBytes;
+      int column = 0;
+      for (; column + F32.length() <= columns; column += LANES) {
+        FloatVector left = FloatVector.fromMemorySegment(F32, ALL, x + 4L * column, ORDER);
+        FloatVector right = FloatVector.fromMemorySegment(F32, ALL, y + 4L * column, ORDER);
+        sum = left.fma(right, sum);
+      }
+      if (column < columns) {
+        VectorMask<Float> mask = F32.indexInRange(column, columns);
+        FloatVector left = FloatVector.fromMemorySegment(F32, ALL, x + 4L * column, ORDER, mask);
+        FloatVector right = FloatVector.fromMemorySegment(F32, ALL, y + 4L * column, ORDER, mask);
+        sum = sum.blend(left.fma(right, sum), mask);
+      }
     }
-    s0.intoMemorySegment(ALL, lanes, ORDER);
-    s1.intoMemorySegment(ALL, lanes + BYTES, ORDER);
-    s2.intoMemorySegment(ALL, lanes + 2L * BYTES, ORDER);
-    s3.intoMemorySegment(ALL, lanes + 3L * BYTES, ORDER);
+    sum.intoMemorySegment(ALL, lanes, ORDER);
   }
 }

@@ -1,0 +1,139 @@
+package io.quern.cpu.conv;
+
+import static io.quern.cpu.asm.Reg.R8;
+import static io.quern.cpu.asm.Reg.RAX;
+import static io.quern.cpu.asm.Reg.RCX;
+import static io.quern.cpu.asm.Reg.RDI;
+import static io.quern.cpu.asm.Reg.RDX;
+import static io.quern.cpu.asm.Reg.RSI;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.quern.cpu.MachineTier;
+import io.quern.cpu.asm.Assembler;
+import io.quern.cpu.asm.Assembler.Condition;
+import io.quern.cpu.asm.Label;
+import io.quern.cpu.asm.Mask;
+import io.quern.cpu.asm.Mem;
+import io.quern.cpu.asm.Reg;
+import io.quern.cpu.asm.Vec;
+import io.quern.cpu.asm.VectorOp;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+
+/**
+ * Writes machine code that goes over the rows of results of a {@link DepthwisePlane}, vector by
+ * vector: a function of the addresses of the plane, of two more operands, and of a dense matrix
+ * with as many rows and columns. Not thread-safe.
+ */
+abstract class PlaneCode {
+  static final int BITS = 512;
+  static final int BYTES = BITS / 8;
+  static final int LANES = BITS / 32;
+  static final int REGISTERS = 32;
+
+  /** Vectors of a row that are written one after the other, without a loop. */
+  private static final int UNROLLED = 4;
+
+  private static final MethodHandle FUNCTION =
+      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+
+  private static final Reg PLANE = RDI;
+  static final Reg SECOND = RSI;
+  static final Reg THIRD = RDX;
+  private static final Reg DENSE = RCX;
+  private static final Reg AT = RAX;
+  private static final Reg ROWS = R8;
+  private static final Mask REST = new Mask(1);
+
+  final Assembler asm = new Assembler();
+  private final DepthwisePlane plane;
+
+  PlaneCode(DepthwisePlane plane) {
+    this.plane = plane;
+  }
+
+  /** Calls the code. */
+  static void call(MemorySegment code, long plane, long second, long third, long dense) {
+    try {
+      FUNCTION.invokeExact(code, plane, second, third, dense);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Writes what is done with a vector. */
+  @FunctionalInterface
+  interface Body {
+    /**
+     * Writes the instructions.
+     *
+     * @param offset bytes from the place of the loop
+     * @param mask the elements that there are
+     */
+    void write(int offset, Mask mask);
+  }
+
+  static Vec vec(int number) {
+    return Vec.of(number, BITS);
+  }
+
+  /** A vector of the plane. */
+  static Mem inPlane(int offset) {
+    return Mem.at(PLANE, AT, 1).plus(offset);
+  }
+
+  /** A vector of the dense matrix. */
+  static Mem inDense(int offset) {
+    return Mem.at(DENSE, AT, 1).plus(offset);
+  }
+
+  void clear(Vec vec) {
+    Vec low = vec.bits(128); // clears the whole register
+    asm.op(VectorOp.VXORPS, low, low, low);
+  }
+
+  private void set(Reg register, int value) {
+    asm.sub(register, register);
+    asm.add(register, value);
+  }
+
+  void rows(Body body) {
+    set(AT, (1 << plane.columns() % LANES) - 1);
+    asm.kmov(REST, AT);
+    set(ROWS, plane.rows());
+    asm.align(32);
+    Label next = asm.here();
+    row(body);
+    asm.add(PLANE, 4 * plane.pitch());
+    asm.add(DENSE, 4 * plane.columns());
+    asm.sub(ROWS, 1);
+    asm.jump(Condition.NE, next);
+  }
+
+  private void row(Body body) {
+    int whole = plane.columns() / LANES;
+    int looped = whole > UNROLLED ? whole / UNROLLED * UNROLLED : 0;
+    set(AT, 0);
+    if (looped > 0) {
+      Label next = asm.here();
+      for (int i = 0; i < UNROLLED; i++) {
+        body.write(i * BYTES, Mask.ALL);
+      }
+      asm.add(AT, UNROLLED * BYTES);
+      asm.cmp(AT, looped * BYTES);
+      asm.jump(Condition.B, next);
+    }
+    for (int i = 0; i < whole - looped; i++) {
+      body.write(i * BYTES, Mask.ALL);
+    }
+    if (plane.columns() % LANES > 0) {
+      body.write((whole - looped) * BYTES, REST);
+    }
+  }
+
+  void end() {
+    asm.vzeroupper();
+    asm.ret();
+  }
+}
