@@ -17,6 +17,9 @@ public class Transpose {
       if (!VectorTier.chosen().isVector()) {
         return new Transpose();
       }
+      if (MachineTranspose.isUsed()) {
+        return new MachineTranspose();
+      }
       return Twins.warms() ? new WarmingTranspose() : new VectorTranspose();
     }
   }
