@@ -88,7 +88,7 @@ public final class ConvInputGrad implements Kernel {
 
   @Override
   public boolean warmUp() {
-    return MicroKernel.chosen().warmUp();
+    return MicroKernel.chosen().warmUp() && product.warmUp();
   }
 
   @Override

@@ -41,7 +41,7 @@ abstract class ConvProduct {
    */
   abstract void run(Operands call, long images, long weights, long bias, long outputs);
 
-  /** Waits for the chain's fast loop. */
+  /** Waits for what is compiled in the background. */
   boolean warmUp() {
     return chain == null || chain.rows().warmUp();
   }

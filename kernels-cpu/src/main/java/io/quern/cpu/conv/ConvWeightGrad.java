@@ -186,7 +186,7 @@ public final class ConvWeightGrad implements Kernel {
 
   @Override
   public boolean warmUp() {
-    return MicroKernel.chosen().warmUp();
+    return MicroKernel.chosen().warmUp() && (winograd == null || winograd.warmUp());
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.quern.cpu.conv;
 import static io.quern.cpu.conv.WinogradTiles.POINTS;
 
 import io.quern.backend.Operands;
+import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Transpose;
@@ -18,7 +19,7 @@ final class WinogradPacker implements Packer {
   /** Input channels whose weights are transformed at once. */
   private static final int BLOCK = 16;
 
-  private final WinogradTransform transform = WinogradTransform.chosen();
+  private final Twins<WinogradTransform> transforms = WinogradTransform.twins();
   private final Transpose transpose = Transpose.chosen();
   private final int width = MicroKernel.chosen().columns();
   private final Weights weights;
@@ -71,29 +72,33 @@ final class WinogradPacker implements Packer {
     long tap = weights.turned ? -row : row;
     for (int x = 0; x < 3; x++) {
       long column = first + x * tap;
-      transform.weights(
-          column,
-          column + 3 * tap,
-          column + 6 * tap,
-          9 * row,
-          columns + x * row,
-          3 * row,
-          18 * row,
-          BLOCK,
-          row);
+      transforms
+          .get()
+          .weights(
+              column,
+              column + 3 * tap,
+              column + 6 * tap,
+              9 * row,
+              columns + x * row,
+              3 * row,
+              18 * row,
+              BLOCK,
+              row);
     }
     for (int i = 0; i < 6; i++) {
       long from = columns + 3L * i * row;
-      transform.weights(
-          from,
-          from + row,
-          from + 2 * row,
-          18 * row,
-          to + 6L * i * pointBytes(),
-          pointBytes(),
-          row,
-          BLOCK,
-          row);
+      transforms
+          .get()
+          .weights(
+              from,
+              from + row,
+              from + 2 * row,
+              18 * row,
+              to + 6L * i * pointBytes(),
+              pointBytes(),
+              row,
+              BLOCK,
+              row);
     }
     HostMemory.shared().free(memory);
   }

@@ -80,6 +80,11 @@ final class WinogradProduct extends ConvProduct {
   }
 
   @Override
+  boolean warmUp() {
+    return tiles.warmUp() && super.warmUp();
+  }
+
+  @Override
   Packer packer() {
     return packer;
   }

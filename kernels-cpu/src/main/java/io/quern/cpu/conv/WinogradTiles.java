@@ -1,5 +1,6 @@
 package io.quern.cpu.conv;
 
+import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.op.Window;
@@ -27,7 +28,7 @@ final class WinogradTiles {
 
   private static final int LARGEST = 1 << 28;
 
-  private final WinogradTransform transform = WinogradTransform.chosen();
+  private final Twins<WinogradTransform> transforms = WinogradTransform.twins();
   private final Transpose transpose = Transpose.chosen();
   private final ConvShape shape;
   private final int across;
@@ -69,6 +70,11 @@ final class WinogradTiles {
 
   ConvShape shape() {
     return shape;
+  }
+
+  /** Waits for the fast transforms. */
+  boolean warmUp() {
+    return transforms.await();
   }
 
   /** Tiles of a row. */
@@ -146,34 +152,38 @@ final class WinogradTiles {
     long count = (long) (end - first) * shape.w();
     transpose.run(image, plane, shape.c(), count, strip, channels, scratch);
     long base = strip - first * pixels;
-    transform.input(
-        at(base, pixels, y, none),
-        at(base, pixels, y + 1, none),
-        at(base, pixels, y + 2, none),
-        at(base, pixels, y + 3, none),
-        at(base, pixels, y + 4, none),
-        at(base, pixels, y + 5, none),
-        0,
-        columns + channels * shape.window().padLeft(),
-        columnsRow,
-        0,
-        1,
-        pixels);
+    transforms
+        .get()
+        .input(
+            at(base, pixels, y, none),
+            at(base, pixels, y + 1, none),
+            at(base, pixels, y + 2, none),
+            at(base, pixels, y + 3, none),
+            at(base, pixels, y + 4, none),
+            at(base, pixels, y + 5, none),
+            0,
+            columns + channels * shape.window().padLeft(),
+            columnsRow,
+            0,
+            1,
+            pixels);
     for (int i = 0; i < 6; i++) {
       long from = columns + i * columnsRow;
-      transform.input(
-          from,
-          from + channels,
-          from + 2 * channels,
-          from + 3 * channels,
-          from + 4 * channels,
-          from + 5 * channels,
-          4 * channels,
-          to + 6L * i * point,
-          point,
-          tileBytes,
-          across,
-          channels);
+      transforms
+          .get()
+          .input(
+              from,
+              from + channels,
+              from + 2 * channels,
+              from + 3 * channels,
+              from + 4 * channels,
+              from + 5 * channels,
+              4 * channels,
+              to + 6L * i * point,
+              point,
+              tileBytes,
+              across,
+              channels);
     }
   }
 
@@ -202,18 +212,20 @@ final class WinogradTiles {
     Raw.zero(none, channels);
     for (int j = 0; j < 6; j++) {
       long to = columns + j * channels;
-      transform.output(
-          from + j * point,
-          6 * point,
-          tileBytes,
-          none,
-          to,
-          to + columnsRow,
-          to + 2 * columnsRow,
-          to + 3 * columnsRow,
-          6 * channels,
-          across,
-          channels);
+      transforms
+          .get()
+          .output(
+              from + j * point,
+              6 * point,
+              tileBytes,
+              none,
+              to,
+              to + columnsRow,
+              to + 2 * columnsRow,
+              to + 3 * columnsRow,
+              6 * channels,
+              across,
+              channels);
     }
     int y = row % down * 4;
     int count = Math.min(4, shape.oh() - y);
@@ -243,18 +255,20 @@ final class WinogradTiles {
   /** Transforms rows of tiles to pixels, of which only the first {@code left} are kept. */
   private void rows(
       long tiles, long channels, long bias, long to, int left, long trash, int count) {
-    transform.output(
-        tiles,
-        channels,
-        6 * channels,
-        bias,
-        to,
-        left > 1 ? to + channels : trash,
-        left > 2 ? to + 2 * channels : trash,
-        left > 3 ? to + 3 * channels : trash,
-        4 * channels,
-        count,
-        channels);
+    transforms
+        .get()
+        .output(
+            tiles,
+            channels,
+            6 * channels,
+            bias,
+            to,
+            left > 1 ? to + channels : trash,
+            left > 2 ? to + 2 * channels : trash,
+            left > 3 ? to + 3 * channels : trash,
+            4 * channels,
+            count,
+            channels);
   }
 
   /** Bytes of scratch memory that {@link #gradient} needs. */
@@ -281,30 +295,34 @@ final class WinogradTiles {
     long plane = 4L * shape.outputPixels();
     long from = gradients + row / down * shape.outputBytes() + 4L * y * shape.ow();
     transpose.run(from, plane, shape.oc(), (long) count * shape.ow(), strip, channels, scratch);
-    transform.gradient(
-        strip,
-        count > 1 ? strip + pixels : none,
-        count > 2 ? strip + 2 * pixels : none,
-        count > 3 ? strip + 3 * pixels : none,
-        0,
-        columns,
-        columnsRow,
-        0,
-        1,
-        pixels);
+    transforms
+        .get()
+        .gradient(
+            strip,
+            count > 1 ? strip + pixels : none,
+            count > 2 ? strip + 2 * pixels : none,
+            count > 3 ? strip + 3 * pixels : none,
+            0,
+            columns,
+            columnsRow,
+            0,
+            1,
+            pixels);
     for (int i = 0; i < 6; i++) {
       long tile = columns + i * columnsRow;
-      transform.gradient(
-          tile,
-          tile + channels,
-          tile + 2 * channels,
-          tile + 3 * channels,
-          4 * channels,
-          to + 6L * i * point,
-          point,
-          tileBytes,
-          across,
-          channels);
+      transforms
+          .get()
+          .gradient(
+              tile,
+              tile + channels,
+              tile + 2 * channels,
+              tile + 3 * channels,
+              4 * channels,
+              to + 6L * i * point,
+              point,
+              tileBytes,
+              across,
+              channels);
     }
   }
 }

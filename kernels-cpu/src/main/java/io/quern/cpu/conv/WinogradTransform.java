@@ -1,6 +1,8 @@
 package io.quern.cpu.conv;
 
-import io.quern.cpu.VectorTier;
+import io.quern.backend.Operands;
+import io.quern.cpu.Trial;
+import io.quern.cpu.Twins;
 import io.quern.runtime.Raw;
 
 /**
@@ -33,13 +35,67 @@ class WinogradTransform {
 
   /** Apart from the class itself, whose subclass is initialised here. */
   private static final class Chosen {
-    static final WinogradTransform INSTANCE =
-        VectorTier.chosen().isVector() ? new VectorWinogradTransform() : new WinogradTransform();
+    private static final int TRIAL = 192;
+    private static final int TIMES = 50;
+    private static final long VECTOR = 64;
+
+    static final Twins<WinogradTransform> TWINS =
+        Twins.ofKernel(
+            "Winograd's transforms",
+            WinogradTransform::new,
+            VectorWinogradTransform::new,
+            one -> Trial.run(7, TRIAL, operands -> tryOut(one, operands)));
+
+    private static void tryOut(WinogradTransform one, Operands o) {
+      long x = o.address(0);
+      long y = o.address(3);
+      long w = o.address(5);
+      for (int i = 0; i < TIMES; i++) {
+        one.input(
+            x,
+            x + VECTOR,
+            x + 2 * VECTOR,
+            x + 3 * VECTOR,
+            x + 4 * VECTOR,
+            x + 5 * VECTOR,
+            6 * VECTOR,
+            o.address(1),
+            VECTOR,
+            6 * VECTOR,
+            2,
+            VECTOR);
+        one.output(
+            o.address(1),
+            VECTOR,
+            6 * VECTOR,
+            o.address(2),
+            y,
+            y + VECTOR,
+            y + 2 * VECTOR,
+            y + 3 * VECTOR,
+            4 * VECTOR,
+            2,
+            VECTOR);
+        one.gradient(
+            y,
+            y + VECTOR,
+            y + 2 * VECTOR,
+            y + 3 * VECTOR,
+            4 * VECTOR,
+            o.address(4),
+            VECTOR,
+            6 * VECTOR,
+            2,
+            VECTOR);
+        one.weightGrad(o.address(4), VECTOR, w, VECTOR, VECTOR);
+        one.weights(w, w + VECTOR, w + 2 * VECTOR, 0, o.address(6), VECTOR, 6 * VECTOR, 2, VECTOR);
+      }
+    }
   }
 
-  /** The implementation of this process. */
-  static WinogradTransform chosen() {
-    return Chosen.INSTANCE;
+  /** The implementations of this process. */
+  static Twins<WinogradTransform> twins() {
+    return Chosen.TWINS;
   }
 
   /** {@code B' d}: six pixels to six points, {@code step} bytes apart. */

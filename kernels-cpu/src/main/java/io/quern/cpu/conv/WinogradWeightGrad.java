@@ -5,6 +5,7 @@ import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
 import io.quern.backend.Operands;
 import io.quern.cpu.Spare;
+import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.gemm.Transpose;
@@ -33,7 +34,7 @@ final class WinogradWeightGrad {
   private static final RunReduce SUM = RunReduce.of(Reduce.Fn.SUM);
 
   private final MicroKernel micro = MicroKernel.chosen();
-  private final WinogradTransform transform = WinogradTransform.chosen();
+  private final Twins<WinogradTransform> transforms = WinogradTransform.twins();
   private final Transpose transpose = Transpose.chosen();
   private final int width = micro.columns();
   private final WinogradTiles tiles;
@@ -73,6 +74,11 @@ final class WinogradWeightGrad {
   }
 
   /** Computes the gradient of the weights [oc, c, 3, 3] from images and gradients. */
+  /** Waits for the fast transforms. */
+  boolean warmUp() {
+    return tiles.warmUp();
+  }
+
   void run(Operands call) {
     HostMemory memory = HostMemory.shared();
     long count = (long) band * tiles.across();
@@ -219,12 +225,16 @@ final class WinogradWeightGrad {
       }
     }
     for (int j = 0; j < 6; j++) {
-      transform.weightGrad(
-          points + j * channels, 6 * channels, columns + j * channels, 6 * channels, channels);
+      transforms
+          .get()
+          .weightGrad(
+              points + j * channels, 6 * channels, columns + j * channels, 6 * channels, channels);
     }
     for (int i = 0; i < 3; i++) {
-      transform.weightGrad(
-          columns + 6L * i * channels, channels, taps + 3L * i * channels, channels, channels);
+      transforms
+          .get()
+          .weightGrad(
+              columns + 6L * i * channels, channels, taps + 3L * i * channels, channels, channels);
     }
     transpose.run(
         taps, channels, 9, shape.c(), weights + 36L * oc * shape.c(), 36, memory.address());

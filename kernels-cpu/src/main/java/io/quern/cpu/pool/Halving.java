@@ -1,6 +1,8 @@
 package io.quern.cpu.pool;
 
-import io.quern.cpu.VectorTier;
+import io.quern.backend.Operands;
+import io.quern.cpu.Trial;
+import io.quern.cpu.Twins;
 import io.quern.runtime.Raw;
 
 /**
@@ -10,13 +12,33 @@ import io.quern.runtime.Raw;
 class Halving {
   /** Apart from the class itself, whose subclass is initialised here. */
   private static final class Chosen {
-    static final Halving INSTANCE =
-        VectorTier.chosen().isVector() ? new VectorHalving() : new Halving();
+    private static final int TRIAL = 256;
+    private static final int TIMES = 10;
+
+    static final Twins<Halving> TWINS =
+        Twins.ofKernel(
+            "pooling by halves",
+            Halving::new,
+            VectorHalving::new,
+            one -> Trial.run(3, TRIAL, operands -> tryOut(one, operands)));
+
+    private static void tryOut(Halving one, Operands o) {
+      for (int i = 0; i < TIMES; i++) {
+        tryOut(one, o, 3, 20);
+        tryOut(one, o, 20, 3);
+      }
+    }
+
+    private static void tryOut(Halving one, Operands o, int rows, int windows) {
+      long row = 8L * windows;
+      one.max(o.address(0), row, rows, windows, o.address(1));
+      one.grad(o.address(0), row, rows, windows, o.address(1), o.address(2));
+    }
   }
 
-  /** The implementation of this process. */
-  static Halving chosen() {
-    return Chosen.INSTANCE;
+  /** The implementations of this process. */
+  static Twins<Halving> twins() {
+    return Chosen.TWINS;
   }
 
   /**

@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.Twins;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
 import io.quern.op.Window;
@@ -13,7 +14,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Pool2dGrad of contiguous floats, plane by plane. */
 public final class PoolGradKernel implements Kernel {
-  private static final Halving HALVING = Halving.chosen();
+  private static final Twins<Halving> HALVING = Halving.twins();
 
   private final PoolShape shape;
   private final boolean max;
@@ -41,6 +42,11 @@ public final class PoolGradKernel implements Kernel {
     Workers.shared().run(task, operands, shape.chunks());
   }
 
+  @Override
+  public boolean warmUp() {
+    return !halving || HALVING.await();
+  }
+
   private void planes(Operands operands, int chunk) {
     int first = chunk * shape.planesPerChunk();
     int end = Math.min(shape.planes(), first + shape.planesPerChunk());
@@ -60,7 +66,7 @@ public final class PoolGradKernel implements Kernel {
     if (shape.w() % 2 != 0 || shape.h() % 2 != 0) {
       Raw.zero(to, row * shape.h());
     }
-    HALVING.grad(image, row, shape.oh(), shape.ow(), gradient, to);
+    HALVING.get().grad(image, row, shape.oh(), shape.ow(), gradient, to);
   }
 
   private void pool(long image, long gradient, long to) {

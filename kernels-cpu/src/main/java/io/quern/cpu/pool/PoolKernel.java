@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.Twins;
 import io.quern.op.Pool2d;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
@@ -12,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Pool2d of contiguous floats, plane by plane. */
 public final class PoolKernel implements Kernel {
-  private static final Halving HALVING = Halving.chosen();
+  private static final Twins<Halving> HALVING = Halving.twins();
 
   private final PoolShape shape;
   private final boolean max;
@@ -55,7 +56,7 @@ public final class PoolKernel implements Kernel {
       long from = operands.address(0) + 4L * plane * shape.h() * shape.w();
       long to = operands.address(1) + 4L * plane * shape.oh() * shape.ow();
       if (bands == null) {
-        HALVING.max(from, 4L * shape.w(), shape.oh(), shape.ow(), to);
+        HALVING.get().max(from, 4L * shape.w(), shape.oh(), shape.ow(), to);
       } else {
         bands.pool(from, to, scratch.address());
       }
@@ -65,7 +66,7 @@ public final class PoolKernel implements Kernel {
 
   @Override
   public boolean warmUp() {
-    return bands == null || bands.warmUp();
+    return bands == null ? HALVING.await() : bands.warmUp();
   }
 
   @Override
