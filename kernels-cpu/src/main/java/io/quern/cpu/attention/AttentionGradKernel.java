@@ -9,6 +9,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.math.ScalarMath;
@@ -28,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  * that meet it, so that no two chunks add to the same gradient.
  */
 public final class AttentionGradKernel implements Kernel {
-  private static final AttentionMath MATH = AttentionMath.chosen();
+  private static final Twins<AttentionMath> MATH = AttentionMath.twins();
   private static final RunReduce SUM = RunReduce.of(Reduce.Fn.SUM);
   private static final long SUMS = 4L * AttentionMath.LANES;
   private static final long PANEL = 4L * Panels.WIDTH;
@@ -195,7 +196,7 @@ public final class AttentionGradKernel implements Kernel {
         multiply(key, keys);
       }
       for (int i = 0; i < count; i++) {
-        MATH.scale(queryGradient + i * sizeRow, shape.scale, sizeRow / 4);
+        MATH.get().scale(queryGradient + i * sizeRow, shape.scale, sizeRow / 4);
       }
       write(queryGradient, sizeRow, count, size, 0, member * shape.queries + first);
     }
@@ -210,12 +211,13 @@ public final class AttentionGradKernel implements Kernel {
       long output = operands.address(3) + shape.head(3, member) + first * shape.row(3);
       long gradient = operands.address(4) + shape.head(4, member) + first * shape.row(4);
       Packing.packA(q, shape.row(0), shape.step(0), count, size, packedQuery);
-      MATH.scale(
-          packedQuery,
-          shape.scale,
-          roundUp(roundUp(count, MicroKernel.ROWS) * size, AttentionMath.LANES));
+      MATH.get()
+          .scale(
+              packedQuery,
+              shape.scale,
+              roundUp(roundUp(count, MicroKernel.ROWS) * size, AttentionMath.LANES));
       Panels.pack(q, shape.row(0), shape.step(0), size, count, queryRows);
-      MATH.scale(queryRows, shape.scale, count * sizeRow / 4);
+      MATH.get().scale(queryRows, shape.scale, count * sizeRow / 4);
       Packing.packA(gradient, shape.row(4), shape.step(4), count, valueSize, packedGradient);
       Panels.pack(gradient, shape.row(4), shape.step(4), valueSize, count, gradientRows);
       Raw.zero(sums, count * SUMS);
@@ -246,7 +248,7 @@ public final class AttentionGradKernel implements Kernel {
           false);
       long mask = shape.maskOf(operands.address(shape.maskOperand()), member);
       for (int i = 0; i < count; i++) {
-        shape.finish(MATH, mask, first + i, key, keys, scores + i * ROW);
+        shape.finish(MATH.get(), mask, first + i, key, keys, scores + i * ROW);
       }
     }
 
@@ -258,11 +260,16 @@ public final class AttentionGradKernel implements Kernel {
     private void observe(long key) {
       for (int i = 0; i < count; i++) {
         float before = Raw.getFloat(statistic(0, i));
-        float max = Math.max(before, MATH.max(scores + i * ROW, length(key)));
+        float max = Math.max(before, MATH.get().max(scores + i * ROW, length(key)));
         float shift = shift(max);
         Raw.putFloat(statistic(0, i), max);
-        MATH.expSum(
-            scores + i * ROW, shift, length(key), sums + i * SUMS, ScalarMath.exp(before - shift));
+        MATH.get()
+            .expSum(
+                scores + i * ROW,
+                shift,
+                length(key),
+                sums + i * SUMS,
+                ScalarMath.exp(before - shift));
       }
     }
 
@@ -285,12 +292,12 @@ public final class AttentionGradKernel implements Kernel {
         long row = scores + i * ROW;
         float inverse = Raw.getFloat(statistic(1, i));
         if (observed) {
-          MATH.scale(row, inverse, length(key));
+          MATH.get().scale(row, inverse, length(key));
         } else {
-          MATH.weights(row, shift(Raw.getFloat(statistic(0, i))), inverse, length(key));
+          MATH.get().weights(row, shift(Raw.getFloat(statistic(0, i))), inverse, length(key));
         }
         float mean = Raw.getFloat(statistic(2, i));
-        MATH.scoreGradient(row, mean, length(key), products + i * ROW);
+        MATH.get().scoreGradient(row, mean, length(key), products + i * ROW);
       }
     }
 
@@ -324,6 +331,11 @@ public final class AttentionGradKernel implements Kernel {
           sizeRow,
           key > 0);
     }
+  }
+
+  @Override
+  public boolean warmUp() {
+    return MATH.await();
   }
 
   @Override

@@ -10,6 +10,7 @@ import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.cpu.Spare;
+import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.math.ScalarMath;
@@ -34,7 +35,7 @@ public final class AttentionKernel implements Kernel {
   /** Multiply-adds of a chunk, at least. */
   private static final double CHUNK = 1 << 18;
 
-  private static final AttentionMath MATH = AttentionMath.chosen();
+  private static final Twins<AttentionMath> MATH = AttentionMath.twins();
   private static final RunReduce SUM = RunReduce.of(Reduce.Fn.SUM);
   private static final long SUMS = 4L * AttentionMath.LANES;
 
@@ -212,7 +213,7 @@ public final class AttentionKernel implements Kernel {
       long to = call.output() + 4 * (head * shape.queries + first) * shape.valueSize;
       for (int i = 0; i < count; i++) {
         float sum = SUM.foldLanes(sums + i * SUMS);
-        MATH.scale(result + i * row, sum == 0 ? 0 : 1 / sum, shape.valueSize, to);
+        MATH.get().scale(result + i * row, sum == 0 ? 0 : 1 / sum, shape.valueSize, to);
         to += 4L * shape.valueSize;
       }
     }
@@ -221,7 +222,7 @@ public final class AttentionKernel implements Kernel {
       long from = call.address(0) + shape.head(0, head) + first * shape.row(0);
       Packing.packA(from, shape.row(0), shape.step(0), count, shape.size, packed);
       long length = roundUp(count, MicroKernel.ROWS) * shape.size;
-      MATH.scale(packed, shape.scale, roundUp(length, AttentionMath.LANES));
+      MATH.get().scale(packed, shape.scale, roundUp(length, AttentionMath.LANES));
       Raw.zero(sums, count * SUMS);
       for (int i = 0; i < count; i++) {
         Raw.putFloat(maxima + 4L * i, Float.NEGATIVE_INFINITY);
@@ -243,15 +244,15 @@ public final class AttentionKernel implements Kernel {
       long mask = shape.maskOf(call.address(shape.maskOperand()), head);
       for (int i = 0; i < count; i++) {
         long row = scores + i * ROW;
-        long length = shape.finish(MATH, mask, first + i, key, keys, row);
+        long length = shape.finish(MATH.get(), mask, first + i, key, keys, row);
         float before = Raw.getFloat(maxima + 4L * i);
-        float max = Math.max(before, MATH.max(row, length));
+        float max = Math.max(before, MATH.get().max(row, length));
         float shift = max == Float.NEGATIVE_INFINITY ? 0 : max;
         float factor = ScalarMath.exp(before - shift);
         Raw.putFloat(maxima + 4L * i, max);
-        MATH.expSum(row, shift, length, sums + i * SUMS, factor);
+        MATH.get().expSum(row, shift, length, sums + i * SUMS, factor);
         if (key > 0 && factor != 1) {
-          MATH.scale(result + 4L * i * kernel.columns, factor, kernel.columns);
+          MATH.get().scale(result + 4L * i * kernel.columns, factor, kernel.columns);
         }
       }
       panels.multiply(
@@ -264,6 +265,11 @@ public final class AttentionKernel implements Kernel {
           4 * kernel.columns,
           key > 0);
     }
+  }
+
+  @Override
+  public boolean warmUp() {
+    return MATH.await();
   }
 
   @Override

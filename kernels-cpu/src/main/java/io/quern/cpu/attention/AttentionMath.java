@@ -1,6 +1,8 @@
 package io.quern.cpu.attention;
 
-import io.quern.cpu.VectorTier;
+import io.quern.backend.Operands;
+import io.quern.cpu.Trial;
+import io.quern.cpu.Twins;
 
 /**
  * Loops over rows of scores, with the same bits in both implementations. Rows are {@link #LANES}
@@ -12,15 +14,36 @@ abstract class AttentionMath {
 
   /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
-    static final AttentionMath INSTANCE =
-        VectorTier.chosen().isVector() ? new VectorAttentionMath() : new ScalarAttentionMath();
+    private static final int OPERANDS = 3;
+    private static final int TRIAL = 256;
+    private static final int N = 3 * LANES;
+
+    static final Twins<AttentionMath> TWINS =
+        Twins.ofKernel(
+            "rows of attention",
+            ScalarAttentionMath::new,
+            VectorAttentionMath::new,
+            one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
+
+    private static void tryOut(AttentionMath one, Operands o) {
+      long x = o.address(0);
+      long y = o.address(1);
+      long lanes = o.address(2);
+      float max = one.max(x, N);
+      one.expSum(x, max, N, lanes, 0.5f);
+      one.weights(y, max, 0.5f, N);
+      one.scoreGradient(x, 0.5f, N, y);
+      one.scale(x, max, N);
+      one.add(x, N - 3, y);
+      one.scale(x, 0.5f, N - 3, y);
+    }
   }
 
   AttentionMath() {}
 
-  /** The implementation of this process. */
-  static AttentionMath chosen() {
-    return Chosen.INSTANCE;
+  /** The implementations of this process. */
+  static Twins<AttentionMath> twins() {
+    return Chosen.TWINS;
   }
 
   /** {@code x[i] *= factor}; n is a multiple of the micro-kernel's columns. */

@@ -53,6 +53,10 @@ record ConvChain(RowChain rows, int firstExtra) {
       long count,
       long at,
       long table) {
+    if (rows.isAlone() && channel == 4 * count) {
+      rows.apply(at, channels * count, table);
+      return;
+    }
     for (int i = 0; i < channels; i++) {
       rows.apply(call, firstExtra, row + i, first, count, at + i * channel, table);
     }

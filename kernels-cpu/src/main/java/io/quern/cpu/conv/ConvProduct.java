@@ -2,6 +2,8 @@ package io.quern.cpu.conv;
 
 import io.quern.backend.Operands;
 import io.quern.cpu.gemm.Packer;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -44,6 +46,22 @@ abstract class ConvProduct {
   /** Waits for what is compiled in the background. */
   boolean warmUp() {
     return chain == null || chain.rows().warmUp();
+  }
+
+  /**
+   * Applies a chain that has no operands of its own to results that lie together somewhere, in one
+   * call rather than one for each channel.
+   *
+   * @return whether there is nothing left to {@link #finish}
+   */
+  final boolean finishAside(long at, long n) {
+    if (chain != null && chain.rows().isAlone()) {
+      MemoryPool.Block table = HostMemory.shared().allocate(chain.rows().tableBytes());
+      chain.rows().apply(at, n, table.address());
+      HostMemory.shared().free(table);
+      return true;
+    }
+    return chain == null;
   }
 
   /**

@@ -44,7 +44,7 @@ public final class DepthwiseConv implements Kernel {
   /** Where each tap of each source finds its elements, in bytes. */
   private final int[] offsets;
 
-  private final @Nullable MachineFilter machine;
+  private final PlaneCode.@Nullable Pair machine;
 
   private DepthwiseConv(
       ConvShape shape, boolean gradient, boolean hasBias, @Nullable ConvChain chain) {
@@ -167,7 +167,7 @@ public final class DepthwiseConv implements Kernel {
       long filters = weights + 4L * first * offsets.length;
       long to = target + first * targetBytes();
       if (machine != null) {
-        machine.run(scratch, filters, bias + 4L * first, to, count);
+        machine.run(scratch, filters, 4L * offsets.length, bias + 4L * first, 4, to, count);
       } else {
         filter(scratch, filters, bias + 4L * first, to, count);
       }

@@ -1,5 +1,6 @@
 package io.quern.cpu.conv;
 
+import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.op.Window;
 import io.quern.runtime.Raw;
@@ -15,7 +16,7 @@ final class DepthwisePlane {
   static final int ROUND = 64;
 
   private final MicroKernel micro = MicroKernel.chosen();
-  private final EverySecond everySecond = EverySecond.chosen();
+  private final Twins<EverySecond> everySecond = EverySecond.twins();
   private final Window window;
   private final boolean gradient;
   private final int sourceH;
@@ -147,7 +148,7 @@ final class DepthwisePlane {
     if (stepW == 1 && phasesW == 1) {
       micro.copyRows(from, fromRow, target, targetRow, rows, columns, 0);
     } else if (stepW == 1 && phasesW == 2) {
-      everySecond.copyRows(from, fromRow, target, targetRow, rows, columns);
+      everySecond.get().copyRows(from, fromRow, target, targetRow, rows, columns);
     } else {
       for (int i = 0; i < rows; i++) {
         move(from + i * fromRow, 4L * phasesW, target + i * targetRow, 4L * stepW, columns);

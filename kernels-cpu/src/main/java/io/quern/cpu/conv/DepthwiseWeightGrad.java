@@ -28,7 +28,7 @@ public final class DepthwiseWeightGrad implements Kernel {
   private final ConvShape shape;
   private final DepthwisePlane plane;
   private final int[] offsets;
-  private final @Nullable MachineCorrelation machine;
+  private final PlaneCode.@Nullable Pair machine;
 
   private DepthwiseWeightGrad(ConvShape shape) {
     this.shape = shape;
@@ -88,7 +88,7 @@ public final class DepthwiseWeightGrad implements Kernel {
 
   private void correlate(long channel, long gradients, long lanes, int count) {
     if (machine != null) {
-      machine.run(channel, gradients, lanes, count);
+      machine.run(channel, lanes, LANE_BYTES * offsets.length, 0, 0, gradients, count);
       return;
     }
     DepthwiseMath now = math.get();

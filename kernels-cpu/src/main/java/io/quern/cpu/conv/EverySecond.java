@@ -1,21 +1,36 @@
 package io.quern.cpu.conv;
 
-import io.quern.cpu.VectorTier;
+import io.quern.backend.Operands;
+import io.quern.cpu.Trial;
+import io.quern.cpu.Twins;
 import io.quern.runtime.Raw;
 
 /**
  * Copies every second float, for windows of stride 2. This class is the scalar twin. Thread-safe.
  */
 public class EverySecond {
-  /** Apart from the class itself, whose subclass is initialised here. */
+  /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
-    static final EverySecond INSTANCE =
-        VectorTier.chosen().isVector() ? new VectorEverySecond() : new EverySecond();
+    private static final int OPERANDS = 3;
+    private static final int TRIAL = 256;
+    private static final int N = 35;
+
+    static final Twins<EverySecond> TWINS =
+        Twins.ofKernel(
+            "every second float",
+            EverySecond::new,
+            VectorEverySecond::new,
+            one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
+
+    private static void tryOut(EverySecond one, Operands o) {
+      one.copy(o.address(0), 3 * N, o.address(1));
+      one.copyRows(o.address(0), 8 * N, o.address(2), 4 * N, 3, N);
+    }
   }
 
-  /** The implementation of this process. */
-  public static EverySecond chosen() {
-    return Chosen.INSTANCE;
+  /** The implementations of this process. */
+  public static Twins<EverySecond> twins() {
+    return Chosen.TWINS;
   }
 
   /** Copies {@code count} floats that are 8 bytes apart. */

@@ -1,5 +1,6 @@
 package io.quern.cpu.conv;
 
+import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.op.Window;
 import io.quern.runtime.Raw;
@@ -11,7 +12,7 @@ import java.lang.foreign.Arena;
  * the output gradient that the pixel has contributed to with weight t. Immutable and thread-safe.
  */
 final class Patches {
-  private static final EverySecond EVERY_SECOND = EverySecond.chosen();
+  private static final Twins<EverySecond> EVERY_SECOND = EverySecond.twins();
 
   /** Rows of an image this far apart, or a multiple of it, share too few sets of the cache. */
   private static final int PAGE_PART = 256;
@@ -224,7 +225,7 @@ final class Patches {
     }
     switch (stride) {
       case 1 -> micro.copyRow(from, to, count, 0);
-      case 2 -> EVERY_SECOND.copy(from, count, to);
+      case 2 -> EVERY_SECOND.get().copy(from, count, to);
       default -> {
         for (int i = 0; i < count; i++) {
           Raw.putFloat(to + 4L * i, Raw.getFloat(from + 4L * i * stride));

@@ -185,10 +185,13 @@ final class PixelProduct extends ConvProduct {
       }
       long weights = call.kept(WEIGHTS) + group * packer.matrixBytes();
       tiles(addresses, weights + oc * 4L * shape.depth(), biasRow, products, count);
+      boolean isFinished = finishAside(products, (long) count * width);
       long pixels = 4L * shape.outputPixels();
       long target = call.kept(OUTPUTS) + plane * shape.outputBytes() + oc * pixels + 4L * first;
       transpose.run(products, row, count, channels, target, pixels, scratch.address());
-      finish(call, plane * shape.oc() + oc, channels, pixels, first, count, target);
+      if (!isFinished) {
+        finish(call, plane * shape.oc() + oc, channels, pixels, first, count, target);
+      }
     }
     HostMemory.shared().free(scratch);
   }

@@ -1,5 +1,6 @@
 package io.quern.cpu.conv;
 
+import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.op.Window;
 import io.quern.runtime.Raw;
@@ -15,7 +16,7 @@ import java.lang.foreign.Arena;
  * are computed for nothing. Otherwise the gradient of the weights unfolds it to a matrix (im2col).
  */
 final class Plane {
-  private static final EverySecond EVERY_SECOND = EverySecond.chosen();
+  private static final Twins<EverySecond> EVERY_SECOND = EverySecond.twins();
 
   private final ConvShape shape;
   private final Fill fill;
@@ -191,7 +192,7 @@ final class Plane {
   private void copyStrided(long from, int count, long to) {
     int stride = shape.window().strideW();
     if (stride == 2) {
-      EVERY_SECOND.copy(from, count, to);
+      EVERY_SECOND.get().copy(from, count, to);
       return;
     }
     for (int i = 0; i < count; i++) {

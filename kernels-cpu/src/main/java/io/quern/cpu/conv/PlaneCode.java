@@ -20,6 +20,9 @@ import io.quern.cpu.asm.VectorOp;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.function.IntFunction;
+import java.util.function.IntUnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Writes machine code that goes over the rows of results of a {@link DepthwisePlane}, vector by
@@ -29,8 +32,8 @@ import java.lang.invoke.MethodHandle;
 abstract class PlaneCode {
   static final int BITS = 512;
   static final int BYTES = BITS / 8;
-  static final int LANES = BITS / 32;
-  static final int REGISTERS = 32;
+  private static final int LANES = BITS / 32;
+  private static final int REGISTERS = 32;
 
   /** Vectors of a row that are written one after the other, without a loop. */
   private static final int UNROLLED = 4;
@@ -53,13 +56,69 @@ abstract class PlaneCode {
     this.plane = plane;
   }
 
-  /** Calls the code. */
-  static void call(MemorySegment code, long plane, long second, long third, long dense) {
-    try {
-      FUNCTION.invokeExact(code, plane, second, third, dense);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
+  /**
+   * Code for one dense matrix, and for two at a time if there are registers for that.
+   *
+   * @param denseBytes bytes from a dense matrix to the next
+   */
+  record Pair(MemorySegment one, @Nullable MemorySegment two, long denseBytes) {
+    /**
+     * Goes over a plane for {@code count} dense matrices.
+     *
+     * @param secondBytes bytes from the second operand of a matrix to that of the next
+     */
+    void run(
+        long plane,
+        long second,
+        long secondBytes,
+        long third,
+        long thirdBytes,
+        long dense,
+        int count) {
+      int done = 0;
+      while (done < count) {
+        boolean both = two != null && done + 2 <= count;
+        call(
+            both ? two : one,
+            plane,
+            second + done * secondBytes,
+            third + done * thirdBytes,
+            dense + done * denseBytes);
+        done += both ? 2 : 1;
+      }
     }
+
+    private static void call(MemorySegment code, long plane, long second, long third, long dense) {
+      try {
+        FUNCTION.invokeExact(code, plane, second, third, dense);
+      } catch (Throwable e) {
+        throw new AssertionError(e);
+      }
+    }
+  }
+
+  /**
+   * Places code, or gives null where there is none.
+   *
+   * @param write gives the code for so many matrices at a time
+   * @param registers how many vector registers that takes
+   */
+  static @Nullable Pair place(
+      String name,
+      DepthwisePlane plane,
+      long denseBytes,
+      IntFunction<Assembler> write,
+      IntUnaryOperator registers) {
+    if (!MachineTier.has512Bits()
+        || registers.applyAsInt(1) > REGISTERS
+        || denseBytes >= Integer.MAX_VALUE / 4
+        || plane.columns() == 0) {
+      return null;
+    }
+    MemorySegment one = MachineTier.place("one of " + name, write.apply(1));
+    boolean fits = registers.applyAsInt(2) <= REGISTERS;
+    return new Pair(
+        one, fits ? MachineTier.place("two of " + name, write.apply(2)) : null, denseBytes);
   }
 
   /** Writes what is done with a vector. */
@@ -132,8 +191,9 @@ abstract class PlaneCode {
     }
   }
 
-  void end() {
+  Assembler end() {
     asm.vzeroupper();
     asm.ret();
+    return asm;
   }
 }

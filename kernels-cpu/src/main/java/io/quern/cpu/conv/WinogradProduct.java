@@ -201,15 +201,15 @@ final class WinogradProduct extends ConvProduct {
   private void transformOutput(Band band, int piece) {
     MemoryPool.Block scratch = HostMemory.shared().allocate(tiles.outputScratch());
     for (int row = band.start(piece); row < band.start(piece + 1); row++) {
-      tiles.output(
-          band.products + (long) row * tiles.across() * outputTile(),
-          outputTile(),
-          outputPoint,
-          band.kept(BIAS),
-          band.kept(OUTPUTS),
-          band.first + row,
-          scratch.address());
-      finish(band, band.first + row);
+      int number = band.first + row;
+      long from = band.products + (long) row * tiles.across() * outputTile();
+      long strip =
+          tiles.output(from, outputTile(), outputPoint, band.kept(BIAS), number, scratch.address());
+      boolean isFinished = finishAside(strip, tiles.outputPixels(number) * shape.oc());
+      tiles.store(strip, band.kept(OUTPUTS), number, scratch.address());
+      if (!isFinished) {
+        finish(band, number);
+      }
     }
     HostMemory.shared().free(scratch);
   }
@@ -217,9 +217,8 @@ final class WinogradProduct extends ConvProduct {
   /** Applies the chain to the outputs of a row of tiles. */
   private void finish(Band band, int row) {
     int image = row / tiles.down();
-    int y = row % tiles.down() * 4;
-    long first = (long) y * shape.ow();
-    long count = (long) Math.min(4, shape.oh() - y) * shape.ow();
+    long first = row % tiles.down() * 4L * shape.ow();
+    long count = tiles.outputPixels(row);
     long channel = 4L * shape.outputPixels();
     long at = band.kept(OUTPUTS) + image * shape.outputBytes() + 4 * first;
     finish(band.call(), (long) image * shape.oc(), shape.oc(), channel, first, count, at);

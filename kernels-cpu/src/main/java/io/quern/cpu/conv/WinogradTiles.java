@@ -200,9 +200,9 @@ final class WinogradTiles {
    * Transforms the points of a row of tiles back and adds the bias.
    *
    * @param bias address of one float per channel, or 0
+   * @return address of the pixels, all channels of one after another
    */
-  void output(
-      long from, long tileBytes, long point, long bias, long outputs, int row, long scratch) {
+  long output(long from, long tileBytes, long point, long bias, int row, long scratch) {
     long channels = 4L * shape.oc();
     long columns = scratch + Transpose.SCRATCH;
     long columnsRow = 6L * across * channels;
@@ -227,8 +227,7 @@ final class WinogradTiles {
               across,
               channels);
     }
-    int y = row % down * 4;
-    int count = Math.min(4, shape.oh() - y);
+    int count = outputRows(row);
     int whole = shape.ow() / 4;
     int left = shape.ow() % 4;
     for (int i = 0; i < count; i++) {
@@ -247,9 +246,26 @@ final class WinogradTiles {
             1);
       }
     }
-    long target = outputs + row / down * shape.outputBytes() + 4L * y * shape.ow();
+    return strip;
+  }
+
+  /** Rows of pixels of a row of tiles. */
+  private int outputRows(int row) {
+    return Math.min(4, shape.oh() - row % down * 4);
+  }
+
+  /** Pixels of a row of tiles. */
+  long outputPixels(int row) {
+    return (long) outputRows(row) * shape.ow();
+  }
+
+  /** Writes the pixels of a row of tiles, as {@link #output} gives them, to the outputs. */
+  void store(long strip, long outputs, int row, long scratch) {
+    long first = row % down * 4L * shape.ow();
+    long target = outputs + row / down * shape.outputBytes() + 4 * first;
     long plane = 4L * shape.outputPixels();
-    transpose.run(strip, channels, (long) count * shape.ow(), shape.oc(), target, plane, scratch);
+    long channels = 4L * shape.oc();
+    transpose.run(strip, channels, outputPixels(row), shape.oc(), target, plane, scratch);
   }
 
   /** Transforms rows of tiles to pixels, of which only the first {@code left} are kept. */

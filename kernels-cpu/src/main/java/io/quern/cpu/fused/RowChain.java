@@ -82,6 +82,18 @@ public final class RowChain {
     return loop.await();
   }
 
+  /** Whether the chain has no operands but the result. */
+  public boolean isAlone() {
+    return extras == 0;
+  }
+
+  /** Applies a chain that is alone to any {@code n} elements of the result, in place. */
+  public void apply(long at, long n, long table) {
+    Raw.putLong(table, at);
+    Raw.putLong(table + 8, at);
+    loop.get().run(table, n);
+  }
+
   /**
    * Applies the chain to {@code n} elements of a row.
    *

@@ -109,6 +109,11 @@ public final class GemmF32 {
     this.gemv = gemv();
   }
 
+  /** Waits for what is compiled in the background. */
+  boolean warmUp() {
+    return gemv == null ? MicroKernel.chosen().warmUp() : gemv.warmUp();
+  }
+
   /**
    * The product as one of a matrix and a vector, or null. A single row has the bits that it has
    * among others, whichever way B lies.

@@ -1,6 +1,7 @@
 package io.quern.cpu.gemm;
 
 import io.quern.cpu.Spare;
+import io.quern.cpu.Twins;
 import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
@@ -40,7 +41,7 @@ final class GemvF32 {
     TRANSPOSED
   }
 
-  private final MatVec kernel = MatVec.chosen();
+  private final Twins<MatVec> kernel = MatVec.twins();
   private final long n;
   private final long k;
   private final Order order;
@@ -95,6 +96,11 @@ final class GemvF32 {
     }
   }
 
+  /** Waits for the fast loops. */
+  boolean warmUp() {
+    return kernel.await();
+  }
+
   /** Whether the matrix is transposed on the way, which need not be done each time. */
   boolean transposes() {
     return order == Order.TRANSPOSED;
@@ -128,7 +134,7 @@ final class GemvF32 {
     long whole = k / MatVec.LANES * MatVec.LANES;
     for (long i = 0; i < count; i++) {
       SUM.clear(lanes);
-      kernel.addProducts(matrix, vector, whole, lanes);
+      kernel.get().addProducts(matrix, vector, whole, lanes);
       for (long t = whole; t < k; t++) {
         long lane = lanes + 4 * (t - whole);
         float x = Raw.getFloat(vector + 4 * t);
@@ -175,7 +181,7 @@ final class GemvF32 {
     Raw.zero(result, 4 * count);
     long whole = k / MatVec.ROWS * MatVec.ROWS;
     for (long t = 0; t < whole; t += MatVec.ROWS) {
-      kernel.addRows(vector + 4 * t, matrix + t * row, row, count, result);
+      kernel.get().addRows(vector + 4 * t, matrix + t * row, row, count, result);
     }
     for (long t = whole; t < k; t++) {
       float x = Raw.getFloat(vector + 4 * t);

@@ -160,7 +160,7 @@ public final class MatMulKernel implements Kernel {
 
   @Override
   public boolean warmUp() {
-    return MicroKernel.chosen().warmUp() && (chain == null || chain.warmUp());
+    return gemm.warmUp() && (chain == null || chain.warmUp());
   }
 
   @Override

@@ -1,6 +1,8 @@
 package io.quern.cpu.gemm;
 
-import io.quern.cpu.VectorTier;
+import io.quern.backend.Operands;
+import io.quern.cpu.Trial;
+import io.quern.cpu.Twins;
 import io.quern.runtime.Raw;
 
 /**
@@ -14,15 +16,28 @@ class MatVec {
   /** Lanes of {@link #addProducts}, as many as those of a sum. */
   static final int LANES = 64;
 
-  /** Apart from the class itself, whose subclass is initialised here. */
+  /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
-    static final MatVec INSTANCE =
-        VectorTier.chosen().isVector() ? new VectorMatVec() : new MatVec();
+    private static final int OPERANDS = 3;
+    private static final int TRIAL = 512;
+    private static final int N = 64;
+
+    static final Twins<MatVec> TWINS =
+        Twins.ofKernel(
+            "products of matrices and vectors",
+            MatVec::new,
+            VectorMatVec::new,
+            one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
+
+    private static void tryOut(MatVec one, Operands o) {
+      one.addProducts(o.address(0), o.address(1), TRIAL, o.address(2));
+      one.addRows(o.address(0), o.address(1), 4 * N, N, o.address(2));
+    }
   }
 
-  /** The implementation of this process. */
-  static MatVec chosen() {
-    return Chosen.INSTANCE;
+  /** The implementations of this process. */
+  static Twins<MatVec> twins() {
+    return Chosen.TWINS;
   }
 
   /** Adds the products of {@code n} floats, a multiple of 64, to 64 lanes in turn. */

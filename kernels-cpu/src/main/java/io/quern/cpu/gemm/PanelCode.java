@@ -59,13 +59,21 @@ final class PanelCode {
   private static final Reg B_ROW = RCX;
   private static final Reg END = R9;
   private static final Reg AT = R14;
-  private static final Reg ROWS_LEFT = R15;
+
+  /** From a row of B to a line that the next panel has at the same place. */
+  private static final Reg AHEAD = R15;
 
   // In memory from the stack pointer on, once registers are saved.
   private static final Mem FIRST_OFFSET = Mem.at(RSP, 0);
   private static final Mem FIRST_B = Mem.at(RSP, 8);
   private static final Mem START = Mem.at(RSP, 16);
-  private static final int LOCALS = 24;
+  private static final Mem ROWS_LEFT = Mem.at(RSP, 24);
+
+  /** The values of AHEAD for this tile and the next one. */
+  private static final Mem LINE_AHEAD = Mem.at(RSP, 32);
+
+  private static final Mem OTHER_LINE_AHEAD = Mem.at(RSP, 40);
+  private static final int LOCALS = 48;
   private static final Mem START_ROW = Mem.at(RSP, LOCALS + 8 * SAVED.size() + 8);
   private static final Mem C = START_ROW.plus(8);
   private static final Mem C_ROW = START_ROW.plus(16);
@@ -116,7 +124,9 @@ final class PanelCode {
     asm.mov(START, R9);
     asm.shl(R8, 2);
     asm.lea(END, Mem.at(OFFSETS, R8, 1));
-    asm.mov(ROWS_LEFT, COUNT);
+    asm.mov(RAX, COUNT);
+    asm.mov(ROWS_LEFT, RAX);
+    findNextPanel();
     Label end = asm.label();
     if (bits == 512) {
       Label all = asm.label();
@@ -140,6 +150,31 @@ final class PanelCode {
     return asm;
   }
 
+  /** Where a packed panel ends the next one begins; one in place has it at its right side. */
+  private void findNextPanel() {
+    int row = WIDTH * bits / 8;
+    Label packed = asm.label();
+    asm.mov(AHEAD, END);
+    asm.sub(AHEAD, OFFSETS);
+    asm.shl(AHEAD, Integer.numberOfTrailingZeros(row / 4));
+    asm.cmp(B_ROW, row);
+    asm.jump(Condition.E, packed);
+    asm.sub(AHEAD, AHEAD);
+    asm.add(AHEAD, row);
+    asm.bind(packed);
+    asm.mov(LINE_AHEAD, AHEAD);
+    asm.add(AHEAD, LINE);
+    asm.mov(OTHER_LINE_AHEAD, AHEAD);
+  }
+
+  /** Each tile asks for one of the two lines of a row. */
+  private void takeTurn() {
+    asm.mov(AHEAD, LINE_AHEAD);
+    asm.mov(AT, OTHER_LINE_AHEAD);
+    asm.mov(LINE_AHEAD, AT);
+    asm.mov(OTHER_LINE_AHEAD, AHEAD);
+  }
+
   /**
    * All rows of a panel of so many vectors. Masks are for edges: caches do not read ahead of loads
    * with masks, and what is stored by them cannot be read before it is in the cache.
@@ -147,16 +182,20 @@ final class PanelCode {
   private void panel(int width, boolean masked, Label end) {
     Label rest = asm.label();
     Label next = asm.here();
-    asm.cmp(ROWS_LEFT, tileRows);
+    asm.mov(RAX, ROWS_LEFT);
+    asm.cmp(RAX, tileRows);
     asm.jump(Condition.L, rest);
     tile(tileRows, width, masked);
     asm.add(TABLE, 8 * tileRows);
-    asm.sub(ROWS_LEFT, tileRows);
+    asm.mov(RAX, ROWS_LEFT);
+    asm.sub(RAX, tileRows);
+    asm.mov(ROWS_LEFT, RAX);
     asm.jmp(next);
     asm.bind(rest);
     for (int rows = 1; rows < tileRows; rows++) {
       Label other = asm.label();
-      asm.cmp(ROWS_LEFT, rows);
+      asm.mov(RAX, ROWS_LEFT);
+      asm.cmp(RAX, rows);
       asm.jump(Condition.NE, other);
       tile(rows, width, masked);
       asm.jmp(end);
@@ -175,6 +214,7 @@ final class PanelCode {
 
   private void tile(int rows, int width, boolean masked) {
     askForResult(rows, width);
+    takeTurn();
     for (int i = 0; i < rows; i++) {
       asm.mov(A_ROWS.get(i), Mem.at(TABLE, 8 * i));
     }
@@ -219,6 +259,7 @@ final class PanelCode {
     for (int j = 0; j < width; j++) {
       asm.op(VMOVUPS, masked ? b(j).zeroed(mask(j)) : b(j), Mem.at(B, j * bits / 8));
     }
+    asm.prefetch(Mem.at(B, AHEAD, 1));
     asm.add(B, B_ROW);
     for (int i = 0; i < rows; i++) {
       asm.op(VBROADCASTSS, a(), Mem.at(A_ROWS.get(i), AT, 1));

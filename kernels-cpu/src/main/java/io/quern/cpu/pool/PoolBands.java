@@ -19,7 +19,7 @@ final class PoolBands {
   private final Window window;
   private final float neutral;
   private final Twins<PoolMath> math;
-  private final EverySecond everySecond = EverySecond.chosen();
+  private final Twins<EverySecond> everySecond = EverySecond.twins();
 
   /** Columns of a row with its padding. */
   private final int pitch;
@@ -162,7 +162,7 @@ final class PoolBands {
   private void keep(long from, long to) {
     int stride = window.strideW();
     if (stride == 2) {
-      everySecond.copy(from, shape.ow(), to);
+      everySecond.get().copy(from, shape.ow(), to);
     } else {
       for (int x = 0; x < shape.ow(); x++) {
         Raw.putFloat(to + 4L * x, Raw.getFloat(from + 4L * x * stride));

@@ -5,6 +5,7 @@ import io.quern.Shape;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.Twins;
 import io.quern.op.NormGrad;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
@@ -19,8 +20,8 @@ import org.jspecify.annotations.Nullable;
 public final class NormGradKernel implements Kernel {
   private static final long CHUNK = 16384;
   private static final long MOST_CHUNKS = 64;
-  private static final RowMath MATH = RowMath.chosen();
-  private static final NormGradMath GRADIENT = NormGradMath.chosen();
+  private static final Twins<RowMath> MATH = RowMath.twins();
+  private static final Twins<NormGradMath> GRADIENT = NormGradMath.twins();
 
   private final float epsilon;
   private final boolean centred;
@@ -62,7 +63,7 @@ public final class NormGradKernel implements Kernel {
         long to = operands.address(4 + i);
         Raw.zero(to, 4 * length);
         for (long chunk = 0; chunk < chunks; chunk++) {
-          GRADIENT.add(sums.address() + (2 * chunk + i) * 4 * length, length, to);
+          GRADIENT.get().add(sums.address() + (2 * chunk + i) * 4 * length, length, to);
         }
       }
     } finally {
@@ -91,13 +92,18 @@ public final class NormGradKernel implements Kernel {
     long x = operands.address(0) + at;
     long gamma = operands.address(1);
     long gradient = operands.address(2) + at;
-    float mean = centred ? MATH.sum(x, n, scratch) / n : 0;
-    float scale = 1 / (float) Math.sqrt(MATH.squares(x, mean, n, scratch) / n + epsilon);
+    float mean = centred ? MATH.get().sum(x, n, scratch) / n : 0;
+    float scale = 1 / (float) Math.sqrt(MATH.get().squares(x, mean, n, scratch) / n + epsilon);
     long other = scratch + RowMath.SCRATCH;
-    GRADIENT.sums(x, mean, scale, gamma, gradient, n, sums, scratch);
-    float h = centred ? MATH.fold(scratch) / n : 0;
-    float hz = MATH.fold(other) / n;
-    GRADIENT.input(x, mean, scale, gamma, gradient, h, hz, n, operands.address(3) + at);
+    GRADIENT.get().sums(x, mean, scale, gamma, gradient, n, sums, scratch);
+    float h = centred ? MATH.get().fold(scratch) / n : 0;
+    float hz = MATH.get().fold(other) / n;
+    GRADIENT.get().input(x, mean, scale, gamma, gradient, h, hz, n, operands.address(3) + at);
+  }
+
+  @Override
+  public boolean warmUp() {
+    return MATH.await() && GRADIENT.await();
   }
 
   @Override

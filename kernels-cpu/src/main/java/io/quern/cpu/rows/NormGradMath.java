@@ -1,6 +1,8 @@
 package io.quern.cpu.rows;
 
-import io.quern.cpu.VectorTier;
+import io.quern.backend.Operands;
+import io.quern.cpu.Trial;
+import io.quern.cpu.Twins;
 
 /**
  * Loops of the gradients of normalisations over one row, with the same bits in both
@@ -9,15 +11,32 @@ import io.quern.cpu.VectorTier;
 abstract class NormGradMath {
   /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
-    static final NormGradMath INSTANCE =
-        VectorTier.chosen().isVector() ? new VectorNormGradMath() : new ScalarNormGradMath();
+    private static final int OPERANDS = 5;
+    private static final int TRIAL = 256;
+    private static final int N = 101;
+
+    static final Twins<NormGradMath> TWINS =
+        Twins.ofKernel(
+            "gradients of normalisations",
+            ScalarNormGradMath::new,
+            VectorNormGradMath::new,
+            one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
+
+    private static void tryOut(NormGradMath one, Operands o) {
+      long x = o.address(0);
+      long gradient = o.address(1);
+      long gamma = o.address(2);
+      one.sums(x, 0.5f, 2, gamma, gradient, N, o.address(3), o.address(4));
+      one.input(x, 0.5f, 2, gamma, gradient, 0.25f, 3, N, gamma);
+      one.add(gradient, N, gamma);
+    }
   }
 
   NormGradMath() {}
 
-  /** The implementation of this process. */
-  static NormGradMath chosen() {
-    return Chosen.INSTANCE;
+  /** The implementations of this process. */
+  static Twins<NormGradMath> twins() {
+    return Chosen.TWINS;
   }
 
   /**

@@ -5,6 +5,7 @@ import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.cpu.MachineTier;
+import io.quern.cpu.Twins;
 import io.quern.cpu.math.ScalarMath;
 import io.quern.op.GroupNorm;
 import io.quern.op.LayerNorm;
@@ -26,9 +27,10 @@ public final class RowKernel implements Kernel {
   /** Machine code cannot be stopped within rows; and they should stay in the second-level cache. */
   private static final long LONGEST = 65536;
 
-  private static final RowMath MATH = RowMath.chosen();
+  private static final Twins<RowMath> MATH = RowMath.twins();
 
   private final Rows body;
+  private final boolean isMachineCode;
   private final String name;
   private final long rows;
   private final long length;
@@ -44,16 +46,26 @@ public final class RowKernel implements Kernel {
 
   private RowKernel(
       KernelKey key, String name, long length, Rows otherwise, Supplier<Rows> machine) {
-    this(key, name, length, areMachineCode(length) ? machine.get() : otherwise);
+    this(
+        key,
+        name,
+        length,
+        areMachineCode(length) ? machine.get() : otherwise,
+        areMachineCode(length));
   }
 
   private RowKernel(KernelKey key, String name, long length, Rows body) {
+    this(key, name, length, body, false);
+  }
+
+  private RowKernel(KernelKey key, String name, long length, Rows body, boolean isMachineCode) {
     this.body = body;
+    this.isMachineCode = isMachineCode;
     this.name = name;
     this.length = length;
     this.rows = length == 0 ? 0 : key.output().shape().size() / length;
     this.rowsPerChunk = Math.max(1, CHUNK / Math.max(1, length));
-    this.scratchBytes = areMachineCode(length) ? MachineRows.scratchBytes(length) : RowMath.SCRATCH;
+    this.scratchBytes = isMachineCode ? MachineRows.scratchBytes(length) : RowMath.SCRATCH;
   }
 
   /** A Softmax along the last axis, or null. */
@@ -177,11 +189,11 @@ public final class RowKernel implements Kernel {
   private static void softmax(Operands operands, long n, long first, long end, long scratch) {
     long x = operands.address(0) + 4 * first * n;
     long to = operands.address(1) + 4 * first * n;
-    float max = MATH.max(x, n);
+    float max = MATH.get().max(x, n);
     for (long row = first; row < end; row++) {
       long next = row + 1 < end ? x + 4 * n : x;
-      float nextMax = MATH.exp(x, max, n, to, scratch, next);
-      MATH.scale(to, 1 / MATH.fold(scratch), n);
+      float nextMax = MATH.get().exp(x, max, n, to, scratch, next);
+      MATH.get().scale(to, 1 / MATH.get().fold(scratch), n);
       max = nextMax;
       x = next;
       to += 4 * n;
@@ -191,9 +203,9 @@ public final class RowKernel implements Kernel {
   private static void logSoftmax(Operands operands, long n, long first, long end, long scratch) {
     for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
       long x = operands.address(0) + at;
-      float max = MATH.max(x, n);
-      float log = ScalarMath.log(MATH.sumExp(x, max, n, scratch));
-      MATH.subtract(x, max, log, n, operands.address(1) + at);
+      float max = MATH.get().max(x, n);
+      float log = ScalarMath.log(MATH.get().sumExp(x, max, n, scratch));
+      MATH.get().subtract(x, max, log, n, operands.address(1) + at);
     }
   }
 
@@ -201,8 +213,8 @@ public final class RowKernel implements Kernel {
     for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
       long y = operands.address(0) + at;
       long gradient = operands.address(1) + at;
-      float mean = MATH.dot(gradient, y, n, scratch);
-      MATH.subtractTimes(gradient, mean, y, n, operands.address(2) + at);
+      float mean = MATH.get().dot(gradient, y, n, scratch);
+      MATH.get().subtractTimes(gradient, mean, y, n, operands.address(2) + at);
     }
   }
 
@@ -210,8 +222,8 @@ public final class RowKernel implements Kernel {
       Operands operands, long n, long first, long end, long scratch) {
     for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
       long gradient = operands.address(1) + at;
-      float sum = MATH.sum(gradient, n, scratch);
-      MATH.subtractExp(gradient, operands.address(0) + at, sum, n, operands.address(2) + at);
+      float sum = MATH.get().sum(gradient, n, scratch);
+      MATH.get().subtractExp(gradient, operands.address(0) + at, sum, n, operands.address(2) + at);
     }
   }
 
@@ -225,9 +237,9 @@ public final class RowKernel implements Kernel {
     long beta = operands.address(2);
     for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
       long x = operands.address(0) + at;
-      float mean = MATH.sum(x, n, scratch) / n;
-      float scale = inverse(MATH.squares(x, mean, n, scratch) / n, epsilon);
-      MATH.normalise(x, mean, scale, gamma, beta, n, operands.address(3) + at);
+      float mean = MATH.get().sum(x, n, scratch) / n;
+      float scale = inverse(MATH.get().squares(x, mean, n, scratch) / n, epsilon);
+      MATH.get().normalise(x, mean, scale, gamma, beta, n, operands.address(3) + at);
     }
   }
 
@@ -235,8 +247,8 @@ public final class RowKernel implements Kernel {
       Operands operands, float epsilon, long n, long first, long end, long scratch) {
     for (long at = 4 * first * n; at < 4 * end * n; at += 4 * n) {
       long x = operands.address(0) + at;
-      float scale = inverse(MATH.squares(x, 0, n, scratch) / n, epsilon);
-      MATH.rescale(x, scale, operands.address(1), n, operands.address(2) + at);
+      float scale = inverse(MATH.get().squares(x, 0, n, scratch) / n, epsilon);
+      MATH.get().rescale(x, scale, operands.address(1), n, operands.address(2) + at);
     }
   }
 
@@ -250,16 +262,21 @@ public final class RowKernel implements Kernel {
       long scratch) {
     long x = operands.address(0) + 4 * row * n;
     long to = operands.address(3) + 4 * row * n;
-    float mean = MATH.sum(x, n, scratch) / n;
-    float scale = inverse(MATH.squares(x, mean, n, scratch) / n, epsilon);
+    float mean = MATH.get().sum(x, n, scratch) / n;
+    float scale = inverse(MATH.get().squares(x, mean, n, scratch) / n, epsilon);
     long pixels = n / channels;
     for (long c = channel; c < channel + channels; c++) {
       float gamma = Raw.getFloat(operands.address(1) + 4 * c);
       float beta = Raw.getFloat(operands.address(2) + 4 * c);
-      MATH.normalise(x, mean, scale, gamma, beta, pixels, to);
+      MATH.get().normalise(x, mean, scale, gamma, beta, pixels, to);
       x += 4 * pixels;
       to += 4 * pixels;
     }
+  }
+
+  @Override
+  public boolean warmUp() {
+    return isMachineCode || MATH.await();
   }
 
   @Override

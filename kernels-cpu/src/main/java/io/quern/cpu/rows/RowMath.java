@@ -1,6 +1,8 @@
 package io.quern.cpu.rows;
 
-import io.quern.cpu.VectorTier;
+import io.quern.backend.Operands;
+import io.quern.cpu.Trial;
+import io.quern.cpu.Twins;
 import io.quern.runtime.Raw;
 
 /**
@@ -16,15 +18,49 @@ abstract class RowMath {
 
   /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
-    static final RowMath INSTANCE =
-        VectorTier.chosen().isVector() ? new VectorRowMath() : new ScalarRowMath();
+    private static final int OPERANDS = 5;
+    private static final int TRIAL = 256;
+    private static final int N = 213;
+
+    static final Twins<RowMath> TWINS =
+        Twins.ofKernel(
+            "rows",
+            ScalarRowMath::new,
+            VectorRowMath::new,
+            one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
+
+    private static void tryOut(RowMath one, Operands o) {
+      long x = o.address(0);
+      long y = o.address(1);
+      long to = o.address(2);
+      long scratch = o.address(3);
+      float[] results = {
+        one.max(x, N),
+        one.sum(x, N, scratch),
+        one.squares(x, 0.5f, N, scratch),
+        one.dot(x, y, N, scratch),
+        one.sumExp(x, 4, N, scratch),
+        one.exp(x, 4, N, to, scratch, y),
+        one.fold(scratch)
+      };
+      one.scale(to, 0.5f, N);
+      one.subtractTimes(x, 0.5f, to, N, y);
+      one.subtractExp(x, y, 0.25f, N, to);
+      one.subtract(to, 0.5f, 0.25f, N, x);
+      one.rescale(x, 0.5f, y, N, to);
+      one.normalise(to, 0.5f, 2, x, y, N, x);
+      one.normalise(x, 0.5f, 2, 0.25f, 3, N, to);
+      for (int i = 0; i < results.length; i++) {
+        Raw.putFloat(o.address(4) + 4L * i, results[i]);
+      }
+    }
   }
 
   RowMath() {}
 
-  /** The implementation of this process. */
-  static RowMath chosen() {
-    return Chosen.INSTANCE;
+  /** The implementations of this process. */
+  static Twins<RowMath> twins() {
+    return Chosen.TWINS;
   }
 
   /** The largest element, leaving out NaN; -infinity when there is no other. */
