@@ -181,7 +181,7 @@ public final class DepthwiseConv implements Kernel {
 
   /** Results that the chain finds in the first-level cache. */
   private int together() {
-    return (int) Math.clamp(CACHED / targetBytes() / 2 * 2, 1, results);
+    return Math.clamp(CACHED / targetBytes() / 2 * 2, 1, results);
   }
 
   private void filter(long scratch, long weights, long bias, long to, int count) {

@@ -94,7 +94,7 @@ public final class DepthwiseWeightGrad implements Kernel {
     DepthwiseMath now = math.get();
     for (int i = 0; i < count; i++) {
       long matrix = gradients + i * gradientBytes();
-      long ofOne = lanes + i * offsets.length * LANE_BYTES;
+      long ofOne = lanes + LANE_BYTES * i * offsets.length;
       now.correlate(
           channel, offsets, 4L * plane.pitch(), matrix, plane.rows(), plane.columns(), ofOne);
     }

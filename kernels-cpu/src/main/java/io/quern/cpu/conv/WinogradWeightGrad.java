@@ -73,12 +73,12 @@ final class WinogradWeightGrad {
     this.sumPoint = WinogradTiles.pointBytes(rows, inputTile);
   }
 
-  /** Computes the gradient of the weights [oc, c, 3, 3] from images and gradients. */
   /** Waits for the fast transforms. */
   boolean warmUp() {
     return tiles.warmUp();
   }
 
+  /** Computes the gradient of the weights [oc, c, 3, 3] from images and gradients. */
   void run(Operands call) {
     HostMemory memory = HostMemory.shared();
     long count = (long) band * tiles.across();
