@@ -74,6 +74,8 @@ public final class Twins<T> {
    * The scalar implementation of a kernel now, the vector one when it is ready; one of them for
    * ever when there are no vectors or {@code quern.warmup} is off.
    *
+   * @param vector not a reference to a constructor, which would link its class even where the JVM
+   *     has no vectors
    * @param trial runs an implementation on small work and gives a hash of the results' bits
    */
   public static <T> Twins<T> ofKernel(

@@ -22,7 +22,7 @@ abstract class AttentionMath {
         Twins.ofKernel(
             "rows of attention",
             ScalarAttentionMath::new,
-            VectorAttentionMath::new,
+            () -> new VectorAttentionMath(),
             one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(AttentionMath one, Operands o) {

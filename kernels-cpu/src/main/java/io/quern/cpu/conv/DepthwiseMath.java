@@ -20,7 +20,7 @@ class DepthwiseMath {
         Twins.ofKernel(
             "depthwise convolutions",
             DepthwiseMath::new,
-            VectorDepthwiseMath::new,
+            () -> new VectorDepthwiseMath(),
             math ->
                 Trial.run(
                     5,

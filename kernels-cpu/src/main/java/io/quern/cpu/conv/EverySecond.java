@@ -19,7 +19,7 @@ public class EverySecond {
         Twins.ofKernel(
             "every second float",
             EverySecond::new,
-            VectorEverySecond::new,
+            () -> new VectorEverySecond(),
             one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(EverySecond one, Operands o) {

@@ -43,7 +43,7 @@ class WinogradTransform {
         Twins.ofKernel(
             "Winograd's transforms",
             WinogradTransform::new,
-            VectorWinogradTransform::new,
+            () -> new VectorWinogradTransform(),
             one -> Trial.run(7, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(WinogradTransform one, Operands o) {

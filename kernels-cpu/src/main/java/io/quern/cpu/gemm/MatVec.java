@@ -26,7 +26,7 @@ class MatVec {
         Twins.ofKernel(
             "products of matrices and vectors",
             MatVec::new,
-            VectorMatVec::new,
+            () -> new VectorMatVec(),
             one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(MatVec one, Operands o) {

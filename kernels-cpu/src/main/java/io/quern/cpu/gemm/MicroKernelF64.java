@@ -25,7 +25,7 @@ abstract class MicroKernelF64 {
         Twins.ofKernel(
             "products of doubles",
             () -> new ScalarMicroKernelF64(COLUMNS),
-            VectorMicroKernelF64::new,
+            () -> new VectorMicroKernelF64(),
             kernel ->
                 Trial.run(3, 2 * TRIAL_DEPTH * COLUMNS, operands -> tryOut(kernel, operands)));
   }

@@ -14,7 +14,7 @@ final class WarmingTranspose extends Transpose {
       Twins.ofKernel(
           "transposition",
           Transpose::new,
-          VectorTranspose::new,
+          () -> new VectorTranspose(),
           one -> Trial.run(3, ROWS * COLUMNS, operands -> tryOut(one, operands)));
 
   private static void tryOut(Transpose one, Operands o) {

@@ -19,7 +19,7 @@ abstract class StepMath {
         Twins.ofKernel(
             "optimiser steps",
             ScalarStepMath::new,
-            VectorStepMath::new,
+            () -> new VectorStepMath(),
             math ->
                 Trial.run(8, TRIAL, operands -> math.adam(ADAM, operands, 0, TRIAL - 3))
                     + Trial.run(8, TRIAL, operands -> math.sgd(SGD, operands, 0, TRIAL - 3)));

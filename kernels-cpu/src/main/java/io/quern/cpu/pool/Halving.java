@@ -19,7 +19,7 @@ class Halving {
         Twins.ofKernel(
             "pooling by halves",
             Halving::new,
-            VectorHalving::new,
+            () -> new VectorHalving(),
             one -> Trial.run(3, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(Halving one, Operands o) {

@@ -19,7 +19,7 @@ abstract class NormGradMath {
         Twins.ofKernel(
             "gradients of normalisations",
             ScalarNormGradMath::new,
-            VectorNormGradMath::new,
+            () -> new VectorNormGradMath(),
             one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(NormGradMath one, Operands o) {

@@ -26,7 +26,7 @@ abstract class RowMath {
         Twins.ofKernel(
             "rows",
             ScalarRowMath::new,
-            VectorRowMath::new,
+            () -> new VectorRowMath(),
             one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(RowMath one, Operands o) {
