@@ -37,8 +37,9 @@ final class MachineCorrelation extends PlaneCode {
    */
   static @Nullable Pair of(DepthwisePlane plane, long gradientBytes) {
     return place(
-        "correlations of %d taps, %dx%d".formatted(plane.taps(), plane.rows(), plane.columns()),
+        "correlations",
         plane,
+        plane.offsets(),
         gradientBytes,
         count -> new MachineCorrelation(plane, (int) gradientBytes, count).write(),
         count -> count * (plane.taps() + 1) + 1);

@@ -40,8 +40,9 @@ final class MachineFilter extends PlaneCode {
    */
   static @Nullable Pair of(DepthwisePlane plane, int[] offsets, long resultBytes) {
     return place(
-        "filters of %d taps, %dx%d".formatted(offsets.length, plane.rows(), plane.columns()),
+        "filters",
         plane,
+        offsets,
         resultBytes,
         count -> new MachineFilter(plane, offsets, (int) resultBytes, count).write(),
         count -> count * (offsets.length + 2) + 1);

@@ -20,6 +20,10 @@ import io.quern.cpu.asm.VectorOp;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.IntFunction;
 import java.util.function.IntUnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -97,15 +101,23 @@ abstract class PlaneCode {
     }
   }
 
+  /** All that code depends on, which stays for good once it is placed. */
+  private record Key(
+      String name, List<Integer> offsets, int rows, int columns, int pitch, long denseBytes) {}
+
+  private static final Map<Key, Pair> PLACED = new ConcurrentHashMap<>();
+
   /**
-   * Places code, or gives null where there is none.
+   * The code of a shape, which is placed once, or null where there is none.
    *
+   * @param offsets where each tap finds its elements, in bytes
    * @param write gives the code for so many matrices at a time
    * @param registers how many vector registers that takes
    */
   static @Nullable Pair place(
       String name,
       DepthwisePlane plane,
+      int[] offsets,
       long denseBytes,
       IntFunction<Assembler> write,
       IntUnaryOperator registers) {
@@ -115,10 +127,16 @@ abstract class PlaneCode {
         || plane.columns() == 0) {
       return null;
     }
-    MemorySegment one = MachineTier.place("one of " + name, write.apply(1));
-    boolean fits = registers.applyAsInt(2) <= REGISTERS;
-    return new Pair(
-        one, fits ? MachineTier.place("two of " + name, write.apply(2)) : null, denseBytes);
+    List<Integer> taps = Arrays.stream(offsets).boxed().toList();
+    return PLACED.computeIfAbsent(
+        new Key(name, taps, plane.rows(), plane.columns(), plane.pitch(), denseBytes),
+        key -> {
+          boolean fits = registers.applyAsInt(2) <= REGISTERS;
+          return new Pair(
+              MachineTier.place("one of " + key, write.apply(1)),
+              fits ? MachineTier.place("two of " + key, write.apply(2)) : null,
+              denseBytes);
+        });
   }
 
   /** Writes what is done with a vector. */
