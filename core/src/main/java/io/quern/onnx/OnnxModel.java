@@ -39,8 +39,11 @@ import org.jspecify.annotations.Nullable;
  * is in use. A model whose shapes follow from those of its inputs runs as a plan, one for each
  * combination of shapes it meets; others run node by node, see {@link #nodeByNode}. It runs on the
  * CPU; {@link #on} gives it on another device. Thread-safe.
+ *
+ * <p>{@link #close} gives the memory of its plans back at once, as for a model that is replaced by
+ * another; a model that is forgotten gives it back after a garbage collection.
  */
-public final class OnnxModel {
+public final class OnnxModel implements AutoCloseable {
   private final Object source;
   private final ModelProto proto;
   private final Interpreter interpreter;
@@ -49,6 +52,7 @@ public final class OnnxModel {
   private final Relocation relocation;
   private volatile @Nullable Compiled compiled;
   private volatile @Nullable String nodeByNode;
+  private volatile boolean closed;
 
   private OnnxModel(Object source, MemorySegment bytes, @Nullable Path folder) {
     this.source = source;
@@ -234,6 +238,9 @@ public final class OnnxModel {
   /** {@link #run} for inputs and outputs of all kinds. */
   public Map<String, OnnxValue> runValues(Map<String, OnnxValue> arguments) {
     requireSupported();
+    if (closed) {
+      throw new IllegalStateException(source + ": the model was closed; load it anew");
+    }
     boolean plain = nodeByNode == null && !inputs.isEmpty() && arguments.size() == inputs.size();
     for (ValueInfo input : inputs) {
       OnnxValue value = arguments.get(input.name());
@@ -271,11 +278,28 @@ public final class OnnxModel {
       if (now == null) {
         now = compiled(Arrays.stream(tensors).map(Tensor::spec).toList());
         compiled = now;
+        if (closed) { // while it was compiled
+          now.close();
+        }
       }
       return OnnxValue.all(run(now, tensors));
     } catch (NeedsValue e) {
       nodeByNode = e.getMessage();
       return null;
+    }
+  }
+
+  /**
+   * Gives the memory of the model's plans back, as soon as runs that take place now have ended.
+   * Later runs throw {@link IllegalStateException}. What {@link #compile} gave, and this model on
+   * other devices, is closed by itself.
+   */
+  @Override
+  public void close() {
+    closed = true;
+    Compiled now = compiled;
+    if (now != null) {
+      now.close();
     }
   }
 

@@ -12,14 +12,19 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 
 /**
  * A function of tensors that runs as plans, one for each combination of shapes and dtypes it is
  * called with. Thread-safe.
+ *
+ * <p>Its plans have memory of their own, for temporaries and for weights in the form in which
+ * kernels read them. {@link #close} gives it back at once; a function that is forgotten gives it
+ * back after a garbage collection.
  */
-public final class Compiled {
+public final class Compiled implements AutoCloseable {
   private final Device device;
   private final Function<List<Tensor>, List<Tensor>> function;
   private final List<TensorSpec> inputs;
@@ -27,6 +32,7 @@ public final class Compiled {
   private final List<Pass> passes;
   private final boolean fixed;
   private final Map<List<TensorSpec>, Entry> plans;
+  private final AtomicBoolean closed;
   private final PreparedInputs prepared = new PreparedInputs();
 
   /** Compiles for {@code inputs} at once, for others when they are met. */
@@ -47,7 +53,15 @@ public final class Compiled {
       Function<List<Tensor>, List<Tensor>> function,
       List<TensorSpec> inputs,
       UnaryOperator<Graph> reading) {
-    this(device, function, inputs, reading, Pass.enabled(), false, new ConcurrentHashMap<>());
+    this(
+        device,
+        function,
+        inputs,
+        reading,
+        Pass.enabled(),
+        false,
+        new ConcurrentHashMap<>(),
+        new AtomicBoolean());
     entry(this.inputs);
   }
 
@@ -58,7 +72,8 @@ public final class Compiled {
       UnaryOperator<Graph> reading,
       List<Pass> passes,
       boolean fixed,
-      Map<List<TensorSpec>, Entry> plans) {
+      Map<List<TensorSpec>, Entry> plans,
+      AtomicBoolean closed) {
     this.device = device;
     this.function = function;
     this.inputs = List.copyOf(inputs);
@@ -66,6 +81,7 @@ public final class Compiled {
     this.passes = passes;
     this.fixed = fixed;
     this.plans = plans;
+    this.closed = closed;
   }
 
   /** A plan, and what was folded into it when it was made. */
@@ -80,15 +96,25 @@ public final class Compiled {
     }
   }
 
-  /** This function, which throws when it is called with other shapes than it was compiled for. */
+  /**
+   * This function, which throws when it is called with other shapes than it was compiled for. Both
+   * have the same plans: closing one closes the other.
+   */
   public Compiled fixed() {
-    return new Compiled(device, function, inputs, reading, passes, true, plans);
+    return new Compiled(device, function, inputs, reading, passes, true, plans, closed);
   }
 
   /** This function compiled with these passes only. */
   public Compiled with(Pass... only) {
     return new Compiled(
-        device, function, inputs, reading, List.of(only), fixed, new ConcurrentHashMap<>());
+        device,
+        function,
+        inputs,
+        reading,
+        List.of(only),
+        fixed,
+        new ConcurrentHashMap<>(),
+        new AtomicBoolean());
   }
 
   /**
@@ -113,14 +139,19 @@ public final class Compiled {
       results[i] = TensorAccess.allocate(plan.device(), plan.outputs().get(i));
     }
     Tensor[] packed = arguments.clone();
+    boolean ran = false;
     try {
       for (int i = 0; i < packed.length; i++) {
         Tensor argument = arguments[i];
         packed[i] = Tape.withoutRecording(argument::contiguous);
       }
       plan.run(packed, results);
+      ran = true;
       return results;
     } finally {
+      for (int i = 0; i < results.length && !ran; i++) {
+        results[i].close();
+      }
       for (int i = 0; i < packed.length; i++) {
         if (packed[i] != arguments[i]) {
           packed[i].close();
@@ -146,6 +177,16 @@ public final class Compiled {
   public Compiled warmUp() {
     plan().warmUp();
     return this;
+  }
+
+  /**
+   * Gives the memory of all plans back, as soon as runs that take place now have ended. Later runs
+   * throw {@link IllegalStateException}. Results that were given out stay.
+   */
+  @Override
+  public void close() {
+    closed.set(true);
+    plans.values().forEach(entry -> entry.plan.close());
   }
 
   private Plan planFor(Tensor[] arguments) {
@@ -180,6 +221,14 @@ public final class Compiled {
   }
 
   private Entry compile(List<TensorSpec> specs) {
+    Entry entry = trace(specs);
+    if (closed.get()) { // before or while the plan was made
+      entry.plan.close();
+    }
+    return entry;
+  }
+
+  private Entry trace(List<TensorSpec> specs) {
     long start = System.nanoTime();
     Graph graph = Trace.of(function, device, specs);
     Debug.traced(graph);

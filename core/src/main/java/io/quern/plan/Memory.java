@@ -111,6 +111,7 @@ abstract sealed class Memory {
     private final Tensor tensor;
     private final Operands operands;
     private volatile long version = -1;
+    private int plans;
 
     /**
      * The form that {@code packer} makes.
@@ -143,6 +144,23 @@ abstract sealed class Memory {
     /** Where the prepared form lies. */
     Buffer buffer() {
       return TensorAccess.buffer(tensor);
+    }
+
+    /** Lets a plan use it; false once the last one has let go of it. */
+    synchronized boolean hold() {
+      if (plans < 0) {
+        return false;
+      }
+      plans++;
+      return true;
+    }
+
+    /** Undoes {@link #hold}; the last plan gives the memory back. */
+    synchronized void release() {
+      if (--plans == 0) {
+        plans = -1;
+        tensor.close();
+      }
     }
 
     /** Brings it up to date. */

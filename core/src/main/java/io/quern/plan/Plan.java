@@ -6,6 +6,8 @@ import io.quern.TensorAccess;
 import io.quern.op.TensorSpec;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 
@@ -28,6 +30,10 @@ public final class Plan {
   private final Tensor[] written;
   private final Memory.Prepared[] prepared;
   private final AtomicReferenceArray<@Nullable Frame> idle = new AtomicReferenceArray<>(KEPT);
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  /** Runs that take place, and one more until the plan is closed. */
+  private final AtomicInteger users = new AtomicInteger(1);
 
   Plan(
       Device device,
@@ -142,7 +148,7 @@ public final class Plan {
    *
    * @throws IllegalArgumentException if dtypes, shapes or devices are not the plan's, or an
    *     argument is not contiguous
-   * @throws IllegalStateException if a tensor was closed
+   * @throws IllegalStateException if a tensor or the plan was closed
    */
   public void run(Tensor[] arguments, Tensor[] results) {
     run(arguments, results, null);
@@ -158,6 +164,15 @@ public final class Plan {
   private void run(Tensor[] arguments, Tensor[] results, long @Nullable [] nanos) {
     check("argument", arguments, inputs);
     check("result", results, outputs);
+    enter();
+    try {
+      runOpen(arguments, results, nanos);
+    } finally {
+      leave();
+    }
+  }
+
+  private void runOpen(Tensor[] arguments, Tensor[] results, long @Nullable [] nanos) {
     int held = 0;
     int heldResults = 0;
     Frame frame = acquire();
@@ -219,6 +234,37 @@ public final class Plan {
                 + " on "
                 + tensor.device());
       }
+    }
+  }
+
+  /** Gives its memory back, as soon as no run takes place; there are no more runs after it. */
+  void close() {
+    if (closed.compareAndSet(false, true)) {
+      leave();
+    }
+  }
+
+  private void enter() {
+    for (int now = users.get(); now > 0 && !closed.get(); now = users.get()) {
+      if (users.compareAndSet(now, now + 1)) {
+        return;
+      }
+    }
+    throw new IllegalStateException("plan: it was closed; compile the function anew");
+  }
+
+  private void leave() {
+    if (users.decrementAndGet() > 0) {
+      return;
+    }
+    for (int i = 0; i < KEPT; i++) {
+      Frame frame = idle.getAndSet(i, null);
+      if (frame != null) {
+        frame.close();
+      }
+    }
+    for (Memory.Prepared input : prepared) {
+      input.release();
     }
   }
 

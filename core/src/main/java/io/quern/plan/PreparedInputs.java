@@ -24,7 +24,10 @@ final class PreparedInputs {
 
   private record Form(Layout layout, Kernel packer) {}
 
-  /** Lets steps read prepared forms of tensors that no step writes. */
+  /**
+   * Lets steps read prepared forms of tensors that no step writes. Their plan holds each of them,
+   * and releases it when it is closed.
+   */
   void use(List<Step> steps) {
     Set<Buffer> written = new HashSet<>();
     for (Step step : steps) {
@@ -34,10 +37,11 @@ final class PreparedInputs {
         }
       }
     }
-    steps.replaceAll(step -> prepared(step, written));
+    Set<Memory.Prepared> held = new HashSet<>();
+    steps.replaceAll(step -> prepared(step, written, held));
   }
 
-  private Step prepared(Step step, Set<Buffer> written) {
+  private Step prepared(Step step, Set<Buffer> written, Set<Memory.Prepared> held) {
     Kernel.Prepared prepared = step.kernel().prepared();
     if (prepared == null) {
       return step;
@@ -50,19 +54,24 @@ final class PreparedInputs {
     List<Place> inputs = new ArrayList<>(step.inputs());
     inputs.set(
         prepared.input(),
-        new Place(form(place, captured.tensor(), prepared), place.dtype(), place.layout()));
+        new Place(form(place, captured.tensor(), prepared, held), place.dtype(), place.layout()));
     return new Step(step.op(), prepared.kernel(), inputs, step.outputs());
   }
 
-  private synchronized Memory.Prepared form(Place place, Tensor tensor, Kernel.Prepared prepared) {
+  private synchronized Memory.Prepared form(
+      Place place, Tensor tensor, Kernel.Prepared prepared, Set<Memory.Prepared> held) {
     var ofTensor = forms.computeIfAbsent(TensorAccess.buffer(tensor), key -> new HashMap<>());
     Form form = new Form(place.layout(), prepared.packer());
     WeakReference<Memory.Prepared> known = ofTensor.get(form);
     Memory.Prepared memory = known == null ? null : known.get();
-    if (memory == null) {
-      memory = new Memory.Prepared(place, prepared.bytes(), prepared.packer());
-      ofTensor.put(form, new WeakReference<>(memory));
+    if (memory != null && (held.contains(memory) || memory.hold())) {
+      held.add(memory);
+      return memory;
     }
-    return memory;
+    Memory.Prepared made = new Memory.Prepared(place, prepared.bytes(), prepared.packer());
+    made.hold();
+    held.add(made);
+    ofTensor.put(form, new WeakReference<>(made));
+    return made;
   }
 }

@@ -1,6 +1,7 @@
 package io.quern.onnx;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.quern.DType;
@@ -41,6 +42,19 @@ class OnnxModelTest {
     assertThat(model.nodeByNode()).isEmpty();
     assertThat(model.compile(List.of(new TensorSpec(DType.F32, Shape.of(5, 2)))).plan().outputs())
         .containsExactly(new TensorSpec(DType.F32, Shape.of(5, 2)));
+  }
+
+  @Test
+  void closedModelDoesNotRun() {
+    OnnxModel model = layer().model();
+    Map<String, Tensor> x = Map.of("x", Tensor.ones(1, 2));
+    Tensor kept = model.run(x).get("y");
+    model.close();
+    model.close();
+    assertThatIllegalStateException()
+        .isThrownBy(() -> model.run(x))
+        .withMessageEndingWith("the model was closed; load it anew");
+    assertThat(kept.slice(0, 0, 1).toFloatArray()).containsExactly(3, 0);
   }
 
   @Test

@@ -25,6 +25,7 @@ import io.quern.op.TensorSpec;
 import io.quern.optim.Adam;
 import io.quern.optim.Optimizer;
 import io.quern.optim.Sgd;
+import io.quern.runtime.HostMemory;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -85,6 +86,63 @@ class CompiledTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> twice.run(row(1, 2)))
         .withMessage("compiled: expected arguments [F32[4]], found [F32[2]]");
+  }
+
+  @Test
+  void closedFunctionGivesItsMemoryBack() {
+    TensorSpec large = new TensorSpec(DType.F32, Shape.of(1 << 20));
+    Tensor x = Tensor.full(1, DType.F32, Device.cpu(), 1 << 20);
+    UnaryOperator<Tensor> twoSteps = y -> y.add(y.sum()).cumSum(0);
+    long before = HostMemory.shared().usage().live();
+    Compiled compiled = Quern.compile(twoSteps, large);
+    Compiled fixed = compiled.fixed();
+    compiled.run(x).close();
+    assertThat(HostMemory.shared().usage().live()).isGreaterThanOrEqualTo(before + (4 << 20));
+    compiled.close();
+    compiled.close();
+    assertThat(HostMemory.shared().usage().live()).isEqualTo(before);
+    for (Compiled closed : List.of(compiled, fixed)) {
+      assertThatIllegalStateException()
+          .isThrownBy(() -> closed.run(x))
+          .withMessage("plan: it was closed; compile the function anew");
+    }
+    assertThatIllegalStateException().isThrownBy(() -> compiled.run(row(1, 2)));
+    assertThat(HostMemory.shared().usage().live()).isLessThan(before + (1 << 20));
+  }
+
+  @Test
+  void runsThatTakePlaceEndBeforeTheMemoryGoes() throws Exception {
+    UnaryOperator<Tensor> twoSteps = y -> y.add(y.sum()).cumSum(0);
+    Tensor x = Tensor.full(1, DType.F32, Device.cpu(), 1000);
+    float[] expected = twoSteps.apply(x).toFloatArray();
+    try (ExecutorService threads = Executors.newFixedThreadPool(2)) {
+      for (int round = 0; round < 50; round++) {
+        Compiled compiled = Quern.compile(twoSteps, x.spec());
+        AtomicInteger runs = new AtomicInteger();
+        Callable<Void> runner =
+            () -> {
+              try {
+                while (true) {
+                  try (Tensor result = compiled.run(x)) {
+                    assertThat(result.toFloatArray()).isEqualTo(expected);
+                  }
+                  runs.incrementAndGet();
+                }
+              } catch (IllegalStateException e) {
+                assertThat(e).hasMessageContaining("it was closed");
+                return null;
+              }
+            };
+        List<Future<Void>> running = List.of(threads.submit(runner), threads.submit(runner));
+        while (runs.get() < 5) {
+          Thread.onSpinWait();
+        }
+        compiled.close();
+        for (Future<Void> each : running) {
+          each.get();
+        }
+      }
+    }
   }
 
   @Test

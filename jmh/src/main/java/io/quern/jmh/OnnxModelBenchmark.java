@@ -84,6 +84,9 @@ public class OnnxModelBenchmark {
   /** From the file to the first result. */
   @Benchmark
   public void load() throws IOException {
-    compile(OnnxModel.load(file)).runInto(arguments, results);
+    try (OnnxModel loaded = OnnxModel.load(file);
+        Compiled function = compile(loaded)) {
+      function.runInto(arguments, results);
+    }
   }
 }

@@ -70,6 +70,21 @@ class PreparedInputsTest {
     }
   }
 
+  @Test
+  void closedFunctionGivesThemBack() {
+    Tensor weight = rng.normal(512, 1024);
+    Tensor x = rng.normal(8, 512);
+    Tensor longer = rng.normal(40, 512);
+    long before = HostMemory.shared().usage().live();
+    Compiled compiled = Quern.compile(y -> y.matmul(weight).relu(), x.spec());
+    compiled.run(x).close();
+    compiled.run(longer).close();
+    assertThat(compiled.plan().preparedBytes()).isGreaterThanOrEqualTo(4 * 512 * 1024);
+    assertThat(HostMemory.shared().usage().live()).isGreaterThan(before + 4 * 512 * 1024);
+    compiled.close();
+    assertThat(HostMemory.shared().usage().live()).isEqualTo(before);
+  }
+
   @ParameterizedTest
   @CsvSource({"2, 5, 3", "7, 64, 40", "33, 300, 70", "130, 520, 100"})
   void products(int m, int k, int n) {
