@@ -17,7 +17,7 @@ public final class CpuBackend implements Backend {
     }
     VectorTier tier = VectorTier.chosen();
     return new Probe(
-        1, (tier.isVector() ? tier.bits() + "-bit vectors: " : "scalar kernels: ") + tier.reason());
+        1, (tier.usesApi() ? tier.bits() + "-bit vectors: " : "scalar kernels: ") + tier.reason());
   }
 
   @Override

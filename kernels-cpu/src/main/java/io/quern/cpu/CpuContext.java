@@ -21,7 +21,7 @@ final class CpuContext implements DeviceContext {
     VectorTier tier = VectorTier.chosen();
     return Workers.shared().threads()
         + " threads, "
-        + (tier.isVector() ? tier.bits() + "-bit vectors" : "scalar kernels")
+        + (tier.usesApi() ? tier.bits() + "-bit vectors" : "scalar kernels")
         + " ("
         + tier.reason()
         + "), "

@@ -83,7 +83,7 @@ public final class Twins<T> {
       Supplier<? extends T> scalar,
       Supplier<? extends T> vector,
       ToLongFunction<T> trial) {
-    if (!VectorTier.chosen().isVector()) {
+    if (!VectorTier.chosen().usesApi()) {
       return only(scalar.get());
     }
     return of(name, scalar, vector, trial);

@@ -17,7 +17,8 @@ class CpuConformanceTest extends AbstractConformance {
   @Override
   protected List<Mode> modes() {
     boolean widest = System.getProperty("quern.vectorBits", "512").equals("512");
-    boolean all = widest && Stream.of("quern.vector", "quern.asm").allMatch(this::isDefault);
+    boolean api = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+    boolean all = widest && api && Stream.of("quern.vector", "quern.asm").allMatch(this::isDefault);
     return all ? super.modes() : List.of(Mode.PLAN_OPTIMISED);
   }
 

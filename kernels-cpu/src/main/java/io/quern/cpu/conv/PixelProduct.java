@@ -20,12 +20,16 @@ import org.jspecify.annotations.Nullable;
  * columns. Tiles are transposed on their way to the output.
  *
  * <p>Strips of pixels go over the channels in panels, and over k in blocks, so that a block of a
- * panel stays in the first-level cache.
+ * panel stays in the first-level cache. Either a strip goes over all panels before the next strip,
+ * or, where there is more weight than image, all strips go over some panels before the next ones.
  */
 final class PixelProduct extends ConvProduct {
   private static final int BLOCK_K = 256;
   private static final int STRIP = 14 * ROWS;
   private static final int TASKS_PER_THREAD = 4;
+
+  /** What may stay in the second-level cache while something else goes through it. */
+  private static final long NEAR_BYTES = 1 << 19;
 
   /** Channels that a task pads. */
   private static final int PADDED = 16;
@@ -63,6 +67,7 @@ final class PixelProduct extends ConvProduct {
   private final int strips;
   private final int strip;
   private final int block;
+  private final boolean panelsFirst;
   private final Workers.Task<Operands> pad = this::pad;
   private final Workers.Task<Operands> multiply = this::multiply;
 
@@ -79,6 +84,8 @@ final class PixelProduct extends ConvProduct {
     this.strip = (pixels + ROWS - 1) / ROWS * ROWS;
     int blocks = (depth + BLOCK_K - 1) / BLOCK_K;
     this.block = (depth + blocks - 1) / blocks;
+    this.panelsFirst =
+        strips > 1 && packer.matrixBytes() > NEAR_BYTES && shape.imageBytes() <= NEAR_BYTES;
   }
 
   /**
@@ -156,6 +163,9 @@ final class PixelProduct extends ConvProduct {
     int threads = Workers.shared().threads();
     int wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
     int perTask = Math.clamp((long) planes * strips * panels / wanted, 1, panels);
+    if (panelsFirst) {
+      perTask = Math.clamp(NEAR_BYTES / 2 / (4L * width * shape.depth()), 1, perTask);
+    }
     call.keep(PANELS_PER_TASK, perTask);
     Workers.shared().run(multiply, call, planes * strips * ((panels + perTask - 1) / perTask));
   }
@@ -163,9 +173,10 @@ final class PixelProduct extends ConvProduct {
   private void multiply(Operands call, int chunk) {
     int perTask = (int) call.kept(PANELS_PER_TASK);
     int groupsOfPanels = (panels + perTask - 1) / perTask;
-    int panel = chunk % groupsOfPanels * perTask;
-    int first = chunk / groupsOfPanels % strips * strip;
     int index = chunk / groupsOfPanels / strips;
+    int ofIndex = chunk - index * groupsOfPanels * strips;
+    int panel = (panelsFirst ? ofIndex / strips : ofIndex % groupsOfPanels) * perTask;
+    int first = (panelsFirst ? ofIndex % strips : ofIndex / groupsOfPanels) * strip;
     int count = Math.min(strip, shape.outputPixels() - first);
     long row = 4L * width;
     long bytes = Transpose.SCRATCH + strip * (row + 8) + row;

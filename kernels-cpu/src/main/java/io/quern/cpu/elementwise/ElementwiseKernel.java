@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * is strided or broadcast is gathered tile by tile to a buffer in the first-level cache.
  */
 public final class ElementwiseKernel implements Kernel {
-  private static final boolean VECTOR = VectorTier.chosen().isVector();
+  private static final boolean VECTOR = VectorTier.chosen().usesApi();
   private static final int CHUNK = 16384;
   private static final int TILE = 1024;
 

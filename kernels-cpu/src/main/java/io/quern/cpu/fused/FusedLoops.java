@@ -3,7 +3,6 @@ package io.quern.cpu.fused;
 import io.quern.backend.Operands;
 import io.quern.cpu.Trial;
 import io.quern.cpu.Twins;
-import io.quern.cpu.VectorTier;
 import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Knob;
@@ -48,19 +47,21 @@ public final class FusedLoops {
     return LOOPS.computeIfAbsent(
         Key.of(program, own),
         key -> {
-          if (!VectorTier.chosen().isVector() || !CODEGEN.isOn()) {
+          if (!CODEGEN.isOn()) {
             return Twins.only(new TiledLoop(program, own));
           }
           return MachineLoop.of(program, own)
               .map(Twins::only)
-              .orElseGet(
-                  () ->
-                      Twins.of(
-                          "chain " + program,
-                          () -> new TiledLoop(program, own),
-                          () -> GeneratedLoop.of(program, own),
-                          loop -> Trial.run(own.length + 1, TRIAL, args -> run(loop, args))));
+              .orElseGet(() -> compiled(program, own));
         });
+  }
+
+  private static Twins<FusedLoop> compiled(ScalarProgram program, boolean[] uniform) {
+    return Twins.ofKernel(
+        "chain " + program,
+        () -> new TiledLoop(program, uniform),
+        () -> GeneratedLoop.of(program, uniform),
+        loop -> Trial.run(uniform.length + 1, TRIAL, args -> run(loop, args)));
   }
 
   /** The sum of a program's results, if there is machine code for it. */

@@ -24,11 +24,17 @@ public abstract class MicroKernel {
     static final MicroKernel INSTANCE = choose();
 
     private static MicroKernel choose() {
-      if (!VectorTier.chosen().isVector()) {
-        return new ScalarMicroKernel(SCALAR_COLUMNS);
+      VectorTier tier = VectorTier.chosen();
+      if (!MachineTier.isUsed()) {
+        return tier.usesApi() ? vectors() : new ScalarMicroKernel(SCALAR_COLUMNS);
       }
-      MicroKernel one = Twins.warms() ? new WarmingMicroKernel() : VectorMicroKernel.create();
-      return MachineTier.isUsed() ? new MachineMicroKernel(VectorTier.chosen().bits(), one) : one;
+      MicroKernel rest =
+          tier.usesApi() ? vectors() : new ScalarMicroKernel(2 * tier.bits() / Float.SIZE);
+      return new MachineMicroKernel(tier.bits(), rest);
+    }
+
+    private static MicroKernel vectors() {
+      return Twins.warms() ? new WarmingMicroKernel() : VectorMicroKernel.create();
     }
   }
 

@@ -15,7 +15,7 @@ abstract class MicroKernelF64 {
 
   /** Two vectors of 8-byte doubles. */
   private static final int COLUMNS =
-      VectorTier.chosen().isVector() ? 2 * VectorTier.chosen().bits() / 64 : 16;
+      VectorTier.chosen().usesApi() ? 2 * VectorTier.chosen().bits() / 64 : 16;
 
   private static final int TRIAL_DEPTH = 32;
 

@@ -14,11 +14,11 @@ public class Transpose {
     static final Transpose INSTANCE = choose();
 
     private static Transpose choose() {
-      if (!VectorTier.chosen().isVector()) {
-        return new Transpose();
-      }
       if (MachineTranspose.isUsed()) {
         return new MachineTranspose();
+      }
+      if (!VectorTier.chosen().usesApi()) {
+        return new Transpose();
       }
       return Twins.warms() ? new WarmingTranspose() : new VectorTranspose();
     }

@@ -26,7 +26,7 @@ public abstract class RunReduce {
     static final Map<Reduce.Fn, RunReduce> BY_FN = new EnumMap<>(Reduce.Fn.class);
 
     static {
-      boolean vector = VectorTier.chosen().isVector();
+      boolean vector = VectorTier.chosen().usesApi();
       for (Reduce.Fn fn : Reduce.Fn.values()) {
         BY_FN.put(fn, vector ? VectorRunReduce.specialised(fn) : ScalarRunReduce.specialised(fn));
       }

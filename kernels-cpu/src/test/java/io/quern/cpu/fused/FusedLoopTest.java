@@ -29,7 +29,7 @@ class FusedLoopTest {
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
   void generatedLoopHasTheBitsOfTheTiledOne(long seed) {
-    assumeTrue(VectorTier.chosen().isVector(), "loops are generated for vectors only");
+    assumeTrue(VectorTier.chosen().usesApi(), "loops are generated for vectors only");
     SplittableRandom random = new SplittableRandom(seed);
     ScalarProgram program = program(random);
     boolean[] uniform = new boolean[program.inputs()];
