@@ -140,7 +140,8 @@ public final class Formulas<V> {
     return on.less(x, number(0));
   }
 
-  private V exp(V x) {
+  /** {@code exp(x)}. */
+  public V exp(V x) {
     V t = fma(x, number(LOG2_E), ROUND_BIAS_2);
     V n = on.sub(t, number(ROUND_BIAS_2));
     V bits = on.bits(t);

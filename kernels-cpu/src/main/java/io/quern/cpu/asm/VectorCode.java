@@ -7,6 +7,8 @@ import static io.quern.cpu.asm.VectorOp.VFMADD132PS;
 import static io.quern.cpu.asm.VectorOp.VFMADD213PS;
 import static io.quern.cpu.asm.VectorOp.VFMADD231PS;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
+import static io.quern.cpu.asm.VectorOp.VSHUFF32X4;
+import static io.quern.cpu.asm.VectorOp.VSHUFPS;
 
 import io.quern.cpu.asm.VectorTrace.AddedWhere;
 import io.quern.cpu.asm.VectorTrace.Binary;
@@ -93,6 +95,26 @@ public final class VectorCode {
     keepMore(copies, REGISTERS - first);
     freeVectors.set(first, REGISTERS);
     freeMasks.set(1, MASKS - 1);
+  }
+
+  /**
+   * Folds the lanes of vectors 0 to 3, which are 64, by halves; every lane of vector 0 has the
+   * result. Vector 1 is used.
+   */
+  public static void foldLanes(Assembler asm, VectorOp op) {
+    Vec sum = Vec.of(0, BITS);
+    Vec other = Vec.of(1, BITS);
+    asm.op(op, sum, sum, Vec.of(2, BITS));
+    asm.op(op, other, other, Vec.of(3, BITS));
+    asm.op(op, sum, sum, other);
+    for (int swap : new int[] {0x4E, 0xB1}) {
+      asm.op(VSHUFF32X4, other, sum, sum, swap);
+      asm.op(op, sum, sum, other);
+    }
+    for (int swap : new int[] {0x4E, 0xB1}) {
+      asm.op(VSHUFPS, other, sum, sum, swap);
+      asm.op(op, sum, sum, other);
+    }
   }
 
   /** The mask that is left to others. */

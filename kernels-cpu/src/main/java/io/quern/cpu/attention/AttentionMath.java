@@ -1,11 +1,12 @@
 package io.quern.cpu.attention;
 
 import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
 import io.quern.cpu.Trial;
 import io.quern.cpu.Twins;
 
 /**
- * Loops over rows of scores, with the same bits in both implementations. Rows are {@link #LANES}
+ * Loops over rows of scores, with the same bits in all implementations. Rows are {@link #LANES}
  * floats or a multiple of that long, unless stated. Thread-safe.
  */
 abstract class AttentionMath {
@@ -19,11 +20,13 @@ abstract class AttentionMath {
     private static final int N = 3 * LANES;
 
     static final Twins<AttentionMath> TWINS =
-        Twins.ofKernel(
-            "rows of attention",
-            ScalarAttentionMath::new,
-            () -> new VectorAttentionMath(),
-            one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
+        MachineTier.has512Bits()
+            ? Twins.only(new MachineAttentionMath())
+            : Twins.ofKernel(
+                "rows of attention",
+                ScalarAttentionMath::new,
+                () -> new VectorAttentionMath(),
+                one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(AttentionMath one, Operands o) {
       long x = o.address(0);

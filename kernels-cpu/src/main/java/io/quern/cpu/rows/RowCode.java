@@ -24,8 +24,6 @@ import static io.quern.cpu.asm.VectorOp.VMAXPS;
 import static io.quern.cpu.asm.VectorOp.VMOVNTPS;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
 import static io.quern.cpu.asm.VectorOp.VMULPS;
-import static io.quern.cpu.asm.VectorOp.VSHUFF32X4;
-import static io.quern.cpu.asm.VectorOp.VSHUFPS;
 import static io.quern.cpu.asm.VectorOp.VSQRTPS;
 import static io.quern.cpu.asm.VectorOp.VSUBPS;
 import static io.quern.cpu.asm.VectorOp.VXORPS;
@@ -39,7 +37,6 @@ import io.quern.cpu.asm.Mem;
 import io.quern.cpu.asm.Reg;
 import io.quern.cpu.asm.Vec;
 import io.quern.cpu.asm.VectorCode;
-import io.quern.cpu.asm.VectorOp;
 import io.quern.cpu.asm.VectorTrace;
 import java.util.List;
 import java.util.function.Consumer;
@@ -196,7 +193,7 @@ final class RowCode {
             more.accept(part);
           }
         });
-    foldSums(VADDPS);
+    VectorCode.foldLanes(asm, VADDPS);
     asm.op(VBROADCASTSS, FACTOR, asm.constant(1));
     asm.op(VDIVPS, FACTOR, FACTOR, vec(0));
   }
@@ -217,7 +214,7 @@ final class RowCode {
           load(LOADED, X, part);
           asm.op(VADDPS, part.sum.masked(part.mask), part.sum, LOADED);
         });
-    foldSums(VADDPS);
+    VectorCode.foldLanes(asm, VADDPS);
     asm.op(VDIVPS, SHIFT, vec(0), Argument.LENGTH.in(TABLE).repeated(BITS));
     scaleOf(true);
     each(
@@ -369,7 +366,7 @@ final class RowCode {
           load(LOADED, X, part);
           asm.op(VMAXPS, part.sum.masked(part.mask), LOADED, part.sum); // of a NaN, the second one
         });
-    foldSums(VMAXPS);
+    VectorCode.foldLanes(asm, VMAXPS);
     asm.op(VMOVUPS, SHIFT, vec(0));
   }
 
@@ -384,26 +381,11 @@ final class RowCode {
           }
           asm.op(VFMADD231PS, part.sum.masked(part.mask), LOADED, LOADED);
         });
-    foldSums(VADDPS);
+    VectorCode.foldLanes(asm, VADDPS);
     asm.op(VDIVPS, LOADED, vec(0), Argument.LENGTH.in(TABLE).repeated(BITS));
     asm.op(VADDPS, LOADED, LOADED, Argument.EPSILON.in(TABLE).repeated(BITS));
     asm.op(VSQRTPS, LOADED, LOADED);
     asm.op(VBROADCASTSS, FACTOR, asm.constant(1));
     asm.op(VDIVPS, FACTOR, FACTOR, LOADED);
-  }
-
-  /** Folds all lanes by halves; every lane of the first sum has the result. */
-  private void foldSums(VectorOp op) {
-    asm.op(op, vec(0), vec(0), vec(2));
-    asm.op(op, vec(1), vec(1), vec(3));
-    asm.op(op, vec(0), vec(0), vec(1));
-    for (int swap : new int[] {0x4E, 0xB1}) {
-      asm.op(VSHUFF32X4, vec(1), vec(0), vec(0), swap);
-      asm.op(op, vec(0), vec(0), vec(1));
-    }
-    for (int swap : new int[] {0x4E, 0xB1}) {
-      asm.op(VSHUFPS, vec(1), vec(0), vec(0), swap);
-      asm.op(op, vec(0), vec(0), vec(1));
-    }
   }
 }
