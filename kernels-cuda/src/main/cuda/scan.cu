@@ -265,6 +265,73 @@ KERNEL cum_sum_lanes_f32(float* to, const float* from, Lanes lanes, i64 exclusiv
   }
 }
 
+const int COLUMN_WARPS = 16;
+const int COLUMN_ROWS = 16; // of a warp at once
+
+// The elements of a lane from `at` on, and 0 beyond its end.
+__device__ inline void load_column(
+    float (&items)[COLUMN_ROWS], const float* from, i64 at, i64 length, i64 step) {
+  const float* item = from + at * step;
+#pragma unroll
+  for (int j = 0; j < COLUMN_ROWS; j++) {
+    items[j] = at + j < length ? item[j * step] : 0;
+  }
+}
+
+// A block goes along 32 lanes side by side, of which each of its warps has some rows at a time. What
+// comes next is loaded while sums are made.
+KERNEL __launch_bounds__(32 * COLUMN_WARPS, 2) cum_sum_columns_f32(
+    float* to, const float* from, Lanes lanes, i64 exclusive, i64 reverse) {
+  __shared__ float sums[2][COLUMN_WARPS][32];
+  int column = threadIdx.x % 32;
+  int warp = threadIdx.x / 32;
+  i64 lane = (i64)blockIdx.x * 32 + column;
+  i64 length = lane < lanes.count ? lanes.length : 0;
+  i64 start = length > 0 ? lane_start(lanes, lane, length) : 0;
+  i64 step = lanes.inner;
+  if (reverse) {
+    start += (length > 0 ? length - 1 : 0) * step;
+    step = -step;
+  }
+  from += start;
+  to += start;
+  float sum = 0;
+  int turn = 0;
+  i64 at = warp * COLUMN_ROWS;
+  float next[COLUMN_ROWS];
+  load_column(next, from, at, length, step);
+  for (i64 first = 0; first < lanes.length; first += COLUMN_WARPS * COLUMN_ROWS) {
+    float items[COLUMN_ROWS];
+    float own = 0;
+#pragma unroll
+    for (int j = 0; j < COLUMN_ROWS; j++) {
+      items[j] = next[j];
+      own += items[j];
+    }
+    load_column(next, from, at + COLUMN_WARPS * COLUMN_ROWS, length, step);
+    // Two tables in turn: one is written again when all have passed the barrier of the other.
+    sums[turn][warp][column] = own;
+    __syncthreads();
+    float running = sum;
+#pragma unroll
+    for (int i = 0; i < COLUMN_WARPS; i++) {
+      running = i == warp ? sum : running;
+      sum += sums[turn][i][column];
+    }
+    turn ^= 1;
+    float* item = to + at * step;
+#pragma unroll
+    for (int j = 0; j < COLUMN_ROWS; j++) {
+      float after = running + items[j];
+      if (at + j < length) {
+        item[j * step] = exclusive ? running : after;
+      }
+      running = after;
+    }
+    at += COLUMN_WARPS * COLUMN_ROWS;
+  }
+}
+
 // Puts two numbers of a row in the order that a bitonic network wants: runs of `run` go up and down
 // in turn.
 __device__ inline void in_order(u64& low, u64& high, u32 place, u32 run) {
