@@ -15,6 +15,11 @@ final class RandomKernels {
   /** Words of a Philox block. */
   private static final int WORDS = 4;
 
+  /** Normal numbers are made by fewer threads than blocks, beyond as many as keep a GPU busy. */
+  private static final int BLOCKS = 4;
+
+  private static final long BUSY = 1 << 18;
+
   private RandomKernels() {}
 
   static @Nullable Kernel random(GpuContext context, KernelKey key) {
@@ -23,8 +28,13 @@ final class RandomKernels {
     }
     long count = key.shape(1).size();
     Parameters parameters = new Parameters().operand(1).operand(0).number(count);
-    String name = ((Random) key.op()).name() + "_f32";
-    return create(context, name, parameters, Math.ceilDiv(count, WORDS));
+    Random op = (Random) key.op();
+    long blocks = Math.ceilDiv(count, WORDS);
+    long threads =
+        op.distribution() == Random.Distribution.NORMAL
+            ? Math.max(Math.min(blocks, BUSY), Math.ceilDiv(blocks, BLOCKS))
+            : blocks;
+    return create(context, op.name() + "_f32", parameters, threads);
   }
 
   static @Nullable Kernel iota(GpuContext context, KernelKey key) {
