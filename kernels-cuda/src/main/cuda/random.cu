@@ -26,20 +26,30 @@ __device__ inline void philox(u64 seed, u64 counter, u32 (&words)[4]) {
   words[3] = c3;
 }
 
-// key: seed, first counter
+// Calls make with the place of each quad of this thread, and with its words; they have one key: the
+// seed and the first counter.
+template <typename Make>
+__device__ inline void for_quads(const i64* key, i64 count, Make make) {
+  u64 seed = (u64)key[0];
+  u64 counter = (u64)key[1];
+  i64 blocks = (count + 3) / 4;
+#pragma unroll 1
+  for (i64 block = thread_index(); block < blocks; block += gridDim.x * blockDim.x) {
+    u32 words[4];
+    philox(seed, counter + block, words);
+    make(4 * block, words);
+  }
+}
+
 KERNEL random_uniform_f32(float* to, const i64* key, i64 count) {
-  i64 block = thread_index();
-  if (4 * block >= count) {
-    return;
-  }
-  u32 words[4];
-  philox((u64)key[0], (u64)(key[1] + block), words);
-  float values[4];
+  for_quads(key, count, [&](i64 at, const u32 (&words)[4]) {
+    float values[4];
 #pragma unroll
-  for (int k = 0; k < 4; k++) {
-    values[k] = (float)(words[k] >> 8) * 0x1p-24f;
-  }
-  store_quad(to, values, 4 * block, count, are_aligned((u64)to));
+    for (int k = 0; k < 4; k++) {
+      values[k] = (float)(words[k] >> 8) * 0x1p-24f;
+    }
+    store_quad(to, values, at, count, are_aligned((u64)to));
+  });
 }
 
 // Where instructions take constants from without another that moves them.
@@ -129,20 +139,13 @@ __device__ inline void two_normals(float* values, u32 first, u32 second) {
   values[1] = with_sign(swapped ? c : s, quarters >> 1);
 }
 
-// A thread makes several blocks, whose keys and constants are the same.
 KERNEL random_normal_f32(float* to, const i64* key, i64 count) {
-  u64 seed = (u64)key[0];
-  u64 counter = (u64)key[1];
-  i64 blocks = (count + 3) / 4;
-#pragma unroll 1
-  for (i64 block = thread_index(); block < blocks; block += gridDim.x * blockDim.x) {
-    u32 words[4];
-    philox(seed, counter + block, words);
+  for_quads(key, count, [&](i64 at, const u32 (&words)[4]) {
     float values[4];
     two_normals(values, words[0], words[1]);
     two_normals(values + 2, words[2], words[3]);
-    store_quad(to, values, 4 * block, count, are_aligned((u64)to));
-  }
+    store_quad(to, values, at, count, are_aligned((u64)to));
+  });
 }
 
 template <typename T>

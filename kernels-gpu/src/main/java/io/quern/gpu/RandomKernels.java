@@ -15,7 +15,7 @@ final class RandomKernels {
   /** Words of a Philox block. */
   private static final int WORDS = 4;
 
-  /** Normal numbers are made by fewer threads than blocks, beyond as many as keep a GPU busy. */
+  /** Blocks of a thread, and the threads that keep a GPU busy, which there are at least. */
   private static final int BLOCKS = 4;
 
   private static final long BUSY = 1 << 18;
@@ -28,13 +28,10 @@ final class RandomKernels {
     }
     long count = key.shape(1).size();
     Parameters parameters = new Parameters().operand(1).operand(0).number(count);
-    Random op = (Random) key.op();
+    String name = ((Random) key.op()).name() + "_f32";
     long blocks = Math.ceilDiv(count, WORDS);
-    long threads =
-        op.distribution() == Random.Distribution.NORMAL
-            ? Math.max(Math.min(blocks, BUSY), Math.ceilDiv(blocks, BLOCKS))
-            : blocks;
-    return create(context, op.name() + "_f32", parameters, threads);
+    long threads = Math.max(Math.min(blocks, BUSY), Math.ceilDiv(blocks, BLOCKS));
+    return create(context, name, parameters, threads);
   }
 
   static @Nullable Kernel iota(GpuContext context, KernelKey key) {
