@@ -38,7 +38,9 @@ class ScanKernelsTest {
     "256, 8200, 1",
     "3, 20001, 1",
     "2, 20004, 1",
-    "1, 9000, 3"
+    "1, 9000, 3",
+    "1, 4202496, 1",
+    "2, 2105345, 1"
   })
   void cumSum(int outer, int length, int inner) {
     long count = (long) outer * length * inner;

@@ -74,6 +74,9 @@ final class ScanKernels {
               : cumSum(parameters, shape.lanes(), 1, shape.size(), op);
       return new LaunchKernel(context, "cum_sum_f32", launch);
     }
+    if (context.function(FILE, "cum_sum_chained_f32") != 0) {
+      return chained(parts, op);
+    }
     Parameters sums = new Parameters().operand(2).operand(0).struct(lanes());
     sums.number(parts).number(PART).number(flag(op.reverse()));
     // The sums of parts lie in the order in which they are added.
@@ -87,6 +90,23 @@ final class ScanKernels {
         launch("part_sums_f32", Grid.of(shape.lanes() * parts, THREADS), sums),
         cumSum(starts, shape.lanes(), 1, parts, new CumSum(0, true, false)),
         cumSum(parameters, shape.lanes(), parts, PART, op));
+  }
+
+  /** In one go over the lanes, where blocks may wait for those that began before them. */
+  private Kernel chained(long parts, CumSum op) {
+    long groups = Math.ceilDiv(parts, THREADS);
+    long words = 1 + shape.lanes() * (parts + groups);
+    Parameters parameters = new Parameters().operand(1).operand(0).operand(2).struct(lanes());
+    parameters.number(parts).number(flag(op.exclusive())).number(flag(op.reverse()));
+    return new LaunchKernel(
+        context,
+        "cum_sum_chained_f32",
+        8 * words,
+        launch(
+            "clear_words",
+            Grid.covering(words, THREADS),
+            new Parameters().operand(2).number(words)),
+        launch("cum_sum_chained_f32", Grid.of(shape.lanes() * parts, THREADS), parameters));
   }
 
   private Kernel sideBySide(String name, Grid grid, CumSum op) {
