@@ -281,56 +281,73 @@ __device__ inline u32 unpadded(const Padding& padding, int d, u32 index) {
   return coordinate * step == place ? coordinate : ~0u;
 }
 
-// A row, the last dimension, of the output.
+// A row, the last dimension, of the output. DENSE: nothing lies between its elements, neither there
+// nor in the input.
+template <bool DENSE>
 struct PaddedRow {
   const float* from;
-  bool inside;
+  u32 low, size; // 0 of a row outside
 
-  __device__ PaddedRow(const float* data, const Padding& padding, u32 row)
-      : from(data), inside(true) {
-    for (int d = (int)padding.rank - 2; d >= 0; d--) {
+  __device__ PaddedRow(const float* data, const Padding& padding, u32 row) : from(data) {
+    int last = (int)padding.rank - 1;
+    low = (u32)padding.low[last];
+    size = (u32)padding.sizes[last];
+    int d = last - 1;
+#pragma unroll 1
+    for (; d > 0; d--) {
       u32 next = row / (u32)padding.dims[d];
-      u32 coordinate = unpadded(padding, d, row - next * (u32)padding.dims[d]);
-      inside &= coordinate < (u32)padding.sizes[d];
-      from += coordinate * padding.strides[d];
+      descend(padding, d, row - next * (u32)padding.dims[d]);
       row = next;
+    }
+    if (d == 0) {
+      descend(padding, 0, row);
     }
   }
 
-  __device__ float at(const Padding& padding, u32 index, float value) const {
-    int d = (int)padding.rank - 1;
+  __device__ void descend(const Padding& padding, int d, u32 index) {
     u32 coordinate = unpadded(padding, d, index);
-    bool known = inside && coordinate < (u32)padding.sizes[d];
-    return known ? from[coordinate * padding.strides[d]] : value;
+    size = coordinate < (u32)padding.sizes[d] ? size : 0;
+    from += coordinate * padding.strides[d];
+  }
+
+  __device__ float at(const Padding& padding, u32 index, float value) const {
+    int last = (int)padding.rank - 1;
+    u32 coordinate = DENSE ? index - low : unpadded(padding, last, index);
+    i64 stride = DENSE ? 1 : padding.strides[last];
+    return coordinate < size ? from[coordinate * stride] : value;
   }
 };
 
-// A thread fills four neighbours, mostly of one row.
-KERNEL pad_f32(float* to, const float* from, float value, Padding padding) {
+// Four neighbours, mostly of one row.
+template <bool DENSE>
+__device__ inline void pad_quad(
+    float (&values)[4], const float* from, float value, const Padding& padding, u32 first) {
+  u32 width = (u32)padding.dims[padding.rank - 1];
+  u32 row = first / width;
+  u32 index = first - row * width;
+  PaddedRow<DENSE> padded(from, padding, row);
+#pragma unroll
+  for (int k = 0; k < 4; k++) {
+    if (index == width) {
+      index = 0;
+      padded = PaddedRow<DENSE>(from, padding, ++row);
+    }
+    values[k] = padded.at(padding, index++, value);
+  }
+}
+
+KERNEL pad_f32(
+    float* __restrict__ to, const float* __restrict__ from, float value, Padding padding) {
   u32 first = 4 * thread_index();
   if (first >= padding.count) {
     return;
   }
-  u32 width = (u32)padding.dims[padding.rank - 1];
-  u32 row = first / width;
-  u32 index = first - row * width;
+  int last = (int)padding.rank - 1;
   float values[4];
-  if (index + 4 <= width) {
-    PaddedRow padded(from, padding, row);
-#pragma unroll
-    for (int k = 0; k < 4; k++) {
-      values[k] = padded.at(padding, index + k, value);
-    }
+  if (padding.step[last] == 1 && padding.strides[last] == 1) {
+    pad_quad<true>(values, from, value, padding, first);
   } else {
-#pragma unroll
-    for (int k = 0; k < 4; k++) {
-      PaddedRow padded(from, padding, row);
-      values[k] = padded.at(padding, index, value);
-      if (++index == width) {
-        index = 0;
-        row++;
-      }
-    }
+    pad_quad<false>(values, from, value, padding, first);
   }
   store_quad(to, values, first, padding.count, are_aligned((u64)to));
 }

@@ -206,29 +206,84 @@ CUM_SUM(cum_sum_f32, 8, 8)
 CUM_SUM(cum_sum_rows_f32, 1, 8)
 CUM_SUM(cum_sum_short_rows_f32, 1, 1)
 
-// The sums of the parts of lanes, [lanes, parts].
-KERNEL __launch_bounds__(SCAN_THREADS, 3) part_sums_f32(
-    float* to, const float* from, Lanes lanes, i64 parts, i64 part_length, i64 reverse) {
-  const int QUADS = 4;
-  Part part(lanes, blockIdx.x, parts, part_length);
-  Line<const float> input(from, lanes, part.lane, reverse);
-  float sum = 0;
-#pragma unroll 1
-  for (i64 first = part.first; first < part.end; first += 4 * QUADS * SCAN_THREADS) {
-    float items[QUADS][4];
-    input.load(items, first + place_of_thread<SCAN_WARPS, QUADS>(), part.end);
+// A float that one block tells others, in one word with the bit that says so.
+__device__ inline void tell(volatile u64* word, float value) {
+  *word = 1ULL << 32 | (u32)__float_as_int(value);
+}
+
+__device__ inline float awaited(const volatile u64* word) {
+  u64 told = *word;
+  while (told >> 32 == 0) {
+    told = *word;
+  }
+  return __int_as_float((int)(u32)told);
+}
+
+// What blocks tell each other, before they do.
+KERNEL clear_words(u64* words, i64 count) {
+  if (thread_index() < count) {
+    words[thread_index()] = 0;
+  }
+}
+
+// A block for each part of a lane, in the order in which blocks begin, so that it waits only for such
+// as have begun. A part starts with the sum of all groups of SCAN_THREADS parts before its own, and
+// those of the parts of its group, in which order no chance has a say. Words: how many blocks have
+// begun, the sum of each part, and what each group of a lane starts with.
+KERNEL __launch_bounds__(SCAN_THREADS, 3) cum_sum_chained_f32(
+    float* to, const float* from, u64* words, Lanes lanes, i64 parts, i64 exclusive, i64 reverse) {
+  const int QUADS = 8;
+  const i64 LENGTH = SCAN_THREADS * 4 * QUADS;
+  __shared__ u32 begun;
+  if (threadIdx.x == 0) {
+    begun = atomicAdd((u32*)words, 1);
+  }
+  __syncthreads();
+  i64 index = begun;
+  Part part(lanes, index, parts, LENGTH);
+  i64 at = part.first + place_of_thread<SCAN_WARPS, QUADS>();
+  float items[QUADS][4];
+  float before[QUADS];
+  Line<const float>(from, lanes, part.lane, reverse).load(items, at, part.end);
+  float own = 0;
 #pragma unroll
-    for (int i = 0; i < QUADS; i++) {
-      sum += items[i][0] + items[i][1] + items[i][2] + items[i][3];
+  for (int i = 0; i < QUADS; i++) {
+    before[i] = warp_before(items[i][0] + items[i][1] + items[i][2] + items[i][3], own);
+  }
+  float sum = 0;
+  float base = block_before(own, sum);
+
+  i64 number = index - part.lane * parts;
+  i64 group = number / SCAN_THREADS;
+  int place = (int)(number % SCAN_THREADS);
+  u64* sums = words + 1;
+  u64* starts = sums + lanes.count * parts
+      + part.lane * ((parts + SCAN_THREADS - 1) / SCAN_THREADS);
+  if (threadIdx.x == 0) {
+    tell(sums + index, sum);
+  }
+  float earlier = (int)threadIdx.x < place ? awaited(sums + index - place + threadIdx.x) : 0;
+  float of_warp = 0;
+  warp_before(earlier, of_warp);
+  float of_group = 0;
+  block_before(of_warp, of_group);
+  float start = group > 0 ? awaited(starts + group) : 0;
+  if (threadIdx.x == 0 && place == SCAN_THREADS - 1 && number + 1 < parts) {
+    tell(starts + group + 1, start + (of_group + sum));
+  }
+
+  base += start + of_group;
+#pragma unroll
+  for (int i = 0; i < QUADS; i++) {
+    float running = base + before[i];
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      float next = running + items[i][k];
+      items[i][k] = exclusive ? running : next;
+      running = next;
     }
   }
-  float own = 0;
-  float total = 0;
-  warp_before(sum, own);
-  block_before(own, total);
-  if (threadIdx.x == 0) {
-    to[blockIdx.x] = total;
-  }
+  Line<float>(to, lanes, part.lane, reverse).store(items, at, part.end);
 }
 
 // A thread goes along a lane; neighbouring lanes lie side by side.
@@ -262,6 +317,73 @@ KERNEL cum_sum_lanes_f32(float* to, const float* from, Lanes lanes, i64 exclusiv
     float next = sum + from[at];
     to[at] = exclusive ? sum : next;
     sum = next;
+  }
+}
+
+const int COLUMN_WARPS = 16;
+const int COLUMN_ROWS = 16; // of a warp at once
+
+// The elements of a lane from `at` on, and 0 beyond its end.
+__device__ inline void load_column(
+    float (&items)[COLUMN_ROWS], const float* from, i64 at, i64 length, i64 step) {
+  const float* item = from + at * step;
+#pragma unroll
+  for (int j = 0; j < COLUMN_ROWS; j++) {
+    items[j] = at + j < length ? item[j * step] : 0;
+  }
+}
+
+// A block goes along 32 lanes side by side, of which each of its warps has some rows at a time. What
+// comes next is loaded while sums are made.
+KERNEL __launch_bounds__(32 * COLUMN_WARPS, 2) cum_sum_columns_f32(
+    float* to, const float* from, Lanes lanes, i64 exclusive, i64 reverse) {
+  __shared__ float sums[2][COLUMN_WARPS][32];
+  int column = threadIdx.x % 32;
+  int warp = threadIdx.x / 32;
+  i64 lane = (i64)blockIdx.x * 32 + column;
+  i64 length = lane < lanes.count ? lanes.length : 0;
+  i64 start = length > 0 ? lane_start(lanes, lane, length) : 0;
+  i64 step = lanes.inner;
+  if (reverse) {
+    start += (length > 0 ? length - 1 : 0) * step;
+    step = -step;
+  }
+  from += start;
+  to += start;
+  float sum = 0;
+  int turn = 0;
+  i64 at = warp * COLUMN_ROWS;
+  float next[COLUMN_ROWS];
+  load_column(next, from, at, length, step);
+  for (i64 first = 0; first < lanes.length; first += COLUMN_WARPS * COLUMN_ROWS) {
+    float items[COLUMN_ROWS];
+    float own = 0;
+#pragma unroll
+    for (int j = 0; j < COLUMN_ROWS; j++) {
+      items[j] = next[j];
+      own += items[j];
+    }
+    load_column(next, from, at + COLUMN_WARPS * COLUMN_ROWS, length, step);
+    // Two tables in turn: one is written again when all have passed the barrier of the other.
+    sums[turn][warp][column] = own;
+    __syncthreads();
+    float running = sum;
+#pragma unroll
+    for (int i = 0; i < COLUMN_WARPS; i++) {
+      running = i == warp ? sum : running;
+      sum += sums[turn][i][column];
+    }
+    turn ^= 1;
+    float* item = to + at * step;
+#pragma unroll
+    for (int j = 0; j < COLUMN_ROWS; j++) {
+      float after = running + items[j];
+      if (at + j < length) {
+        item[j * step] = exclusive ? running : after;
+      }
+      running = after;
+    }
+    at += COLUMN_WARPS * COLUMN_ROWS;
   }
 }
 

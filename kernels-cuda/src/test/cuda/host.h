@@ -7,6 +7,7 @@
 #define __global__
 #define __device__
 #define __shared__ static
+#define __constant__ static const
 #define __launch_bounds__(...)
 
 struct Dim3 {
@@ -80,6 +81,15 @@ inline double __longlong_as_double(long long bits) {
   double x;
   memcpy(&x, &bits, 8);
   return x;
+}
+
+// The instructions of random.cu that give some 20 bits.
+inline float rough_inverse(float x) {
+  return 1 / x;
+}
+
+inline double rough_inverse_root(double x) {
+  return (float)(1 / sqrt(x));
 }
 
 inline float __fdividef(float x, float y) {

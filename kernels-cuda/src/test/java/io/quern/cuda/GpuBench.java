@@ -27,6 +27,7 @@ import io.quern.op.TensorSpec;
 import io.quern.op.Unary;
 import io.quern.op.Window;
 import io.quern.plan.Compiled;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
@@ -141,32 +142,50 @@ final class GpuBench {
   }
 
   private static void steps() {
-    Tensor scalars = Tensor.of(new float[] {0.1f, 0.5f, 0.5f}).to(GPU);
-    memory(
-        "sgd",
-        5 / 3.0,
-        x ->
-            Tensor.applyAll(
-                new SgdStep(0.9, false, 0),
-                part(x, 3, 0),
-                part(x, 3, 1),
-                part(x, 3, 2),
-                scalars.slice(0, 0, 1))[0]);
-    memory(
-        "adam",
-        1.75,
-        x ->
-            Tensor.applyAll(
-                new AdamStep(0.9, 0.999, 1e-8, 0.01, true),
-                part(x, 4, 0),
-                part(x, 4, 1),
-                part(x, 4, 2),
-                part(x, 4, 3),
-                scalars)[0]);
+    step("sgd", new SgdStep(0.9, false, 0), 1, 0.1f);
+    step("adam", new AdamStep(0.9, 0.999, 1e-8, 0.01, true), 2, 0.1f, 0.5f, 0.5f);
     TensorSpec spec = new TensorSpec(DType.F32, Shape.of(64 * MEGA));
     for (Random.Distribution distribution : Random.Distribution.values()) {
       Random random = new Random(distribution, spec);
-      memory(random.name(), 1, x -> Tensor.apply(random, x.slice(0, 0, 2).to(DType.I64)));
+      if (!random.name().startsWith(wanted)) {
+        continue;
+      }
+      try (TensorScope _ = TensorScope.open()) {
+        Tensor key = Tensor.of(new long[] {1, 0}).to(GPU);
+        timed(random.name(), 256.0 * MEGA, "GB/s", key, x -> Tensor.apply(random, x));
+      }
+    }
+  }
+
+  /** An optimiser's step, in place as in training: the mean of some in a plan. */
+  private static void step(String name, Op op, int states, float... scalars) {
+    if (!name.startsWith(wanted)) {
+      return;
+    }
+    int count = 16 * MEGA;
+    int steps = 10;
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor x = Rng.of(1).uniform(count).to(GPU);
+      Tensor rates = Tensor.of(scalars).to(GPU);
+      Compiled compiled =
+          compile(
+              parameter -> {
+                Tensor[] in = new Tensor[3 + states];
+                Arrays.fill(in, x);
+                in[0] = parameter;
+                in[2 + states] = rates;
+                for (int i = 0; i < steps; i++) {
+                  Tensor[] out = Tensor.applyAll(op, in);
+                  in[0] = out[0];
+                  System.arraycopy(out, 1, in, 2, states);
+                }
+                return in[0];
+              },
+              x.spec());
+      long nanos = time(compiled, x) / steps;
+      double bytes = 4.0 * count * (3 + 2 * states);
+      List<String> kernels = compiled.plan().kernels().stream().distinct().toList();
+      line(name, nanos, bytes / nanos, "GB/s", kernels);
     }
   }
 

@@ -18,7 +18,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ScanKernelsTest {
   private static final boolean[] BOTH = {false, true};
 
-  /** Lanes by thread, by warp, by block and in parts, at multiples of 16 bytes and beyond. */
+  /**
+   * Lanes by thread, by warp, by block, side by side and in parts, at multiples of 16 bytes and
+   * beyond.
+   */
   @ParameterizedTest
   @CsvSource({
     "4100, 1, 1",
@@ -29,10 +32,15 @@ class ScanKernelsTest {
     "4096, 1100, 1",
     "2050, 60, 2",
     "130, 50, 32",
+    "31, 300, 35",
+    "1, 257, 1030",
+    "2, 512, 512",
     "256, 8200, 1",
     "3, 20001, 1",
     "2, 20004, 1",
-    "1, 9000, 3"
+    "1, 9000, 3",
+    "1, 4202496, 1",
+    "2, 2105345, 1"
   })
   void cumSum(int outer, int length, int inner) {
     long count = (long) outer * length * inner;

@@ -18,6 +18,12 @@ import org.jspecify.annotations.Nullable;
 final class ChainKernels {
   private static final int THREADS = 256;
 
+  /** From as many elements on there are enough threads if each computes more than one run. */
+  private static final long LONG = 1 << 20;
+
+  /** From as many elements on 32 bits may not hold where the next run starts. */
+  private static final long TOO_LONG = 1L << 31;
+
   private ChainKernels() {}
 
   static @Nullable Kernel fused(GpuContext context, KernelKey key) {
@@ -77,11 +83,13 @@ final class ChainKernels {
     if (!hasRuns) {
       return kernel(context, chains.strided(program, walk.rank()), elements, strided);
     }
-    Grid runs = Grid.covering(Math.ceilDiv(walk.count(), run), THREADS);
+    boolean isLong = walk.rank() == 1 && walk.count() >= LONG && walk.count() < TOO_LONG;
+    int runs = isLong ? chains.runs() : 1;
+    Grid grid = Grid.covering(Math.ceilDiv(walk.count(), (long) run * runs), THREADS);
     Kernel byRuns =
         walk.rank() == 1
-            ? kernel(context, chains.dense(program, scalar), runs, dense)
-            : kernel(context, chains.rows(program, walk.rank(), scalar), runs, strided);
+            ? kernel(context, chains.dense(program, scalar, runs), grid, dense)
+            : kernel(context, chains.rows(program, walk.rank(), scalar), grid, strided);
     return chains.needsAlignment()
         ? new AlignedKernel(
             byRuns, kernel(context, chains.strided(program, walk.rank()), elements, strided))

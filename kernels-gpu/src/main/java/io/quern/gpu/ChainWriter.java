@@ -14,16 +14,23 @@ public interface ChainWriter {
   /** Elements of a thread where operands are dense. */
   int run();
 
+  /** The most runs of a thread where operands are dense and long. */
+  default int runs() {
+    return 1;
+  }
+
   /** Whether runs of elements must lie at multiples of 16 bytes. */
   boolean needsAlignment();
 
   /**
    * The chain on dense operands. Parameters: addresses of the output and of the inputs, and the
-   * number of elements. A thread computes {@link #run} elements.
+   * number of elements. A thread computes some runs of {@link #run} elements, as far apart as its
+   * block has threads.
    *
    * @param scalar which inputs are one element for all
+   * @param runs of a thread, 1 or {@link #runs}
    */
-  String dense(ScalarProgram program, boolean[] scalar);
+  String dense(ScalarProgram program, boolean[] scalar, int runs);
 
   /**
    * The chain on inputs that lie anyhow, into a dense output. Parameters: addresses of the output

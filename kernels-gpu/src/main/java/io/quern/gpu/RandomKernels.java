@@ -15,6 +15,11 @@ final class RandomKernels {
   /** Words of a Philox block. */
   private static final int WORDS = 4;
 
+  /** Blocks of a thread, and the threads that keep a GPU busy, which there are at least. */
+  private static final int BLOCKS = 4;
+
+  private static final long BUSY = 1 << 18;
+
   private RandomKernels() {}
 
   static @Nullable Kernel random(GpuContext context, KernelKey key) {
@@ -24,7 +29,9 @@ final class RandomKernels {
     long count = key.shape(1).size();
     Parameters parameters = new Parameters().operand(1).operand(0).number(count);
     String name = ((Random) key.op()).name() + "_f32";
-    return create(context, name, parameters, Math.ceilDiv(count, WORDS));
+    long blocks = Math.ceilDiv(count, WORDS);
+    long threads = Math.max(Math.min(blocks, BUSY), Math.ceilDiv(blocks, BLOCKS));
+    return create(context, name, parameters, threads);
   }
 
   static @Nullable Kernel iota(GpuContext context, KernelKey key) {

@@ -20,6 +20,14 @@ final class ScanKernels {
   /** Lanes side by side that a thread each is enough for. */
   private static final long SIDE_BY_SIDE = 4096;
 
+  /** Threads of a block that goes along lanes side by side, a warp's worth of them. */
+  private static final int COLUMN_THREADS = 512;
+
+  /** From as many lanes on there are enough such blocks, up to as many they are needed. */
+  private static final long LEAST_COLUMNS = 1 << 10;
+
+  private static final long MOST_COLUMNS = 1 << 17;
+
   private static final int WARP = 32;
 
   /** Elements of a lane that a warp does at once. */
@@ -50,12 +58,12 @@ final class ScanKernels {
   }
 
   private Kernel cumSum(CumSum op) {
-    if (shape.inner() >= 32 && shape.lanes() >= SIDE_BY_SIDE) {
-      Parameters parameters = new Parameters().operand(1).operand(0).struct(lanes());
-      parameters.number(flag(op.exclusive())).number(flag(op.reverse()));
-      Grid grid = Grid.covering(shape.lanes(), THREADS);
-      return new LaunchKernel(
-          context, "cum_sum_lanes_f32", launch("cum_sum_lanes_f32", grid, parameters));
+    if (isByColumns()) {
+      Grid grid = Grid.of(Math.ceilDiv(shape.lanes(), WARP), COLUMN_THREADS);
+      return sideBySide("cum_sum_columns_f32", grid, op);
+    }
+    if (shape.inner() >= WARP && shape.lanes() >= SIDE_BY_SIDE) {
+      return sideBySide("cum_sum_lanes_f32", Grid.covering(shape.lanes(), THREADS), op);
     }
     long parts = shape.lanes() >= FEW ? 1 : Math.max(1, (shape.size() + PART - 1) / PART);
     if (parts == 1) {
@@ -65,6 +73,9 @@ final class ScanKernels {
               ? byWarps(parameters, op)
               : cumSum(parameters, shape.lanes(), 1, shape.size(), op);
       return new LaunchKernel(context, "cum_sum_f32", launch);
+    }
+    if (context.function(FILE, "cum_sum_chained_f32") != 0) {
+      return chained(parts, op);
     }
     Parameters sums = new Parameters().operand(2).operand(0).struct(lanes());
     sums.number(parts).number(PART).number(flag(op.reverse()));
@@ -79,6 +90,38 @@ final class ScanKernels {
         launch("part_sums_f32", Grid.of(shape.lanes() * parts, THREADS), sums),
         cumSum(starts, shape.lanes(), 1, parts, new CumSum(0, true, false)),
         cumSum(parameters, shape.lanes(), parts, PART, op));
+  }
+
+  /** In one go over the lanes, where blocks may wait for those that began before them. */
+  private Kernel chained(long parts, CumSum op) {
+    long groups = Math.ceilDiv(parts, THREADS);
+    long words = 1 + shape.lanes() * (parts + groups);
+    Parameters parameters = new Parameters().operand(1).operand(0).operand(2).struct(lanes());
+    parameters.number(parts).number(flag(op.exclusive())).number(flag(op.reverse()));
+    return new LaunchKernel(
+        context,
+        "cum_sum_chained_f32",
+        8 * words,
+        launch(
+            "clear_words",
+            Grid.covering(words, THREADS),
+            new Parameters().operand(2).number(words)),
+        launch("cum_sum_chained_f32", Grid.of(shape.lanes() * parts, THREADS), parameters));
+  }
+
+  private Kernel sideBySide(String name, Grid grid, CumSum op) {
+    Parameters parameters = new Parameters().operand(1).operand(0).struct(lanes());
+    parameters.number(flag(op.exclusive())).number(flag(op.reverse()));
+    return new LaunchKernel(context, name, launch(name, grid, parameters));
+  }
+
+  /** Whether lanes lie side by side, are long, and too few for a thread each. */
+  private boolean isByColumns() {
+    return shape.inner() >= WARP
+        && shape.size() > SHORT
+        && shape.lanes() >= LEAST_COLUMNS
+        && shape.lanes() < MOST_COLUMNS
+        && context.function(FILE, "cum_sum_columns_f32") != 0;
   }
 
   private Launch cumSum(Parameters parameters, long lanes, long parts, long partLength, CumSum op) {

@@ -137,7 +137,7 @@ final class FakeGpu implements Gpu {
       }
 
       @Override
-      public String dense(ScalarProgram program, boolean[] scalar) {
+      public String dense(ScalarProgram program, boolean[] scalar, int runs) {
         return "dense";
       }
 

@@ -47,7 +47,7 @@ record ChainSource(int run) implements ChainWriter {
   }
 
   @Override
-  public String dense(ScalarProgram program, boolean[] scalar) {
+  public String dense(ScalarProgram program, boolean[] scalar, int perThread) {
     List<String> runs = new ArrayList<>();
     for (int i = 0; i < program.inputs(); i++) {
       runs.add(scalar[i] ? "*in" + i : "load_part(in" + i + " + first, left)");

@@ -32,8 +32,7 @@ static inline void store_up_to(global float *to, i64 at, i64 count, float4 value
 kernel void random_uniform_f32(PASS(float, to), PASS(const i64, key), i64 count) {
   TAKE(float, to);
   TAKE(const i64, key);
-  i64 block = THREAD_INDEX;
-  if (4 * block < count) {
+  for (i64 block = THREAD_INDEX; 4 * block < count; block += get_global_size(0)) {
     uint4 words = philox((u64)key[0], (u64)(key[1] + block));
     store_up_to(to, 4 * block, count, convert_float4(words >> 8) * 0x1p-24f);
   }
@@ -52,8 +51,7 @@ static inline float2 normals(u32 first, u32 second) {
 kernel void random_normal_f32(PASS(float, to), PASS(const i64, key), i64 count) {
   TAKE(float, to);
   TAKE(const i64, key);
-  i64 block = THREAD_INDEX;
-  if (4 * block < count) {
+  for (i64 block = THREAD_INDEX; 4 * block < count; block += get_global_size(0)) {
     uint4 words = philox((u64)key[0], (u64)(key[1] + block));
     float4 values = (float4)(normals(words.x, words.y), normals(words.z, words.w));
     store_up_to(to, 4 * block, count, values);

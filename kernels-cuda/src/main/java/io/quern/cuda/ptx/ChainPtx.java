@@ -19,13 +19,18 @@ public final class ChainPtx {
         }
 
         @Override
+        public int runs() {
+          return RUNS;
+        }
+
+        @Override
         public boolean needsAlignment() {
           return true;
         }
 
         @Override
-        public String dense(ScalarProgram program, boolean[] scalar) {
-          return new ChainPtx(program).dense(scalar);
+        public String dense(ScalarProgram program, boolean[] scalar, int runs) {
+          return new ChainPtx(program).dense(scalar, runs);
         }
 
         @Override
@@ -39,8 +44,17 @@ public final class ChainPtx {
         }
       };
 
-  /** Elements of a thread where operands are dense. */
+  /** Elements next to each other that a thread computes where operands are dense. */
   private static final int RUN = 4;
+
+  /** Runs of a thread, which it loads before it computes them. */
+  private static final int RUNS = 2;
+
+  /**
+   * As many blocks of a multiprocessor are enough, so that there are registers for all that is
+   * loaded; without that, for functions of many instructions, the assembler loads late.
+   */
+  private static final String BLOCKS = ".maxntid 256, 1, 1\n.minnctapersm 6\n";
 
   private static final String HEADER =
       ".version 6.3\n.target sm_75\n.address_size 64\n\n.visible .entry "
@@ -49,44 +63,47 @@ public final class ChainPtx {
 
   private final ScalarProgram program;
   private final PtxWriter out = new PtxWriter();
+  private String directives = "";
   private final List<String> parameters = new ArrayList<>();
 
   private ChainPtx(ScalarProgram program) {
     this.program = program;
   }
 
-  private String dense(boolean[] scalar) {
+  private String dense(boolean[] scalar, int runs) {
     String result = pointer("out");
     List<String> inputs = new ArrayList<>();
     for (int i = 0; i < program.inputs(); i++) {
       inputs.add(pointer("in" + i));
     }
     String count = count();
-    String first = elementIndex(RUN);
+    String apart = runs > 1 ? apart() : "";
+    String first = elementIndex(RUN, runs);
     leaveUnless(first, count);
     List<String> scalars = new ArrayList<>();
     for (int i = 0; i < inputs.size(); i++) {
       scalars.add(scalar[i] ? load(inputs.get(i)) : "");
     }
-    String end = out.newInt();
-    out.line("add.s32 %s, %s, %d;", end, first, RUN);
-    String partial = out.newPredicate();
-    out.line("setp.gt.u32 %s, %s, %s;", partial, end, count);
-    out.line("@%s bra PARTIAL;", partial);
-
-    List<List<String>> runs = new ArrayList<>();
-    for (int i = 0; i < inputs.size(); i++) {
-      runs.add(scalar[i] ? List.of() : loadRun(element(inputs.get(i), first)));
+    List<String> firsts = new ArrayList<>(List.of(first));
+    while (firsts.size() < runs) {
+      firsts.add(out.plus(firsts.getLast(), apart));
     }
-    List<String> results = new ArrayList<>();
-    for (int lane = 0; lane < RUN; lane++) {
-      List<String> values = new ArrayList<>();
-      for (int i = 0; i < inputs.size(); i++) {
-        values.add(scalar[i] ? scalars.get(i) : runs.get(i).get(lane));
-      }
-      results.add(new Formulas<>(out).run(program, values));
+    if (runs > 1) {
+      directives = BLOCKS;
+      branchIfPartial(firsts.getLast(), count, "EACH");
+      denseRuns(result, inputs, scalars, firsts);
+      out.line("ret;");
+      out.label("EACH");
     }
-    out.line("st.global.v4.f32 [%s], {%s};", element(result, first), String.join(", ", results));
+    branchIfPartial(first, count, "PARTIAL");
+    denseRuns(result, inputs, scalars, List.of(first));
+    if (runs > 1) {
+      String last = out.newPredicate();
+      out.line("setp.ge.u32 %s, %s, %s;", last, first, firsts.getLast());
+      out.line("@%s ret;", last);
+      out.line("add.s32 %s, %s, %s;", first, first, apart);
+      branchIfLess(first, count, "EACH");
+    }
     out.line("ret;");
 
     out.label("PARTIAL");
@@ -98,11 +115,52 @@ public final class ChainPtx {
         "st.global.f32 [%s], %s;",
         element(result, first), new Formulas<>(out).run(program, values));
     out.line("add.s32 %s, %s, 1;", first, first);
-    String more = out.newPredicate();
-    out.line("setp.lt.u32 %s, %s, %s;", more, first, count);
-    out.line("@%s bra PARTIAL;", more);
+    branchIfLess(first, count, "PARTIAL");
     out.line("ret;");
     return text();
+  }
+
+  /** Loads all of some runs, then computes and stores them. */
+  private void denseRuns(
+      String result, List<String> inputs, List<String> scalars, List<String> firsts) {
+    List<List<List<String>>> loaded = new ArrayList<>();
+    for (String first : firsts) {
+      List<List<String>> runs = new ArrayList<>();
+      for (int i = 0; i < inputs.size(); i++) {
+        runs.add(
+            scalars.get(i).isEmpty()
+                ? loadRun(element(inputs.get(i), first))
+                : Collections.nCopies(RUN, scalars.get(i)));
+      }
+      loaded.add(runs);
+    }
+    for (int run = 0; run < firsts.size(); run++) {
+      List<String> results = new ArrayList<>();
+      for (int lane = 0; lane < RUN; lane++) {
+        List<String> values = new ArrayList<>();
+        for (List<String> elements : loaded.get(run)) {
+          values.add(elements.get(lane));
+        }
+        results.add(new Formulas<>(out).run(program, values));
+      }
+      out.line(
+          "st.global.v4.f32 [%s], {%s};",
+          element(result, firsts.get(run)), String.join(", ", results));
+    }
+  }
+
+  private void branchIfPartial(String first, String count, String label) {
+    String end = out.newInt();
+    out.line("add.s32 %s, %s, %d;", end, first, RUN);
+    String partial = out.newPredicate();
+    out.line("setp.gt.u32 %s, %s, %s;", partial, end, count);
+    out.line("@%s bra %s;", partial, label);
+  }
+
+  private void branchIfLess(String index, String count, String label) {
+    String less = out.newPredicate();
+    out.line("setp.lt.u32 %s, %s, %s;", less, index, count);
+    out.line("@%s bra %s;", less, label);
   }
 
   /** A thread computes a run of elements, or one where {@code scalar} is null. */
@@ -114,7 +172,7 @@ public final class ChainPtx {
       addresses.add(pointer("in" + i));
     }
     String count = count();
-    String index = elementIndex(run);
+    String index = elementIndex(run, 1);
     leaveUnless(index, count);
     List<String> coordinates = coordinates(index, rank);
     List<List<String>> runs = new ArrayList<>();
@@ -170,7 +228,12 @@ public final class ChainPtx {
       text.append("\t.param .u64 ").append(parameters.get(i));
       text.append(i < parameters.size() - 1 ? ",\n" : "\n");
     }
-    return text.append(")\n{\n").append(out.body()).append("}\n").toString();
+    return text.append(")\n")
+        .append(directives)
+        .append("{\n")
+        .append(out.body())
+        .append("}\n")
+        .toString();
   }
 
   private String parameter(String name) {
@@ -194,16 +257,30 @@ public final class ChainPtx {
     return count;
   }
 
-  /** Index of the first of so many elements of this thread. */
-  private String elementIndex(int run) {
-    String block = out.newInt();
+  /** Elements between the runs of a thread. */
+  private String apart() {
+    String apart = out.newInt();
+    out.line("mul.lo.u32 %s, %s, %d;", apart, threads(), RUN);
+    return apart;
+  }
+
+  private String threads() {
     String threads = out.newInt();
+    out.line("mov.u32 %s, %%ntid.x;", threads);
+    return threads;
+  }
+
+  /** Index of the first of so many elements of this thread, and so many such runs of its block. */
+  private String elementIndex(int run, int runs) {
+    String block = out.newInt();
+    String threads = threads();
     String thread = out.newInt();
     out.line("mov.u32 %s, %%ctaid.x;", block);
-    out.line("mov.u32 %s, %%ntid.x;", threads);
     out.line("mov.u32 %s, %%tid.x;", thread);
+    String before = out.newInt();
+    out.line("mul.lo.u32 %s, %s, %d;", before, block, runs);
     String index = out.newInt();
-    out.line("mad.lo.u32 %s, %s, %s, %s;", index, block, threads, thread);
+    out.line("mad.lo.u32 %s, %s, %s, %s;", index, before, threads, thread);
     String first = out.newInt();
     out.line("mul.lo.u32 %s, %s, %d;", first, index, run);
     return first;

@@ -96,11 +96,13 @@ class PtxTest {
     programs.removeIf(program -> !Formulas.cover(program));
     assertThat(programs).hasSize(Unary.Fn.values().length + Binary.Fn.values().length - 3);
     for (ScalarProgram program : programs) {
-      assemble(ChainPtx.WRITER.dense(program, new boolean[program.inputs()]), capability);
+      boolean[] none = new boolean[program.inputs()];
+      assemble(ChainPtx.WRITER.dense(program, none, 1), capability);
+      assemble(ChainPtx.WRITER.dense(program, none, ChainPtx.WRITER.runs()), capability);
       assemble(ChainPtx.WRITER.strided(program, 3), capability);
-      assemble(ChainPtx.WRITER.rows(program, 2, new boolean[program.inputs()]), capability);
+      assemble(ChainPtx.WRITER.rows(program, 2, none), capability);
     }
-    assemble(ChainPtx.WRITER.dense(programs.getLast(), new boolean[] {true, false}), capability);
+    assemble(ChainPtx.WRITER.dense(programs.getLast(), new boolean[] {true, false}, 1), capability);
   }
 
   private static void assemble(String text, String capability) {
