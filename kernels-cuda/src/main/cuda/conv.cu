@@ -1,76 +1,9 @@
 // Convolutions and their gradients as products of matrices, one of which is never laid out: its
 // columns and its steps are the pixels and the taps of a filter, whose places in an image add up.
 // Each element is a sum over the steps in ascending order, or over parts of them.
-#include "quern.cuh"
+#include "conv.cuh"
 
-struct alignas(16) Quad {
-  float lane[4];
-};
-
-// How an index runs over an image, outermost first: a channel or an image, rows, columns.
-struct Places {
-  i64 area, width; // of rows and columns
-  i64 top, down; // the first row of the image, and rows between neighbours
-  i64 left, right;
-  i64 image, row; // elements of the image between neighbours
-  i64 other, other_row, other_column; // elements of the other operand between neighbours
-};
-
-struct alignas(16) Place {
-  int at; // in the image
-  int y, x;
-  int other; // negative for places that are none
-};
-
-struct Product {
-  i64 m, n, k; // of one group
-  i64 height, width; // of the image
-  i64 a_first, a_row, a_group; // the other operand
-  i64 b_group; // the image
-  i64 c_first, c_row, c_group; // the result
-  i64 part_length; // steps of one part of the sum
-  i64 c_part; // elements between parts of the result
-  i64 relu; // whether it makes negative results 0
-};
-
-// Added to any other place it lies outside of the image.
-const int OUTSIDE = -(1 << 30);
-
-__device__ inline Place place(const Places& places, u32 index) {
-  u32 area = (u32)places.area;
-  u32 width = (u32)places.width;
-  u32 outer = index / area;
-  u32 inner = index - outer * area;
-  u32 row = inner / width;
-  int column = (int)(inner - row * width);
-  int y = (int)places.top + (int)row * (int)places.down;
-  int x = (int)places.left + column * (int)places.right;
-  int other = (int)outer * (int)places.other + (int)row * (int)places.other_row
-      + column * (int)places.other_column;
-  return {(int)outer * (int)places.image + y * (int)places.row + x, y, x, other};
-}
-
-__device__ inline Place place(const Places& places, int index, int end) {
-  return index < end ? place(places, (u32)index) : Place{0, OUTSIDE, OUTSIDE, -1};
-}
-
-__device__ inline i64 part_end(const Product& shape, i64 first) {
-  return first + shape.part_length < shape.k ? first + shape.part_length : shape.k;
-}
-
-__device__ inline float pixel(
-    const float* image, const Product& shape, const Place& column, const Place& step) {
-  bool inside = ((u32)(column.y + step.y) < (u32)shape.height)
-      & ((u32)(column.x + step.x) < (u32)shape.width);
-  return inside ? image[column.at + step.at] : 0.0f;
-}
-
-__device__ inline float finish(float x, i64 relu) {
-  return relu && x <= 0 ? 0.0f : x;
-}
-
-// A block makes a tile of the result of one group, or of one part of it. Each thread makes 4 rows
-// and columns that follow each other, and as many half a tile further where it makes 8.
+// A block makes a tile of the result of one group, or of one part of it.
 template <int TILE_M, int TILE_N, int PER_M, int PER_N, bool A_ALONG_K, bool B_ALONG_K>
 __device__ inline void convolve(
     float* c, const float* a, const float* b, const float* bias, const Product& shape,
@@ -80,8 +13,6 @@ __device__ inline void convolve(
   const int THREADS = TILE_M / PER_M * ACROSS;
   const int LOADS_A = TILE_M * DEPTH / THREADS;
   const int LOADS_B = TILE_N * DEPTH / THREADS;
-  const int APART_M = TILE_M / PER_M; // quads between those of a thread
-  const int APART_N = TILE_N / PER_N;
   __shared__ Quad tile_a[2][DEPTH][TILE_M / 4 + 1];
   __shared__ Quad tile_b[2][DEPTH][TILE_N / 4 + 1];
   __shared__ Place column_places[TILE_N];
@@ -144,18 +75,10 @@ __device__ inline void convolve(
     }
   };
 
-  int thread_row = (int)(thread / ACROSS);
-  int thread_column = (int)(thread % ACROSS);
-  float sums[PER_M][PER_N];
-#pragma unroll
-  for (int i = 0; i < PER_M; i++) {
-    int row = top + (thread_row + i / 4 * APART_M) * 4 + i % 4;
-    float start = bias && first == 0 && row < m ? bias[blockIdx.y * m + row] : 0.0f;
-#pragma unroll
-    for (int j = 0; j < PER_N; j++) {
-      sums[i][j] = start;
-    }
-  }
+  Sums<TILE_M, TILE_N, PER_M, PER_N> sums;
+  sums.row = (int)(thread / ACROSS);
+  sums.column = (int)(thread % ACROSS);
+  sums.start(bias, top, m, first == 0);
   load(0);
   keep(0);
   __syncthreads();
@@ -169,23 +92,7 @@ __device__ inline void convolve(
     }
 #pragma unroll
     for (int p = 0; p < DEPTH; p++) {
-      Quad column[PER_M / 4];
-      Quad row[PER_N / 4];
-#pragma unroll
-      for (int i = 0; i < PER_M / 4; i++) {
-        column[i] = tile_a[half][p][thread_row + i * APART_M];
-      }
-#pragma unroll
-      for (int j = 0; j < PER_N / 4; j++) {
-        row[j] = tile_b[half][p][thread_column + j * APART_N];
-      }
-#pragma unroll
-      for (int i = 0; i < PER_M; i++) {
-#pragma unroll
-        for (int j = 0; j < PER_N; j++) {
-          sums[i][j] = fmaf(column[i / 4].lane[i % 4], row[j / 4].lane[j % 4], sums[i][j]);
-        }
-      }
+      sums.add(tile_a[half][p], tile_b[half][p]);
     }
     half ^= 1;
     if (depth + DEPTH < end) {
@@ -194,62 +101,12 @@ __device__ inline void convolve(
     __syncthreads();
   }
 
-  c += shape.c_first + blockIdx.y * shape.c_group + blockIdx.z * shape.c_part;
-#pragma unroll
-  for (int i = 0; i < PER_M; i++) {
-#pragma unroll
-    for (int j = 0; j < PER_N; j++) {
-      sums[i][j] = finish(sums[i][j], shape.relu);
-    }
-  }
-#pragma unroll
-  for (int j = 0; j < PER_N; j += 4) {
-    const Place* group = &column_places[(thread_column + j / 4 * APART_N) * 4];
-    int at[4];
-#pragma unroll
-    for (int l = 0; l < 4; l++) {
-      at[l] = group[l].other;
-    }
-    bool dense = at[3] == at[0] + 3;
-#pragma unroll
-    for (int i = 0; i < PER_M; i++) {
-      int row = top + (thread_row + i / 4 * APART_M) * 4 + i % 4;
-      float* to = c + row * shape.c_row;
-      if (row < m && dense && (u64)(to + at[0]) % 16 == 0) {
-        *(Quad*)(to + at[0]) = {sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]};
-      } else if (row < m) {
-#pragma unroll
-        for (int l = 0; l < 4; l++) {
-          if (at[l] >= 0) {
-            to[at[l]] = sums[i][j + l];
-          }
-        }
-      }
-    }
-  }
+  sums.store(c, shape, column_places, top);
 }
 
-// The kernels of one tile, of which BLOCKS fit on a multiprocessor.
-#define CONVOLUTION(NAME, TILE_M, TILE_N, PER_M, PER_N, BLOCKS, A_ALONG_K, B_ALONG_K)             \
-  KERNEL __launch_bounds__(TILE_M / PER_M * TILE_N / PER_N, BLOCKS) NAME(                         \
-      float* c, const float* a, const float* b, const float* bias, Product shape, Places columns, \
-      Places steps) {                                                                             \
-    convolve<TILE_M, TILE_N, PER_M, PER_N, A_ALONG_K, B_ALONG_K>(                                 \
-        c, a, b, bias, shape, columns, steps);                                                    \
-  }
-
-CONVOLUTION(conv2d_128x128_f32, 128, 128, 8, 8, 2, true, false)
-CONVOLUTION(conv2d_64x128_f32, 64, 128, 8, 8, 4, true, false)
-CONVOLUTION(conv2d_32x128_f32, 32, 128, 8, 4, 4, true, false)
-CONVOLUTION(conv2d_32x32_f32, 32, 32, 4, 4, 8, true, false)
-CONVOLUTION(conv2d_input_grad_128x128_f32, 128, 128, 8, 8, 2, false, false)
-CONVOLUTION(conv2d_input_grad_64x128_f32, 64, 128, 8, 8, 4, false, false)
-CONVOLUTION(conv2d_input_grad_32x128_f32, 32, 128, 8, 4, 4, false, false)
-CONVOLUTION(conv2d_input_grad_32x32_f32, 32, 32, 4, 4, 8, false, false)
-CONVOLUTION(conv2d_weight_grad_128x128_f32, 128, 128, 8, 8, 2, true, true)
-CONVOLUTION(conv2d_weight_grad_64x128_f32, 64, 128, 8, 8, 4, true, true)
-CONVOLUTION(conv2d_weight_grad_32x128_f32, 32, 128, 8, 4, 4, true, true)
-CONVOLUTION(conv2d_weight_grad_32x32_f32, 32, 32, 4, 4, 8, true, true)
+CONVOLUTIONS(conv2d, true, false)
+CONVOLUTIONS(conv2d_input_grad, false, false)
+CONVOLUTIONS(conv2d_weight_grad, true, true)
 
 // Few rows in each group, as in depthwise convolutions: a thread makes one element.
 KERNEL conv2d_direct_f32(
