@@ -108,63 +108,167 @@ CONVOLUTIONS(conv2d, true, false)
 CONVOLUTIONS(conv2d_input_grad, false, false)
 CONVOLUTIONS(conv2d_weight_grad, true, true)
 
-// Few rows in each group, as in depthwise convolutions: a thread makes one element.
-KERNEL conv2d_direct_f32(
-    float* c, const float* a, const float* b, const float* bias, Product shape, Places columns,
-    Places steps) {
-  i64 n = thread_index();
-  if (n >= shape.n) {
+// Few rows in each group, as in depthwise convolutions: a thread makes HIGH elements below each other
+// of ROWS rows. It loads a pixel once for the TAPS that lie below each other in the filter, which are
+// 1, or all that there are.
+const int HIGH = 8;
+
+template <int ROWS, int TAPS>
+__device__ inline void convolve_direct(
+    float* c, const float* a, const float* b, const float* bias, const Product& shape,
+    const Places& columns, const Places& steps) {
+  u32 rows = (u32)columns.area / (u32)columns.width;
+  u32 strips = (rows + HIGH - 1) / HIGH;
+  u32 index = thread_index();
+  u32 above = index / (u32)columns.width;
+  int column = (int)(index - above * (u32)columns.width);
+  u32 image = above / strips;
+  int first = (int)(above - image * strips) * HIGH;
+  if (image * (u32)columns.area >= shape.n) {
     return;
   }
-  u32 group = blockIdx.y / (u32)shape.m;
-  u32 row = blockIdx.y % (u32)shape.m;
-  a += shape.a_first + group * shape.a_group + row * shape.a_row;
-  b += group * shape.b_group;
-  Place column = place(columns, (u32)n);
-  float sum = bias ? bias[blockIdx.y] : 0.0f;
-  for (int outer = 0; outer < (int)(shape.k / steps.area); outer++) {
-    for (int j = 0; j < (int)(steps.area / steps.width); j++) {
-      int y = (int)steps.top + j * (int)steps.down;
+  int m = (int)shape.m;
+  u32 row_groups = (u32)(m + ROWS - 1) / ROWS;
+  u32 group = blockIdx.y / row_groups;
+  int row = (int)(blockIdx.y % row_groups) * ROWS;
+  int first_a = (int)shape.a_first + (int)group * (int)shape.a_group;
+  int first_b = (int)group * (int)shape.b_group + (int)image * (int)columns.image;
+  int row_places[ROWS];
+  float sums[ROWS][HIGH];
+#pragma unroll
+  for (int r = 0; r < ROWS; r++) {
+    int at = row + r < m ? row + r : m - 1;
+    row_places[r] = at * (int)shape.a_row;
+#pragma unroll
+    for (int q = 0; q < HIGH; q++) {
+      sums[r][q] = bias ? bias[group * m + at] : 0.0f;
+    }
+  }
+  int left = (int)columns.left + column * (int)columns.right + (int)steps.left;
+  int down = (int)columns.down;
+  int pitch = down * (int)columns.row;
+  int tap_rows = (int)((u32)steps.area / (u32)steps.width);
+  int outers = (int)((u32)shape.k / (u32)steps.area);
+  // Taps are taken as their pixels lie, from top to bottom.
+  bool reversed = TAPS > 1 && steps.down < 0;
+  int next_tap = reversed ? -(int)steps.other_row : (int)steps.other_row;
+  for (int outer = 0; outer < outers; outer++) {
+    for (int j = 0; j < tap_rows; j += TAPS) {
+      int tap = reversed ? TAPS - 1 : j;
+      int top = (int)columns.top + first * down + (int)steps.top + tap * (int)steps.down;
+      u32 inside = 0; // a bit for each row of pixels
+#pragma unroll
+      for (int p = 0; p < HIGH + TAPS - 1; p++) {
+        inside |= (u32)((u32)(top + p * down) < (u32)shape.height) << p;
+      }
+      int factors = first_a + outer * (int)steps.other + tap * (int)steps.other_row;
+      int pixels = first_b + outer * (int)steps.image + top * (int)columns.row + left;
+#pragma unroll(TAPS == 3 && ROWS == 1 ? 3 : 2)
       for (int i = 0; i < (int)steps.width; i++) {
-        int x = (int)steps.left + i * (int)steps.right;
-        Place step = {outer * (int)steps.image + y * (int)steps.row + x, y, x, 0};
-        i64 other = outer * steps.other + j * steps.other_row + i * steps.other_column;
-        sum = fmaf(a[other], pixel(b, shape, column, step), sum);
+        int x = i * (int)steps.right;
+        int line = again(pixels + x);
+        int filter = again(factors + i * (int)steps.other_column);
+        u32 loaded = (u32)(left + x) < (u32)shape.width ? inside : 0;
+        float factor[TAPS][ROWS];
+#pragma unroll
+        for (int t = 0; t < TAPS; t++) {
+#pragma unroll
+          for (int r = 0; r < ROWS; r++) {
+            factor[t][r] = a[filter + row_places[r] + t * next_tap];
+          }
+        }
+#pragma unroll
+        for (int p = 0; p < HIGH + TAPS - 1; p++) {
+          float pixel = loaded >> p & 1 ? b[line + p * pitch] : 0.0f;
+#pragma unroll
+          for (int t = 0; t < TAPS; t++) {
+            if (p >= t && p - t < HIGH) {
+#pragma unroll
+              for (int r = 0; r < ROWS; r++) {
+                sums[r][p - t] = fmaf(factor[t][r], pixel, sums[r][p - t]);
+              }
+            }
+          }
+        }
       }
     }
   }
-  c[shape.c_first + group * shape.c_group + row * shape.c_row + column.other] =
-      finish(sum, shape.relu);
+  c += shape.c_first + group * shape.c_group + image * columns.other + first * columns.other_row
+      + column * columns.other_column;
+#pragma unroll
+  for (int r = 0; r < ROWS; r++) {
+#pragma unroll
+    for (int q = 0; q < HIGH; q++) {
+      if (row + r < m && first + q < (int)rows) {
+        c[(row + r) * shape.c_row + q * columns.other_row] = finish(sums[r][q], shape.relu);
+      }
+    }
+  }
 }
 
-// Few elements in each group with long sums: a block makes a part of one, threads take steps in
-// turn, and a tree folds the threads.
-KERNEL __launch_bounds__(256) conv2d_dot_f32(
+#define DIRECT(ROWS, TAPS)                                                                         \
+  KERNEL __launch_bounds__(128, ROWS == 1 ? 6 : 4) conv2d_direct_##ROWS##x##TAPS##_f32(            \
+      float* c, const float* a, const float* b, const float* bias, Product shape, Places columns,  \
+      Places steps) {                                                                              \
+    convolve_direct<ROWS, TAPS>(c, a, b, bias, shape, columns, steps);                             \
+  }
+
+DIRECT(1, 1)
+DIRECT(1, 3)
+DIRECT(1, 4)
+DIRECT(1, 5)
+DIRECT(1, 7)
+DIRECT(3, 1)
+DIRECT(3, 3)
+DIRECT(3, 4)
+
+// Few elements in each group with long sums: a block makes a part of DOTS of a row, threads take
+// steps in turn, and a tree folds the threads.
+const int DOTS = 9;
+
+KERNEL __launch_bounds__(256, 3) conv2d_dot_f32(
     float* c, const float* a, const float* b, Product shape, Places columns, Places steps) {
-  __shared__ float sums[256];
+  __shared__ float sums[DOTS][256];
+  u32 thread = threadIdx.x;
   u32 group = blockIdx.y / (u32)shape.m;
   u32 row = blockIdx.y % (u32)shape.m;
-  a += shape.a_first + group * shape.a_group + row * shape.a_row;
-  b += group * shape.b_group;
-  Place column = place(columns, blockIdx.x);
-  i64 first = blockIdx.z * shape.part_length;
-  i64 end = part_end(shape, first);
-  float sum = 0;
-  for (i64 k = first + threadIdx.x; k < end; k += 256) {
-    Place step = place(steps, (u32)k);
-    sum = fmaf(a[step.other], pixel(b, shape, column, step), sum);
+  int first_a = (int)(shape.a_first + group * shape.a_group + row * shape.a_row);
+  Place places[DOTS];
+  float mine[DOTS];
+#pragma unroll
+  for (int i = 0; i < DOTS; i++) {
+    places[i] = place(columns, (int)blockIdx.x * DOTS + i, (int)shape.n);
+    places[i].at = again(places[i].at + (int)group * (int)shape.b_group);
+    mine[i] = 0;
   }
-  sums[threadIdx.x] = sum;
+  int first = (int)(blockIdx.z * shape.part_length);
+  int end = (int)part_end(shape, first);
+  for (int k = first + (int)thread; k < end; k += 256) {
+    Place step = place(steps, (u32)k);
+    float factor = a[first_a + step.other];
+#pragma unroll
+    for (int i = 0; i < DOTS; i++) {
+      mine[i] = fmaf(factor, pixel(b, shape, places[i], step), mine[i]);
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < DOTS; i++) {
+    sums[i][thread] = mine[i];
+  }
   __syncthreads();
   for (u32 half = 128; half > 0; half /= 2) {
-    if (threadIdx.x < half) {
-      sums[threadIdx.x] += sums[threadIdx.x + half];
+    if (thread < half) {
+#pragma unroll
+      for (int i = 0; i < DOTS; i++) {
+        sums[i][thread] += sums[i][thread + half];
+      }
     }
     __syncthreads();
   }
-  if (threadIdx.x == 0) {
-    c[blockIdx.z * shape.c_part + group * shape.c_group + row * shape.c_row + column.other] =
-        sums[0];
+  int column = (int)(blockIdx.x * DOTS + thread);
+  if (thread < DOTS && column < (int)shape.n) {
+    c[blockIdx.z * shape.c_part + group * shape.c_group + row * shape.c_row
+      + place(columns, (u32)column).other] = sums[thread][0];
   }
 }
 
