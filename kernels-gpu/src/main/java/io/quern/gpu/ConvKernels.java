@@ -35,6 +35,13 @@ public final class ConvKernels {
   /** Rows of a group that are too few for a tile. */
   private static final long FEW_ROWS = 4;
 
+  /**
+   * Steps of a sum that one thread may take alone, and elements of a row that keep a device busy.
+   */
+  private static final long SHORT_SUM = 1024;
+
+  private static final long MANY_ELEMENTS = 1 << 17;
+
   /** Threads of a block, and elements of a thread, where there are few rows. */
   private static final int DIRECT_THREADS = 128;
 
@@ -285,7 +292,7 @@ public final class ConvKernels {
             out * area,
             pixels(),
             taps());
-    return out <= FEW_ROWS
+    return isDirect(product)
         ? direct(1, 0, List.of(product), finish)
         : tiled("conv2d", 1, 0, List.of(product), finish);
   }
@@ -335,7 +342,7 @@ public final class ConvKernels {
                     window.padLeft())));
       }
     }
-    return in <= FEW_ROWS
+    return isDirect(products.getFirst())
         ? direct(0, 1, products, Finish.NONE)
         : tiled("conv2d_input_grad", 0, 1, products, Finish.NONE);
   }
@@ -452,6 +459,11 @@ public final class ConvKernels {
       launches.add(launch(name, grid, operands(a, image, 1, finish), each, 1, finish));
     }
     return kernel(name, launches, 1, finish);
+  }
+
+  /** Whether there are few rows, and threads enough for sums that are long. */
+  private boolean isDirect(Product product) {
+    return product.m <= FEW_ROWS && (product.k <= SHORT_SUM || groups * product.n >= MANY_ELEMENTS);
   }
 
   /** Taps below each other that are reached from the same pixel, those of neighbouring elements. */
