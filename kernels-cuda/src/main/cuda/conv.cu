@@ -1,76 +1,9 @@
 // Convolutions and their gradients as products of matrices, one of which is never laid out: its
 // columns and its steps are the pixels and the taps of a filter, whose places in an image add up.
 // Each element is a sum over the steps in ascending order, or over parts of them.
-#include "quern.cuh"
+#include "conv.cuh"
 
-struct alignas(16) Quad {
-  float lane[4];
-};
-
-// How an index runs over an image, outermost first: a channel or an image, rows, columns.
-struct Places {
-  i64 area, width; // of rows and columns
-  i64 top, down; // the first row of the image, and rows between neighbours
-  i64 left, right;
-  i64 image, row; // elements of the image between neighbours
-  i64 other, other_row, other_column; // elements of the other operand between neighbours
-};
-
-struct alignas(16) Place {
-  int at; // in the image
-  int y, x;
-  int other; // negative for places that are none
-};
-
-struct Product {
-  i64 m, n, k; // of one group
-  i64 height, width; // of the image
-  i64 a_first, a_row, a_group; // the other operand
-  i64 b_group; // the image
-  i64 c_first, c_row, c_group; // the result
-  i64 part_length; // steps of one part of the sum
-  i64 c_part; // elements between parts of the result
-  i64 relu; // whether it makes negative results 0
-};
-
-// Added to any other place it lies outside of the image.
-const int OUTSIDE = -(1 << 30);
-
-__device__ inline Place place(const Places& places, u32 index) {
-  u32 area = (u32)places.area;
-  u32 width = (u32)places.width;
-  u32 outer = index / area;
-  u32 inner = index - outer * area;
-  u32 row = inner / width;
-  int column = (int)(inner - row * width);
-  int y = (int)places.top + (int)row * (int)places.down;
-  int x = (int)places.left + column * (int)places.right;
-  int other = (int)outer * (int)places.other + (int)row * (int)places.other_row
-      + column * (int)places.other_column;
-  return {(int)outer * (int)places.image + y * (int)places.row + x, y, x, other};
-}
-
-__device__ inline Place place(const Places& places, int index, int end) {
-  return index < end ? place(places, (u32)index) : Place{0, OUTSIDE, OUTSIDE, -1};
-}
-
-__device__ inline i64 part_end(const Product& shape, i64 first) {
-  return first + shape.part_length < shape.k ? first + shape.part_length : shape.k;
-}
-
-__device__ inline float pixel(
-    const float* image, const Product& shape, const Place& column, const Place& step) {
-  bool inside = ((u32)(column.y + step.y) < (u32)shape.height)
-      & ((u32)(column.x + step.x) < (u32)shape.width);
-  return inside ? image[column.at + step.at] : 0.0f;
-}
-
-__device__ inline float finish(float x, i64 relu) {
-  return relu && x <= 0 ? 0.0f : x;
-}
-
-// A block makes a tile of the result of one group, or of one part of it. Each thread makes 4 rows
-// and columns that follow each other, and as many half a tile further where it makes 8.
+// A block makes a tile of the result of one group, or of one part of it.
 template <int TILE_M, int TILE_N, int PER_M, int PER_N, bool A_ALONG_K, bool B_ALONG_K>
 __device__ inline void convolve(
     float* c, const float* a, const float* b, const float* bias, const Product& shape,
@@ -80,8 +13,6 @@ __device__ inline void convolve(
   const int THREADS = TILE_M / PER_M * ACROSS;
   const int LOADS_A = TILE_M * DEPTH / THREADS;
   const int LOADS_B = TILE_N * DEPTH / THREADS;
-  const int APART_M = TILE_M / PER_M; // quads between those of a thread
-  const int APART_N = TILE_N / PER_N;
   __shared__ Quad tile_a[2][DEPTH][TILE_M / 4 + 1];
   __shared__ Quad tile_b[2][DEPTH][TILE_N / 4 + 1];
   __shared__ Place column_places[TILE_N];
@@ -144,18 +75,10 @@ __device__ inline void convolve(
     }
   };
 
-  int thread_row = (int)(thread / ACROSS);
-  int thread_column = (int)(thread % ACROSS);
-  float sums[PER_M][PER_N];
-#pragma unroll
-  for (int i = 0; i < PER_M; i++) {
-    int row = top + (thread_row + i / 4 * APART_M) * 4 + i % 4;
-    float start = bias && first == 0 && row < m ? bias[blockIdx.y * m + row] : 0.0f;
-#pragma unroll
-    for (int j = 0; j < PER_N; j++) {
-      sums[i][j] = start;
-    }
-  }
+  Sums<TILE_M, TILE_N, PER_M, PER_N> sums;
+  sums.row = (int)(thread / ACROSS);
+  sums.column = (int)(thread % ACROSS);
+  sums.start(bias, top, m, first == 0);
   load(0);
   keep(0);
   __syncthreads();
@@ -169,23 +92,7 @@ __device__ inline void convolve(
     }
 #pragma unroll
     for (int p = 0; p < DEPTH; p++) {
-      Quad column[PER_M / 4];
-      Quad row[PER_N / 4];
-#pragma unroll
-      for (int i = 0; i < PER_M / 4; i++) {
-        column[i] = tile_a[half][p][thread_row + i * APART_M];
-      }
-#pragma unroll
-      for (int j = 0; j < PER_N / 4; j++) {
-        row[j] = tile_b[half][p][thread_column + j * APART_N];
-      }
-#pragma unroll
-      for (int i = 0; i < PER_M; i++) {
-#pragma unroll
-        for (int j = 0; j < PER_N; j++) {
-          sums[i][j] = fmaf(column[i / 4].lane[i % 4], row[j / 4].lane[j % 4], sums[i][j]);
-        }
-      }
+      sums.add(tile_a[half][p], tile_b[half][p]);
     }
     half ^= 1;
     if (depth + DEPTH < end) {
@@ -194,120 +101,174 @@ __device__ inline void convolve(
     __syncthreads();
   }
 
-  c += shape.c_first + blockIdx.y * shape.c_group + blockIdx.z * shape.c_part;
+  sums.store(c, shape, column_places, top);
+}
+
+CONVOLUTIONS(conv2d, true, false)
+CONVOLUTIONS(conv2d_input_grad, false, false)
+CONVOLUTIONS(conv2d_weight_grad, true, true)
+
+// Few rows in each group, as in depthwise convolutions: a thread makes HIGH elements below each other
+// of ROWS rows. It loads a pixel once for the TAPS that lie below each other in the filter, which are
+// 1, or all that there are.
+const int HIGH = 8;
+
+template <int ROWS, int TAPS>
+__device__ inline void convolve_direct(
+    float* c, const float* a, const float* b, const float* bias, const Product& shape,
+    const Places& columns, const Places& steps) {
+  u32 rows = (u32)columns.area / (u32)columns.width;
+  u32 strips = (rows + HIGH - 1) / HIGH;
+  u32 index = thread_index();
+  u32 above = index / (u32)columns.width;
+  int column = (int)(index - above * (u32)columns.width);
+  u32 image = above / strips;
+  int first = (int)(above - image * strips) * HIGH;
+  if (image * (u32)columns.area >= shape.n) {
+    return;
+  }
+  int m = (int)shape.m;
+  u32 row_groups = (u32)(m + ROWS - 1) / ROWS;
+  u32 group = blockIdx.y / row_groups;
+  int row = (int)(blockIdx.y % row_groups) * ROWS;
+  int first_a = (int)shape.a_first + (int)group * (int)shape.a_group;
+  int first_b = (int)group * (int)shape.b_group + (int)image * (int)columns.image;
+  int row_places[ROWS];
+  float sums[ROWS][HIGH];
 #pragma unroll
-  for (int i = 0; i < PER_M; i++) {
+  for (int r = 0; r < ROWS; r++) {
+    int at = row + r < m ? row + r : m - 1;
+    row_places[r] = at * (int)shape.a_row;
 #pragma unroll
-    for (int j = 0; j < PER_N; j++) {
-      sums[i][j] = finish(sums[i][j], shape.relu);
+    for (int q = 0; q < HIGH; q++) {
+      sums[r][q] = bias ? bias[group * m + at] : 0.0f;
     }
   }
+  int left = (int)columns.left + column * (int)columns.right + (int)steps.left;
+  int down = (int)columns.down;
+  int pitch = down * (int)columns.row;
+  int tap_rows = (int)((u32)steps.area / (u32)steps.width);
+  int outers = (int)((u32)shape.k / (u32)steps.area);
+  // Taps are taken as their pixels lie, from top to bottom.
+  bool reversed = TAPS > 1 && steps.down < 0;
+  int next_tap = reversed ? -(int)steps.other_row : (int)steps.other_row;
+  for (int outer = 0; outer < outers; outer++) {
+    for (int j = 0; j < tap_rows; j += TAPS) {
+      int tap = reversed ? TAPS - 1 : j;
+      int top = (int)columns.top + first * down + (int)steps.top + tap * (int)steps.down;
+      u32 inside = 0; // a bit for each row of pixels
 #pragma unroll
-  for (int j = 0; j < PER_N; j += 4) {
-    const Place* group = &column_places[(thread_column + j / 4 * APART_N) * 4];
-    int at[4];
+      for (int p = 0; p < HIGH + TAPS - 1; p++) {
+        inside |= (u32)((u32)(top + p * down) < (u32)shape.height) << p;
+      }
+      int factors = first_a + outer * (int)steps.other + tap * (int)steps.other_row;
+      int pixels = first_b + outer * (int)steps.image + top * (int)columns.row + left;
+#pragma unroll(TAPS == 3 && ROWS == 1 ? 3 : 2)
+      for (int i = 0; i < (int)steps.width; i++) {
+        int x = i * (int)steps.right;
+        int line = again(pixels + x);
+        int filter = again(factors + i * (int)steps.other_column);
+        u32 loaded = (u32)(left + x) < (u32)shape.width ? inside : 0;
+        float factor[TAPS][ROWS];
 #pragma unroll
-    for (int l = 0; l < 4; l++) {
-      at[l] = group[l].other;
-    }
-    bool dense = at[3] == at[0] + 3;
+        for (int t = 0; t < TAPS; t++) {
 #pragma unroll
-    for (int i = 0; i < PER_M; i++) {
-      int row = top + (thread_row + i / 4 * APART_M) * 4 + i % 4;
-      float* to = c + row * shape.c_row;
-      if (row < m && dense && (u64)(to + at[0]) % 16 == 0) {
-        *(Quad*)(to + at[0]) = {sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]};
-      } else if (row < m) {
+          for (int r = 0; r < ROWS; r++) {
+            factor[t][r] = a[filter + row_places[r] + t * next_tap];
+          }
+        }
 #pragma unroll
-        for (int l = 0; l < 4; l++) {
-          if (at[l] >= 0) {
-            to[at[l]] = sums[i][j + l];
+        for (int p = 0; p < HIGH + TAPS - 1; p++) {
+          float pixel = loaded >> p & 1 ? b[line + p * pitch] : 0.0f;
+#pragma unroll
+          for (int t = 0; t < TAPS; t++) {
+            if (p >= t && p - t < HIGH) {
+#pragma unroll
+              for (int r = 0; r < ROWS; r++) {
+                sums[r][p - t] = fmaf(factor[t][r], pixel, sums[r][p - t]);
+              }
+            }
           }
         }
       }
     }
   }
-}
-
-// The kernels of one tile, of which BLOCKS fit on a multiprocessor.
-#define CONVOLUTION(NAME, TILE_M, TILE_N, PER_M, PER_N, BLOCKS, A_ALONG_K, B_ALONG_K)             \
-  KERNEL __launch_bounds__(TILE_M / PER_M * TILE_N / PER_N, BLOCKS) NAME(                         \
-      float* c, const float* a, const float* b, const float* bias, Product shape, Places columns, \
-      Places steps) {                                                                             \
-    convolve<TILE_M, TILE_N, PER_M, PER_N, A_ALONG_K, B_ALONG_K>(                                 \
-        c, a, b, bias, shape, columns, steps);                                                    \
-  }
-
-CONVOLUTION(conv2d_128x128_f32, 128, 128, 8, 8, 2, true, false)
-CONVOLUTION(conv2d_64x128_f32, 64, 128, 8, 8, 4, true, false)
-CONVOLUTION(conv2d_32x128_f32, 32, 128, 8, 4, 4, true, false)
-CONVOLUTION(conv2d_32x32_f32, 32, 32, 4, 4, 8, true, false)
-CONVOLUTION(conv2d_input_grad_128x128_f32, 128, 128, 8, 8, 2, false, false)
-CONVOLUTION(conv2d_input_grad_64x128_f32, 64, 128, 8, 8, 4, false, false)
-CONVOLUTION(conv2d_input_grad_32x128_f32, 32, 128, 8, 4, 4, false, false)
-CONVOLUTION(conv2d_input_grad_32x32_f32, 32, 32, 4, 4, 8, false, false)
-CONVOLUTION(conv2d_weight_grad_128x128_f32, 128, 128, 8, 8, 2, true, true)
-CONVOLUTION(conv2d_weight_grad_64x128_f32, 64, 128, 8, 8, 4, true, true)
-CONVOLUTION(conv2d_weight_grad_32x128_f32, 32, 128, 8, 4, 4, true, true)
-CONVOLUTION(conv2d_weight_grad_32x32_f32, 32, 32, 4, 4, 8, true, true)
-
-// Few rows in each group, as in depthwise convolutions: a thread makes one element.
-KERNEL conv2d_direct_f32(
-    float* c, const float* a, const float* b, const float* bias, Product shape, Places columns,
-    Places steps) {
-  i64 n = thread_index();
-  if (n >= shape.n) {
-    return;
-  }
-  u32 group = blockIdx.y / (u32)shape.m;
-  u32 row = blockIdx.y % (u32)shape.m;
-  a += shape.a_first + group * shape.a_group + row * shape.a_row;
-  b += group * shape.b_group;
-  Place column = place(columns, (u32)n);
-  float sum = bias ? bias[blockIdx.y] : 0.0f;
-  for (int outer = 0; outer < (int)(shape.k / steps.area); outer++) {
-    for (int j = 0; j < (int)(steps.area / steps.width); j++) {
-      int y = (int)steps.top + j * (int)steps.down;
-      for (int i = 0; i < (int)steps.width; i++) {
-        int x = (int)steps.left + i * (int)steps.right;
-        Place step = {outer * (int)steps.image + y * (int)steps.row + x, y, x, 0};
-        i64 other = outer * steps.other + j * steps.other_row + i * steps.other_column;
-        sum = fmaf(a[other], pixel(b, shape, column, step), sum);
+  c += shape.c_first + group * shape.c_group + image * columns.other + first * columns.other_row
+      + column * columns.other_column;
+#pragma unroll
+  for (int r = 0; r < ROWS; r++) {
+#pragma unroll
+    for (int q = 0; q < HIGH; q++) {
+      if (row + r < m && first + q < (int)rows) {
+        c[(row + r) * shape.c_row + q * columns.other_row] = finish(sums[r][q], shape.relu);
       }
     }
   }
-  c[shape.c_first + group * shape.c_group + row * shape.c_row + column.other] =
-      finish(sum, shape.relu);
 }
 
-// Few elements in each group with long sums: a block makes a part of one, threads take steps in
-// turn, and a tree folds the threads.
-KERNEL __launch_bounds__(256) conv2d_dot_f32(
+#define DIRECT(ROWS, TAPS)                                                                         \
+  KERNEL __launch_bounds__(128, ROWS == 1 ? 6 : 4) conv2d_direct_##ROWS##x##TAPS##_f32(            \
+      float* c, const float* a, const float* b, const float* bias, Product shape, Places columns,  \
+      Places steps) {                                                                              \
+    convolve_direct<ROWS, TAPS>(c, a, b, bias, shape, columns, steps);                             \
+  }
+
+DIRECT(1, 1)
+DIRECT(1, 3)
+DIRECT(1, 4)
+DIRECT(1, 5)
+DIRECT(1, 7)
+DIRECT(3, 1)
+DIRECT(3, 3)
+DIRECT(3, 4)
+
+// Few elements in each group with long sums: a block makes a part of DOTS of a row, threads take
+// steps in turn, and a tree folds the threads.
+const int DOTS = 9;
+
+KERNEL __launch_bounds__(256, 3) conv2d_dot_f32(
     float* c, const float* a, const float* b, Product shape, Places columns, Places steps) {
-  __shared__ float sums[256];
+  __shared__ float sums[DOTS][256];
+  u32 thread = threadIdx.x;
   u32 group = blockIdx.y / (u32)shape.m;
   u32 row = blockIdx.y % (u32)shape.m;
-  a += shape.a_first + group * shape.a_group + row * shape.a_row;
-  b += group * shape.b_group;
-  Place column = place(columns, blockIdx.x);
-  i64 first = blockIdx.z * shape.part_length;
-  i64 end = part_end(shape, first);
-  float sum = 0;
-  for (i64 k = first + threadIdx.x; k < end; k += 256) {
-    Place step = place(steps, (u32)k);
-    sum = fmaf(a[step.other], pixel(b, shape, column, step), sum);
+  int first_a = (int)(shape.a_first + group * shape.a_group + row * shape.a_row);
+  Place places[DOTS];
+  float mine[DOTS];
+#pragma unroll
+  for (int i = 0; i < DOTS; i++) {
+    places[i] = place(columns, (int)blockIdx.x * DOTS + i, (int)shape.n);
+    places[i].at = again(places[i].at + (int)group * (int)shape.b_group);
+    mine[i] = 0;
   }
-  sums[threadIdx.x] = sum;
+  int first = (int)(blockIdx.z * shape.part_length);
+  int end = (int)part_end(shape, first);
+  for (int k = first + (int)thread; k < end; k += 256) {
+    Place step = place(steps, (u32)k);
+    float factor = a[first_a + step.other];
+#pragma unroll
+    for (int i = 0; i < DOTS; i++) {
+      mine[i] = fmaf(factor, pixel(b, shape, places[i], step), mine[i]);
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < DOTS; i++) {
+    sums[i][thread] = mine[i];
+  }
   __syncthreads();
   for (u32 half = 128; half > 0; half /= 2) {
-    if (threadIdx.x < half) {
-      sums[threadIdx.x] += sums[threadIdx.x + half];
+    if (thread < half) {
+#pragma unroll
+      for (int i = 0; i < DOTS; i++) {
+        sums[i][thread] += sums[i][thread + half];
+      }
     }
     __syncthreads();
   }
-  if (threadIdx.x == 0) {
-    c[blockIdx.z * shape.c_part + group * shape.c_group + row * shape.c_row + column.other] =
-        sums[0];
+  int column = (int)(blockIdx.x * DOTS + thread);
+  if (thread < DOTS && column < (int)shape.n) {
+    c[blockIdx.z * shape.c_part + group * shape.c_group + row * shape.c_row
+      + place(columns, (u32)column).other] = sums[thread][0];
   }
 }
 

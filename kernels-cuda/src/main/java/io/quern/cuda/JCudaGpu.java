@@ -194,7 +194,7 @@ final class JCudaGpu implements Gpu {
     return ChainPtx.WRITER;
   }
 
-  /** Files {@code *_ampere} have those of another's functions that tensor cores do. */
+  /** Files {@code *_ampere} have those of another's functions that use what 8.0 has. */
   @Override
   public List<String> variants(String file) {
     String ampere = file + "_ampere";

@@ -16,7 +16,9 @@ import io.quern.op.Unary;
 import io.quern.op.Window;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,11 +35,27 @@ public final class ConvKernels {
   /** Rows of a group that are too few for a tile. */
   private static final long FEW_ROWS = 4;
 
-  /** Channels of an image that are too few for a tile of its gradient. */
-  private static final long FEW_CHANNELS = 2;
+  /**
+   * Steps of a sum that one thread may take alone, and elements of a row that keep a device busy.
+   */
+  private static final long SHORT_SUM = 1024;
+
+  private static final long MANY_ELEMENTS = 1 << 17;
+
+  /** Threads of a block, and elements of a thread, where there are few rows. */
+  private static final int DIRECT_THREADS = 128;
+
+  private static final long DIRECT_HIGH = 8;
+
+  /** Taps below each other for which there are kernels that load a pixel once, by rows. */
+  private static final Map<Long, Set<Long>> DIRECT_TAPS =
+      Map.of(1L, Set.of(3L, 4L, 5L, 7L), 3L, Set.of(3L, 4L));
 
   /** Elements of a group that are too few for a tile. */
   private static final long FEW_ELEMENTS = 64;
+
+  /** Elements of a block of their kernel. */
+  private static final long DOTS = 9;
 
   private final GpuContext context;
   private final KernelKey key;
@@ -176,6 +194,10 @@ public final class ConvKernels {
       long other,
       long otherRow,
       long otherColumn) {
+    long rows() {
+      return area / width;
+    }
+
     long[] words() {
       return new long[] {
         area, width, top, down, left, right, image, row, other, otherRow, otherColumn
@@ -270,7 +292,7 @@ public final class ConvKernels {
             out * area,
             pixels(),
             taps());
-    return out <= FEW_ROWS
+    return isDirect(product)
         ? direct(1, 0, List.of(product), finish)
         : tiled("conv2d", 1, 0, List.of(product), finish);
   }
@@ -320,8 +342,7 @@ public final class ConvKernels {
                     window.padLeft())));
       }
     }
-    // Few rows leave a tile mostly empty, but it reads each gradient once for many pixels.
-    return in <= (groups > 1 ? FEW_ROWS : FEW_CHANNELS)
+    return isDirect(products.getFirst())
         ? direct(0, 1, products, Finish.NONE)
         : tiled("conv2d_input_grad", 0, 1, products, Finish.NONE);
   }
@@ -424,22 +445,41 @@ public final class ConvKernels {
   }
 
   private Kernel direct(int a, int image, List<Product> products, Finish finish) {
-    String name = "conv2d_direct_f32";
+    String name = "";
     List<Launch> launches = new ArrayList<>();
     for (Product each : products) {
-      Grid row = Grid.covering(each.n, THREADS);
-      Grid grid = new Grid(row.x(), Math.toIntExact(groups * each.m), 1, THREADS, 0);
+      long rows = each.m > 1 ? 3 : 1;
+      Places columns = each.columns;
+      long strips = Math.ceilDiv(columns.rows(), DIRECT_HIGH);
+      long threads = each.n / columns.area * strips * columns.width;
+      Grid across = Grid.covering(threads, DIRECT_THREADS);
+      int groupsOfRows = Math.toIntExact(groups * Math.ceilDiv(each.m, rows));
+      Grid grid = new Grid(across.x(), groupsOfRows, 1, DIRECT_THREADS, 0);
+      name = "conv2d_direct_" + rows + "x" + tapsAtOnce(each, rows) + "_f32";
       launches.add(launch(name, grid, operands(a, image, 1, finish), each, 1, finish));
     }
     return kernel(name, launches, 1, finish);
   }
 
+  /** Whether there are few rows, and threads enough for sums that are long. */
+  private boolean isDirect(Product product) {
+    return product.m <= FEW_ROWS && (product.k <= SHORT_SUM || groups * product.n >= MANY_ELEMENTS);
+  }
+
+  /** Taps below each other that are reached from the same pixel, those of neighbouring elements. */
+  private static long tapsAtOnce(Product product, long rows) {
+    Places steps = product.steps;
+    boolean aligned = Math.abs(steps.down) == product.columns.down;
+    return aligned && DIRECT_TAPS.get(rows).contains(steps.rows()) ? steps.rows() : 1;
+  }
+
   private Kernel dots(Product product) {
     String name = "conv2d_dot_f32";
     int rows = Math.toIntExact(groups * product.m);
-    long blocks = Math.max(1, rows * product.n);
+    int across = (int) Math.ceilDiv(product.n, DOTS);
+    long blocks = Math.max(1, (long) rows * across);
     int parts = (int) Math.max(1, Math.min(1024 / blocks, product.k / 4096));
-    Grid grid = new Grid((int) product.n, rows, parts, THREADS, 0);
+    Grid grid = new Grid(across, rows, parts, THREADS, 0);
     Parameters operands = operands(1, 0, parts);
     Launch launch = launch(name, grid, operands, product, parts, Finish.NONE);
     return kernel(name, List.of(launch), parts, Finish.NONE);

@@ -302,70 +302,141 @@ CONVOLUTION_STRIP(conv2d_4096x32_f32)
 CONVOLUTION_STRIP(conv2d_input_grad_4096x32_f32)
 CONVOLUTION_STRIP(conv2d_weight_grad_4096x32_f32)
 
-// Few rows in each group, as in depthwise convolutions: a thread makes one element.
-kernel void conv2d_direct_f32(
-    PASS(float, c), PASS(const float, a), PASS(const float, b), PASS(const float, bias),
-    Product shape, Places columns, Places steps) {
-  TAKE(float, c);
-  TAKE(const float, a);
-  TAKE(const float, b);
-  TAKE_OPTIONAL(const float, bias);
-  i64 n = THREAD_INDEX;
-  if (n >= shape.n) {
-    return;
-  }
-  i64 group = BLOCK_Y / shape.m;
-  i64 row = BLOCK_Y % shape.m;
-  a += shape.a_first + group * shape.a_group + row * shape.a_row;
-  b += group * shape.b_group;
-  Place column = place(&columns, (u32)n);
-  float sum = bias ? bias[BLOCK_Y] : 0.0f;
-  for (int outer = 0; outer < (int)(shape.k / steps.area); outer++) {
-    for (int j = 0; j < (int)(steps.area / steps.width); j++) {
-      int y = (int)steps.top + j * (int)steps.down;
-      for (int i = 0; i < (int)steps.width; i++) {
-        int x = (int)steps.left + i * (int)steps.right;
-        Place step = (Place)(x, y, outer * (int)steps.image + y * (int)steps.row + x, 0);
-        i64 other = outer * steps.other + j * steps.other_row + i * steps.other_column;
-        sum = fma(a[other], pixel(b, &shape, column, step), sum);
-      }
-    }
-  }
-  c[shape.c_first + group * shape.c_group + row * shape.c_row + column.w] =
-      finish(sum, shape.relu);
-}
+// Few rows in each group, as in depthwise convolutions: a thread makes HIGH elements below each other
+// of ROWS rows. It loads a pixel once for the TAPS that lie below each other in the filter, which are
+// 1, or all that there are, and are taken as their pixels lie.
+#define HIGH 8
 
-// Few elements in each group with long sums: a block makes a part of one, threads take steps in
-// turn, and a tree folds the threads.
+#define DIRECT(ROWS, TAPS) \
+  kernel void conv2d_direct_##ROWS##x##TAPS##_f32( \
+      PASS(float, c), PASS(const float, a), PASS(const float, b), PASS(const float, bias), \
+      Product shape, Places columns, Places steps) { \
+    TAKE(float, c); \
+    TAKE(const float, a); \
+    TAKE(const float, b); \
+    TAKE_OPTIONAL(const float, bias); \
+    i64 rows = columns.area / columns.width; \
+    i64 strips = (rows + HIGH - 1) / HIGH; \
+    i64 column = THREAD_INDEX % columns.width; \
+    i64 above = THREAD_INDEX / columns.width; \
+    i64 image = above / strips; \
+    i64 first = above % strips * HIGH; \
+    if (image * columns.area >= shape.n) { \
+      return; \
+    } \
+    i64 row_groups = (shape.m + ROWS - 1) / ROWS; \
+    i64 group = BLOCK_Y / row_groups; \
+    i64 row = BLOCK_Y % row_groups * ROWS; \
+    a += shape.a_first + group * shape.a_group; \
+    b += group * shape.b_group + image * columns.image; \
+    float sums[ROWS][HIGH]; \
+    for (int r = 0; r < ROWS; r++) { \
+      float start = bias ? bias[group * shape.m + min(row + r, shape.m - 1)] : 0.0f; \
+      for (int q = 0; q < HIGH; q++) { \
+        sums[r][q] = start; \
+      } \
+    } \
+    int left = (int)(columns.left + column * columns.right + steps.left); \
+    bool reversed = TAPS > 1 && steps.down < 0; \
+    int next_tap = (int)(reversed ? -steps.other_row : steps.other_row); \
+    for (int outer = 0; outer < (int)(shape.k / steps.area); outer++) { \
+      for (int j = 0; j < (int)(steps.area / steps.width); j += TAPS) { \
+        int tap = reversed ? TAPS - 1 : j; \
+        int top = (int)(columns.top + first * columns.down + steps.top + tap * steps.down); \
+        for (int i = 0; i < (int)steps.width; i++) { \
+          int x = left + i * (int)steps.right; \
+          float factor[TAPS][ROWS]; \
+          for (int t = 0; t < TAPS; t++) { \
+            for (int r = 0; r < ROWS; r++) { \
+              factor[t][r] = \
+                  a[min(row + r, shape.m - 1) * shape.a_row + outer * steps.other \
+                    + tap * steps.other_row + t * next_tap + i * steps.other_column]; \
+            } \
+          } \
+          _Pragma("unroll") for (int p = 0; p < HIGH + TAPS - 1; p++) { \
+            int y = top + p * (int)columns.down; \
+            bool inside = y >= 0 && y < shape.height && x >= 0 && x < shape.width; \
+            float pixel = LOAD_IF(inside, b, outer * steps.image + y * columns.row + x); \
+            for (int t = 0; t < TAPS; t++) { \
+              if (p >= t && p - t < HIGH) { \
+                for (int r = 0; r < ROWS; r++) { \
+                  sums[r][p - t] = fma(factor[t][r], pixel, sums[r][p - t]); \
+                } \
+              } \
+            } \
+          } \
+        } \
+      } \
+    } \
+    c += shape.c_first + group * shape.c_group + image * columns.other \
+        + first * columns.other_row + column * columns.other_column; \
+    for (int r = 0; r < ROWS; r++) { \
+      for (int q = 0; q < HIGH; q++) { \
+        if (row + r < shape.m && first + q < rows) { \
+          c[(row + r) * shape.c_row + q * columns.other_row] = finish(sums[r][q], shape.relu); \
+        } \
+      } \
+    } \
+  }
+
+DIRECT(1, 1)
+DIRECT(1, 3)
+DIRECT(1, 4)
+DIRECT(1, 5)
+DIRECT(1, 7)
+DIRECT(3, 1)
+DIRECT(3, 3)
+DIRECT(3, 4)
+
+// Few elements in each group with long sums: a block makes a part of DOTS of a row, threads take
+// steps in turn, and a tree folds the threads.
+#define DOTS 9
+
 kernel __attribute__((reqd_work_group_size(256, 1, 1))) void conv2d_dot_f32(
     PASS(float, c), PASS(const float, a), PASS(const float, b), Product shape, Places columns,
     Places steps) {
   TAKE(float, c);
   TAKE(const float, a);
   TAKE(const float, b);
-  local float sums[256];
+  local float sums[DOTS][256];
   i64 group = BLOCK_Y / shape.m;
   i64 row = BLOCK_Y % shape.m;
   a += shape.a_first + group * shape.a_group + row * shape.a_row;
   b += group * shape.b_group;
-  Place column = place(&columns, (u32)BLOCK_X);
+  Place places[DOTS];
+  float mine[DOTS];
+  for (int i = 0; i < DOTS; i++) {
+    places[i] = place_before(&columns, BLOCK_X * DOTS + i, shape.n);
+    mine[i] = 0;
+  }
   i64 first = BLOCK_Z * shape.part_length;
   i64 end = min(first + shape.part_length, shape.k);
-  float sum = 0;
   for (i64 k = first + THREAD; k < end; k += 256) {
     Place step = place(&steps, (u32)k);
-    sum = fma(a[step.w], pixel(b, &shape, column, step), sum);
+    float factor = a[step.w];
+    for (int i = 0; i < DOTS; i++) {
+      mine[i] = fma(factor, pixel(b, &shape, places[i], step), mine[i]);
+    }
   }
-  sums[THREAD] = sum;
+  for (int i = 0; i < DOTS; i++) {
+    sums[i][THREAD] = mine[i];
+  }
   WAIT;
   for (u32 reach = 128; reach > 0; reach /= 2) {
     if (THREAD < reach) {
-      sums[THREAD] += sums[THREAD + reach];
+      for (int i = 0; i < DOTS; i++) {
+        sums[i][THREAD] += sums[i][THREAD + reach];
+      }
     }
     WAIT;
   }
   if (THREAD == 0) {
-    c[BLOCK_Z * shape.c_part + group * shape.c_group + row * shape.c_row + column.w] = sums[0];
+    for (int i = 0; i < DOTS; i++) {
+      if (places[i].w >= 0) {
+        c[BLOCK_Z * shape.c_part + group * shape.c_group + row * shape.c_row + places[i].w] =
+            sums[i][0];
+      }
+    }
   }
 }
 
