@@ -33,6 +33,11 @@ final class RowKernels {
 
   private static final int MOST_SOFTMAX_TEAM = 1024;
 
+  /** Elements that a thread of a long row works on at a time, and shared memory for its folds. */
+  private static final int LONG_RUN = 4;
+
+  private static final int LONG_FOLDS = 256;
+
   /** Threads of a block of small teams. */
   private static final int THREADS = 128;
 
@@ -74,10 +79,33 @@ final class RowKernels {
   private static @Nullable Kernel softmax(
       GpuContext context, KernelKey key, int axis, String name) {
     long length = key.shape(0).dim(axis);
+    if (!isLast(key, axis) || !fits(key, length)) {
+      return null;
+    }
     int team = team(context, length, HELD, MOST_SOFTMAX_TEAM);
-    return isLast(key, axis) && fits(key, length)
-        ? kernel(context, key, name, operands(key), length, team)
-        : null;
+    Kernel kernel =
+        team == MOST_SOFTMAX_TEAM
+            ? longSoftmax(context, key, name.replace("_f32", "_long_f32"), length)
+            : null;
+    return kernel == null ? kernel(context, key, name, operands(key), length, team) : kernel;
+  }
+
+  /**
+   * A kernel whose blocks take several rows in turn, each with a whole multiprocessor. Not all
+   * sources have its function, and not all devices the shared memory.
+   */
+  private static @Nullable Kernel longSoftmax(
+      GpuContext context, KernelKey key, String name, long length) {
+    int run = LONG_RUN * MOST_SOFTMAX_TEAM;
+    long shared = Float.BYTES * run * Math.ceilDiv(length, run);
+    if (shared > context.gpu().mostShared() - LONG_FOLDS || context.function(FILE, name) == 0) {
+      return null;
+    }
+    long rows = rows(key, length);
+    int blocks = (int) Math.min(rows, context.gpu().multiprocessors());
+    Grid grid = new Grid(blocks, 1, 1, MOST_SOFTMAX_TEAM, (int) shared);
+    Parameters parameters = operands(key).number(rows).number(length);
+    return new LaunchKernel(context, name, Launch.of(context, FILE, name, grid, parameters));
   }
 
   static @Nullable Kernel softmaxGrad(GpuContext context, KernelKey key) {
