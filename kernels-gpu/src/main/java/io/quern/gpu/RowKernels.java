@@ -62,9 +62,14 @@ final class RowKernels {
   private static final int FUSED_MOST = 256;
 
   /** Threads that run at once on the largest devices, and rows that are worth a block. */
-  private static final long FUSED_THREADS = 768 * 128;
+  private static final long FUSED_THREADS = 768 * 132;
 
   private static final long FUSED_ROWS = 8;
+
+  /** Columns of a block that sums the parts of these blocks, and its threads. */
+  private static final long PARTS_COLUMNS = 16;
+
+  private static final int PARTS_THREADS = 1024;
 
   private RowKernels() {}
 
@@ -287,23 +292,28 @@ final class RowKernels {
             .number(op.centred() ? 1 : 0)
             .number(rows)
             .number(length);
+    Parameters forParts = weightGrads(op).operand(scratch).number(parts).number(length);
+    int strips = (int) Math.ceilDiv(length, PARTS_COLUMNS);
+    Grid grid = new Grid(strips, op.centred() ? 2 : 1, 1, PARTS_THREADS, 0);
     return new LaunchKernel(
         context,
         FUSED,
         4 * 2 * parts * length,
         Launch.of(context, FILE, FUSED, Grid.of(parts, team), forRows),
-        parts(context, op, scratch, 0, parts, length));
+        Launch.of(context, FILE, "norm_grad_fused_parts_f32", grid, forParts));
   }
 
-  /** Sums over parts, which lie behind the normals of so many rows. */
+  /** The outputs for gamma and beta, of which there may be none. */
+  private static Parameters weightGrads(NormGrad op) {
+    Parameters parameters = new Parameters().operand(4);
+    return op.centred() ? parameters.operand(5) : parameters.address(0);
+  }
+
+  /** Sums over parts, which lie behind the normals of the rows. */
   private static Launch parts(
       GpuContext context, NormGrad op, int scratch, long rows, long parts, long length) {
-    Parameters parameters = new Parameters().operand(4);
-    (op.centred() ? parameters.operand(5) : parameters.address(0))
-        .operand(scratch)
-        .number(rows)
-        .number(parts)
-        .number(length);
+    Parameters parameters =
+        weightGrads(op).operand(scratch).number(rows).number(parts).number(length);
     long strips = (length + COLUMNS - 1) / COLUMNS;
     return columns(context, "norm_grad_parts_f32", parameters, strips, op.centred() ? 2 : 1);
   }
