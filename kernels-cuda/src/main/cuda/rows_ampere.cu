@@ -12,10 +12,12 @@ const int THREADS = 1024;
 const int HELD = 32;
 const int RUN = 4;
 
-// Folds that follow each other have different slots, so that none waits for the readers of another.
-template <int SLOT, typename F>
-__device__ inline float fold(float x, F f) {
-  __shared__ float warps[THREADS / 32];
+// Folds that follow each other have different slots of two, so that none waits for the readers of
+// another.
+template <typename F>
+__device__ inline float fold(int slot, float x, F f) {
+  __shared__ float slots[2][THREADS / 32];
+  float* warps = slots[slot];
 #pragma unroll
   for (int mask = 16; mask > 0; mask /= 2) {
     x = f(x, __shfl_xor_sync(0xffffffff, x, mask));
@@ -32,33 +34,52 @@ __device__ inline float fold(float x, F f) {
   return x;
 }
 
-template <bool LOG>
-__device__ inline void softmax(float* to, const float* x, i64 rows, int length) {
-  const float BEYOND = __int_as_float((int)0xff800000); // of no effect
-  float* kept = (float*)dynamic_shared + threadIdx.x;
-  int elements = (length + THREADS - 1 - (int)threadIdx.x) / THREADS; // of this thread
-  int end = (length + RUN * THREADS - 1) / (RUN * THREADS) * RUN;     // of all threads' runs
-  for (int i = elements; i < end; i++) {
-    kept[i * THREADS] = BEYOND;
+__device__ inline float sum(int slot, float x) {
+  return fold(slot, x, [](float y, float z) { return y + z; });
+}
+
+// The thread's part of a row in shared memory.
+struct Strip {
+  float* kept;
+  int elements;
+  int end; // of the runs that all threads have
+
+  // beyond: a value of no effect
+  __device__ Strip(int length, float beyond) {
+    kept = (float*)dynamic_shared + threadIdx.x;
+    elements = (length + THREADS - 1 - (int)threadIdx.x) / THREADS;
+    end = (length + RUN * THREADS - 1) / (RUN * THREADS) * RUN;
+    for (int i = elements; i < end; i++) {
+      kept[i * THREADS] = beyond;
+    }
   }
-  auto copy_run = [&](const float* from, int run) {
+
+  __device__ void copy_run(const float* from, int run) const {
 #pragma unroll
     for (int i = run; i < run + RUN; i++) {
       if (i < elements) {
         copy_async<4>(kept + i * THREADS, from + i * THREADS, true);
       }
     }
-  };
+  }
+};
+
+template <bool LOG>
+__device__ inline void softmax(float* to, const float* x, i64 rows, int length) {
+  Strip strip(length, __int_as_float((int)0xff800000));
+  float* kept = strip.kept;
+  int elements = strip.elements;
+  int end = strip.end;
   i64 row = blockIdx.x;
   x += row * length + threadIdx.x;
   to += row * length + threadIdx.x;
   i64 step = (i64)gridDim.x * length;
   for (int run = 0; run < HELD && run < end; run += RUN) {
-    copy_run(x, run);
+    strip.copy_run(x, run);
   }
   commit_copies();
   for (int run = HELD; run < end; run += RUN) {
-    copy_run(x, run);
+    strip.copy_run(x, run);
   }
   commit_copies();
   for (; row < rows; row += gridDim.x) {
@@ -83,7 +104,7 @@ __device__ inline void softmax(float* to, const float* x, i64 rows, int length) 
         max = fmaxf(max, kept[i * THREADS]);
       }
     }
-    max = fold<0>(max, [](float y, float z) { return fmaxf(y, z); });
+    max = fold(0, max, [](float y, float z) { return fmaxf(y, z); });
     float held[HELD];
     float total = 0;
 #pragma unroll
@@ -97,7 +118,7 @@ __device__ inline void softmax(float* to, const float* x, i64 rows, int length) 
           held[i] = LOG ? value : e;
         }
         if (more) {
-          copy_run(x, run);
+          strip.copy_run(x, run);
         }
       }
     }
@@ -112,7 +133,7 @@ __device__ inline void softmax(float* to, const float* x, i64 rows, int length) 
         }
       }
     }
-    total = fold<1>(total, [](float y, float z) { return y + z; });
+    total = sum(1, total);
     float log = LOG ? scalar::log(total) : 0;
     float factor = 1 / total;
     auto store = [&](int i, float value) {
@@ -126,7 +147,7 @@ __device__ inline void softmax(float* to, const float* x, i64 rows, int length) 
         store(i, kept[i * THREADS]);
       }
       if (more) {
-        copy_run(x, run);
+        strip.copy_run(x, run);
       }
     }
     commit_copies();
@@ -150,4 +171,73 @@ KERNEL __launch_bounds__(THREADS) softmax_long_f32(float* to, const float* x, i6
 KERNEL __launch_bounds__(THREADS) log_softmax_long_f32(
     float* to, const float* x, i64 rows, i64 length) {
   softmax<true>(to, x, rows, (int)length);
+}
+
+// Only the sum of g comes before the results, so that no more than g is kept.
+KERNEL __launch_bounds__(THREADS) log_softmax_grad_long_f32(
+    float* to, const float* y, const float* g, i64 rows, i64 length) {
+  Strip strip((int)length, 0);
+  i64 row = blockIdx.x;
+  i64 first = row * length + threadIdx.x;
+  y += first;
+  g += first;
+  to += first;
+  i64 step = gridDim.x * length;
+  for (int run = 0; run < strip.end; run += RUN) {
+    strip.copy_run(g, run);
+  }
+  commit_copies();
+  for (int slot = 0; row < rows; row += gridDim.x, slot ^= 1) {
+    bool more = row + gridDim.x < rows;
+    g += step;
+    float ys[HELD];
+    auto load_run = [&](int run) {
+#pragma unroll
+      for (int i = run; i < run + RUN; i++) {
+        ys[i % HELD] = i < strip.elements ? y[i * THREADS] : 0;
+      }
+    };
+    auto store_run = [&](int run, float total) {
+#pragma unroll
+      for (int i = run; i < run + RUN; i++) {
+        if (i < strip.elements) {
+          to[i * THREADS] = fmaf(scalar::exp(ys[i % HELD]), -total, strip.kept[i * THREADS]);
+        }
+      }
+      if (more) {
+        strip.copy_run(g, run);
+      }
+    };
+#pragma unroll
+    for (int run = 0; run < HELD; run += RUN) {
+      if (run < strip.end) {
+        load_run(run);
+      }
+    }
+    await_copies();
+    float total = 0;
+#pragma unroll 4
+    for (int i = 0; i < strip.end; i++) {
+      total += strip.kept[i * THREADS];
+    }
+    total = sum(slot, total);
+#pragma unroll
+    for (int run = 0; run < HELD; run += RUN) {
+      if (run < strip.end) {
+        store_run(run, total);
+      }
+      if (run + HELD < strip.end) {
+        load_run(run + HELD);
+      }
+    }
+#pragma unroll
+    for (int run = HELD; run < 2 * HELD; run += RUN) {
+      if (run < strip.end) {
+        store_run(run, total);
+      }
+    }
+    commit_copies();
+    y += step;
+    to += step;
+  }
 }

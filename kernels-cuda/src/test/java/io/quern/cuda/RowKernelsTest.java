@@ -95,7 +95,7 @@ class RowKernelsTest {
 
   /** The first rows and the last of which a block takes several, whole runs and parts of them. */
   @ParameterizedTest
-  @ValueSource(ints = {16_385, 20_480, 32_000, 32_768, 32_769, 50_257, 57_344, 57_345})
+  @ValueSource(ints = {8193, 16_385, 20_480, 32_000, 32_768, 32_769, 50_257, 57_344, 57_345})
   void longRowsHaveTheReferencesValues(int length) {
     Device device = StandIn.withTensorCores();
     Tensor x = Rng.of(1).normal(11, length).sub(5);
@@ -103,6 +103,8 @@ class RowKernelsTest {
       check(length, op, device, x);
       check(length, op, device, x.slice(0, 0, 2));
     }
+    Tensor g = Rng.of(2).uniform(11, length);
+    check(length, new SoftmaxGrad(1, true), device, g.sub(1), g);
   }
 
   /** Nothing of a row is left to the next. */

@@ -36,7 +36,7 @@ final class RowKernels {
   /** Elements that a thread of a long row works on at a time, and shared memory for its folds. */
   private static final int LONG_RUN = 4;
 
-  private static final int LONG_FOLDS = 256;
+  private static final int LONG_FOLDS = 512;
 
   /** Threads of a block of small teams. */
   private static final int THREADS = 128;
@@ -89,9 +89,7 @@ final class RowKernels {
     }
     int team = team(context, length, HELD, MOST_SOFTMAX_TEAM);
     Kernel kernel =
-        team == MOST_SOFTMAX_TEAM
-            ? longSoftmax(context, key, name.replace("_f32", "_long_f32"), length)
-            : null;
+        team == MOST_SOFTMAX_TEAM ? forLong(context, key, longName(name), length) : null;
     return kernel == null ? kernel(context, key, name, operands(key), length, team) : kernel;
   }
 
@@ -99,7 +97,7 @@ final class RowKernels {
    * A kernel whose blocks take several rows in turn, each with a whole multiprocessor. Not all
    * sources have its function, and not all devices the shared memory.
    */
-  private static @Nullable Kernel longSoftmax(
+  private static @Nullable Kernel forLong(
       GpuContext context, KernelKey key, String name, long length) {
     int run = LONG_RUN * MOST_SOFTMAX_TEAM;
     long shared = Float.BYTES * run * Math.ceilDiv(length, run);
@@ -113,13 +111,21 @@ final class RowKernels {
     return new LaunchKernel(context, name, Launch.of(context, FILE, name, grid, parameters));
   }
 
+  private static String longName(String name) {
+    return name.replace("_f32", "_long_f32");
+  }
+
   static @Nullable Kernel softmaxGrad(GpuContext context, KernelKey key) {
     SoftmaxGrad grad = (SoftmaxGrad) key.op();
     long length = key.shape(0).dim(grad.axis());
+    if (!isLast(key, grad.axis()) || !fits(key, length)) {
+      return null;
+    }
+    String name = grad.name() + "_f32";
     int team = team(context, length, HELD_OF_TWO, MOST_TEAM);
-    return isLast(key, grad.axis()) && fits(key, length)
-        ? kernel(context, key, grad.name() + "_f32", operands(key), length, team)
-        : null;
+    boolean kept = length <= (long) team * HELD_OF_TWO;
+    Kernel kernel = grad.log() && !kept ? forLong(context, key, longName(name), length) : null;
+    return kernel == null ? kernel(context, key, name, operands(key), length, team) : kernel;
   }
 
   private static boolean isLast(KernelKey key, int axis) {
