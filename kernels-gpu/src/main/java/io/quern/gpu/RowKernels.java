@@ -99,7 +99,7 @@ final class RowKernels {
    */
   private static @Nullable Kernel forLong(
       GpuContext context, KernelKey key, String name, long length) {
-    int run = LONG_RUN * MOST_SOFTMAX_TEAM;
+    long run = (long) LONG_RUN * MOST_SOFTMAX_TEAM;
     long shared = Float.BYTES * run * Math.ceilDiv(length, run);
     if (shared > context.gpu().mostShared() - LONG_FOLDS || context.function(FILE, name) == 0) {
       return null;
