@@ -79,8 +79,13 @@ int cuDeviceTotalMem_v2(size_t* bytes, int) {
 
 int cuDeviceGetAttribute(int* value, int attribute, int device) {
   int capability = device == 0 ? 75 : 80;
-  *value =
-      attribute == 75 ? capability / 10 : attribute == 76 ? capability % 10 : attribute == 16 ? 4 : 0;
+  switch (attribute) {
+    case 16: *value = 4; break; // multiprocessors
+    case 75: *value = capability / 10; break;
+    case 76: *value = capability % 10; break;
+    case 97: *value = (device == 0 ? 64 : 227) << 10; break; // shared memory of a block
+    default: *value = 0;
+  }
   return SUCCESS;
 }
 

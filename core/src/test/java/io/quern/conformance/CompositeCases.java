@@ -58,6 +58,7 @@ final class CompositeCases {
       }
       cases.add(softmax(log, 1, DType.F32, Shape.of(0, 4), Values.signed(), ""));
       cases.add(softmax(log, 1, DType.F32, Shape.of(301, 257), Values.signed(), ""));
+      cases.add(softmax(log, 1, DType.F32, Shape.of(140, 16_390), Values.signed(), ""));
       cases.add(softmax(log, 1, DType.F32, Shape.of(9, 130, 61), Values.signed(), ""));
       cases.add(softmax(log, 0, DType.F32, Shape.of(7), Values.signed(), ""));
     }
@@ -155,6 +156,7 @@ final class CompositeCases {
         cases.add(softmaxGrad(log, -1, DType.F32, shape, form));
       }
       cases.add(softmaxGrad(log, 1, DType.F32, Shape.of(301, 257), Input.Form.PLAIN));
+      cases.add(softmaxGrad(log, 1, DType.F32, Shape.of(140, 8210), Input.Form.PLAIN));
     }
   }
 

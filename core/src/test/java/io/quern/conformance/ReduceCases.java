@@ -43,6 +43,7 @@ final class ReduceCases {
       }
     }
     cases.add(of(fn, List.of(0), false, Shape.of(100, 130), Input.Form.PLAIN));
+    cases.add(of(fn, List.of(0), false, Shape.of(500, 132), Input.Form.PLAIN));
     cases.add(of(fn, List.of(0), false, Shape.of(OpCases.LARGE), Input.Form.PLAIN));
     for (int axis = 0; axis < 3; axis++) {
       cases.add(of(fn, List.of(axis), false, Shape.of(33, 70, 35), Input.Form.PLAIN));
@@ -147,6 +148,7 @@ final class ReduceCases {
     cases.add(arg(fn, 1, false, DType.F32, Shape.of(301, 257), Values.distinct(), ""));
     cases.add(arg(fn, 0, false, DType.F32, Shape.of(301, 67), Values.integers(-9, 9), "ties"));
     cases.add(arg(fn, 0, false, DType.F32, Shape.of(3000, 40), Values.integers(-99, 99), "ties"));
+    cases.add(arg(fn, 0, false, DType.F32, Shape.of(999, 132), Values.integers(-99, 99), "ties"));
     for (int axis : new int[] {0, 1, 2, -1}) {
       for (Input.Form form : Input.Form.values()) {
         Input input = Input.of(DType.F32, Shape.of(4, 3, 5), Values.integers(-2, 3), form);

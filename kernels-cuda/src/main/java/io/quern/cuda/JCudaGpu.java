@@ -194,7 +194,7 @@ final class JCudaGpu implements Gpu {
     return ChainPtx.WRITER;
   }
 
-  /** Files {@code *_ampere} have those of another's functions that use what 8.0 has. */
+  /** Files {@code *_ampere} have functions of another, and more, that use what 8.0 has. */
   @Override
   public List<String> variants(String file) {
     String ampere = file + "_ampere";
@@ -360,6 +360,11 @@ final class JCudaGpu implements Gpu {
     check("cuModuleGetFunction " + function, result);
     functions.put(found.handle(), found);
     return found.handle();
+  }
+
+  @Override
+  public int mostShared() {
+    return attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
   }
 
   @Override

@@ -16,6 +16,7 @@ import io.quern.op.SgdStep;
 import io.quern.op.Softmax;
 import io.quern.op.SoftmaxGrad;
 import io.quern.op.Unary;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
@@ -92,14 +93,47 @@ class RowKernelsTest {
     }
   }
 
+  /** The first rows and the last of which a block takes several, whole runs and parts of them. */
+  @ParameterizedTest
+  @ValueSource(ints = {8193, 16_385, 20_480, 32_000, 32_768, 32_769, 50_257, 57_344, 57_345})
+  void longRowsHaveTheReferencesValues(int length) {
+    Device device = StandIn.withTensorCores();
+    Tensor x = Rng.of(1).normal(11, length).sub(5);
+    for (Op op : List.of(new Softmax(1), new LogSoftmax(1))) {
+      check(length, op, device, x);
+      check(length, op, device, x.slice(0, 0, 2));
+    }
+    Tensor g = Rng.of(2).uniform(11, length);
+    check(length, new SoftmaxGrad(1, true), device, g.sub(1), g);
+  }
+
+  /** Nothing of a row is left to the next. */
+  @Test
+  void longRowsOfInfinitiesAreNaN() {
+    int length = 20_000;
+    float[] values = new float[9 * length];
+    float[] expected = new float[9 * length];
+    Arrays.fill(values, length, 2 * length, Float.NEGATIVE_INFINITY);
+    values[8 * length - 1] = Float.NaN;
+    Arrays.fill(expected, 1f / length);
+    Arrays.fill(expected, length, 2 * length, Float.NaN);
+    Arrays.fill(expected, 7 * length, 8 * length, Float.NaN);
+    Tensor x = Tensor.of(values).reshape(9, length).to(StandIn.withTensorCores());
+    assertThat(run(Tensor.apply(new Softmax(1), x))).isEqualTo(expected);
+  }
+
+  private static void check(int length, Op op, Tensor... inputs) {
+    check(length, op, Device.of("cuda"), inputs);
+  }
+
   /**
    * A thread sums up to 32 elements of each chunk, and others fold the threads; a few operations
    * follow.
    */
-  private static void check(int length, Op op, Tensor... inputs) {
+  private static void check(int length, Op op, Device device, Tensor... inputs) {
     double roundings = 32 * (1 + length / 16_384) + 32;
-    Tensor[] found = Tensor.applyAll(op, on("cuda", inputs));
-    Tensor[] expected = Tensor.applyAll(op, on("reference", inputs));
+    Tensor[] found = Tensor.applyAll(op, on(device, inputs));
+    Tensor[] expected = Tensor.applyAll(op, on(Device.reference(), inputs));
     for (int o = 0; o < expected.length; o++) {
       float[] values = run(found[o]);
       float[] references = run(expected[o]);
@@ -121,13 +155,17 @@ class RowKernelsTest {
 
   /** Values of which many are alike. */
   @ParameterizedTest
-  @ValueSource(ints = {510, 512, 516, 1024, 4100})
+  @ValueSource(ints = {510, 512, 514, 516, 1024, 4100, 70_002})
   void theFirstOfEqualsIsTheExtreme(int length) {
     float[] values = new float[5 * length];
     SplittableRandom random = new SplittableRandom(length);
     for (int i = 0; i < values.length; i++) {
       values[i] = random.nextInt(-9, 10);
     }
+    values[length + 5] = Float.NaN;
+    values[2 * length - 2] = Float.NaN;
+    values[3 * length - 2] = 100;
+    values[3 * length - 3] = -100;
     Tensor x = Tensor.of(values).reshape(5, length);
     Tensor there = x.to(Device.of("cuda"));
     Tensor here = x.to(Device.of("reference"));
@@ -135,8 +173,55 @@ class RowKernelsTest {
     assertThat(there.argmin(1).toLongArray()).isEqualTo(here.argmin(1).toLongArray());
   }
 
-  private static Tensor[] on(String device, Tensor... tensors) {
-    return Stream.of(tensors).map(each -> each.to(Device.of(device))).toArray(Tensor[]::new);
+  /** Widths that have parts and several blocks, with and without four columns for each thread. */
+  @ParameterizedTest
+  @ValueSource(ints = {32, 127, 128, 132, 260, 516, 1024})
+  void columnsHaveTheReferencesFolds(int width) {
+    int length = 500_000 / width;
+    float[] values = new float[length * width];
+    SplittableRandom random = new SplittableRandom(width);
+    for (int i = 0; i < values.length; i++) {
+      values[i] = random.nextInt(-9, 10) * 0.5f;
+    }
+    values[3] = Float.NaN;
+    values[17 * width + 3] = Float.NaN;
+    values[17 * width + 2] = Float.POSITIVE_INFINITY;
+    checkColumns(Tensor.of(values).reshape(length, width));
+    checkColumns(Tensor.of(values).slice(0, 0, 7L * width).reshape(7, width));
+    float[] infinities = new float[40 * width];
+    Arrays.fill(infinities, Float.NEGATIVE_INFINITY);
+    checkColumns(Tensor.of(infinities).reshape(40, width));
+  }
+
+  private static void checkColumns(Tensor x) {
+    Tensor there = x.to(Device.of("cuda"));
+    checkColumns(x, there);
+    Tensor flat = there.reshape(-1);
+    Tensor shifted =
+        Tensor.concat(0, flat.slice(0, 0, 1), flat).slice(0, 1, flat.shape().size() + 1);
+    checkColumns(x, shifted.reshape(x.shape().dim(0), x.shape().dim(1)));
+  }
+
+  private static void checkColumns(Tensor x, Tensor there) {
+    Tensor here = x.to(Device.reference());
+    assertThat(run(there.sum(0))).isEqualTo(run(here.sum(0)));
+    assertThat(run(there.max(0))).isEqualTo(run(here.max(0)));
+    assertThat(run(there.min(0))).isEqualTo(run(here.min(0)));
+    assertThat(there.argmax(0).toLongArray()).isEqualTo(here.argmax(0).toLongArray());
+    assertThat(there.argmin(0).toLongArray()).isEqualTo(here.argmin(0).toLongArray());
+  }
+
+  /** Kept and folded dimensions in turn. */
+  @Test
+  void columnsOfTwoDimensionsHaveTheReferencesFolds() {
+    Tensor x = Rng.of(1).normal(9, 5, 70, 132).mul(8).map(Unary.Fn.FLOOR);
+    assertThat(run(x.to(Device.of("cuda")).sum(0, 2))).isEqualTo(run(x.sum(0, 2)));
+    assertThat(x.to(Device.of("cuda")).argmax(2).toLongArray())
+        .isEqualTo(x.argmax(2).toLongArray());
+  }
+
+  private static Tensor[] on(Device device, Tensor... tensors) {
+    return Stream.of(tensors).map(each -> each.to(device)).toArray(Tensor[]::new);
   }
 
   @ParameterizedTest

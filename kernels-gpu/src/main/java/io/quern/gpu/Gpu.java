@@ -141,6 +141,11 @@ public interface Gpu {
     return blockThreads();
   }
 
+  /** The most bytes of shared memory of a block, of which the launch sizes what is not declared. */
+  default int mostShared() {
+    return 0;
+  }
+
   /** Allows a function to have this much shared memory that is sized by the launch. */
   default void reserveShared(long function, int bytes) {}
 

@@ -24,6 +24,9 @@ final class ReduceKernels {
 
   private static final int COLUMNS = 32;
 
+  /** Results of a block whose threads have four neighbouring columns each. */
+  private static final int WIDE_COLUMNS = 128;
+
   /** Elements that a thread that folds rows takes at a time. */
   private static final int RUN = 4;
 
@@ -33,10 +36,16 @@ final class ReduceKernels {
   /** Blocks that fill the largest devices. */
   private static final long BLOCKS = 1024;
 
+  /** Such blocks that run at once on the largest devices, and the most parts of theirs. */
+  private static final long WIDE_BLOCKS = 4 * 132;
+
+  private static final long MOST_PARTS = WIDE_BLOCKS / 2;
+
   private final GpuContext context;
   private final Walk kept;
   private final Walk folded;
   private final boolean columns;
+  private final boolean wide;
   private final long parts;
   private final long partLength;
 
@@ -46,8 +55,18 @@ final class ReduceKernels {
     this.folded = folded;
     this.columns =
         kept.innerStride(0) == 1 && kept.innerDim() >= COLUMNS && folded.innerStride(0) != 1;
-    long blocks = Math.max(1, columns ? Math.ceilDiv(kept.count(), COLUMNS) : kept.count());
-    long wanted = Math.min(BLOCKS / blocks, folded.count() * kept.count() / PART / blocks);
+    this.wide =
+        columns
+            && kept.count() >= WIDE_COLUMNS
+            && kept.innerDim() % RUN == 0
+            && kept.isWide(0, kept.rank() - 1)
+            && folded.rank() == 1
+            && folded.isWide(0, 1)
+            && context.function(FILE, "arg_wide_columns_f32") != 0;
+    long blocks =
+        Math.max(1, columns ? Math.ceilDiv(kept.count(), columnsOfBlock()) : kept.count());
+    long most = wide ? Math.min(MOST_PARTS, WIDE_BLOCKS / blocks) : BLOCKS / blocks;
+    long wanted = Math.min(most, folded.count() * kept.count() / PART / blocks);
     long length = Math.ceilDiv(folded.count(), Math.max(1, wanted));
     this.partLength = Math.max(1, Math.ceilDiv(length, RUN) * RUN);
     this.parts = Math.max(1, Math.ceilDiv(folded.count(), partLength));
@@ -110,7 +129,11 @@ final class ReduceKernels {
   }
 
   private String lines() {
-    return columns ? "_columns" : "_rows";
+    return wide ? "_wide_columns" : columns ? "_columns" : "_rows";
+  }
+
+  private int columnsOfBlock() {
+    return wide ? WIDE_COLUMNS : COLUMNS;
   }
 
   private Launch fold(String suffix, int to, int from, Walk kept, Walk folded, long parts) {
@@ -134,7 +157,8 @@ final class ReduceKernels {
 
   private Grid grid(Walk kept, long parts, long length) {
     if (columns) {
-      return new Grid((int) Math.ceilDiv(kept.count(), COLUMNS), (int) parts, 1, THREADS, 0);
+      int blocks = (int) Math.ceilDiv(kept.count(), columnsOfBlock());
+      return new Grid(blocks, (int) parts, 1, THREADS, 0);
     }
     return Grid.of(Math.ceilDiv(kept.count() * parts * team(length), THREADS), THREADS);
   }

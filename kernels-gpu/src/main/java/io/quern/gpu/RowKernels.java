@@ -33,6 +33,11 @@ final class RowKernels {
 
   private static final int MOST_SOFTMAX_TEAM = 1024;
 
+  /** Elements that a thread of a long row works on at a time, and shared memory for its folds. */
+  private static final int LONG_RUN = 4;
+
+  private static final int LONG_FOLDS = 512;
+
   /** Threads of a block of small teams. */
   private static final int THREADS = 128;
 
@@ -57,9 +62,14 @@ final class RowKernels {
   private static final int FUSED_MOST = 256;
 
   /** Threads that run at once on the largest devices, and rows that are worth a block. */
-  private static final long FUSED_THREADS = 768 * 128;
+  private static final long FUSED_THREADS = 768 * 132;
 
   private static final long FUSED_ROWS = 8;
+
+  /** Columns of a block that sums the parts of these blocks, and its threads. */
+  private static final long PARTS_COLUMNS = 16;
+
+  private static final int PARTS_THREADS = 1024;
 
   private RowKernels() {}
 
@@ -74,19 +84,48 @@ final class RowKernels {
   private static @Nullable Kernel softmax(
       GpuContext context, KernelKey key, int axis, String name) {
     long length = key.shape(0).dim(axis);
+    if (!isLast(key, axis) || !fits(key, length)) {
+      return null;
+    }
     int team = team(context, length, HELD, MOST_SOFTMAX_TEAM);
-    return isLast(key, axis) && fits(key, length)
-        ? kernel(context, key, name, operands(key), length, team)
-        : null;
+    Kernel kernel =
+        team == MOST_SOFTMAX_TEAM ? forLong(context, key, longName(name), length) : null;
+    return kernel == null ? kernel(context, key, name, operands(key), length, team) : kernel;
+  }
+
+  /**
+   * A kernel whose blocks take several rows in turn, each with a whole multiprocessor. Not all
+   * sources have its function, and not all devices the shared memory.
+   */
+  private static @Nullable Kernel forLong(
+      GpuContext context, KernelKey key, String name, long length) {
+    long run = (long) LONG_RUN * MOST_SOFTMAX_TEAM;
+    long shared = Float.BYTES * run * Math.ceilDiv(length, run);
+    if (shared > context.gpu().mostShared() - LONG_FOLDS || context.function(FILE, name) == 0) {
+      return null;
+    }
+    long rows = rows(key, length);
+    int blocks = (int) Math.min(rows, context.gpu().multiprocessors());
+    Grid grid = new Grid(blocks, 1, 1, MOST_SOFTMAX_TEAM, (int) shared);
+    Parameters parameters = operands(key).number(rows).number(length);
+    return new LaunchKernel(context, name, Launch.of(context, FILE, name, grid, parameters));
+  }
+
+  private static String longName(String name) {
+    return name.replace("_f32", "_long_f32");
   }
 
   static @Nullable Kernel softmaxGrad(GpuContext context, KernelKey key) {
     SoftmaxGrad grad = (SoftmaxGrad) key.op();
     long length = key.shape(0).dim(grad.axis());
+    if (!isLast(key, grad.axis()) || !fits(key, length)) {
+      return null;
+    }
+    String name = grad.name() + "_f32";
     int team = team(context, length, HELD_OF_TWO, MOST_TEAM);
-    return isLast(key, grad.axis()) && fits(key, length)
-        ? kernel(context, key, grad.name() + "_f32", operands(key), length, team)
-        : null;
+    boolean kept = length <= (long) team * HELD_OF_TWO;
+    Kernel kernel = grad.log() && !kept ? forLong(context, key, longName(name), length) : null;
+    return kernel == null ? kernel(context, key, name, operands(key), length, team) : kernel;
   }
 
   private static boolean isLast(KernelKey key, int axis) {
@@ -259,23 +298,28 @@ final class RowKernels {
             .number(op.centred() ? 1 : 0)
             .number(rows)
             .number(length);
+    Parameters forParts = weightGrads(op).operand(scratch).number(parts).number(length);
+    int strips = (int) Math.ceilDiv(length, PARTS_COLUMNS);
+    Grid grid = new Grid(strips, op.centred() ? 2 : 1, 1, PARTS_THREADS, 0);
     return new LaunchKernel(
         context,
         FUSED,
         4 * 2 * parts * length,
         Launch.of(context, FILE, FUSED, Grid.of(parts, team), forRows),
-        parts(context, op, scratch, 0, parts, length));
+        Launch.of(context, FILE, "norm_grad_fused_parts_f32", grid, forParts));
   }
 
-  /** Sums over parts, which lie behind the normals of so many rows. */
+  /** The outputs for gamma and beta, of which there may be none. */
+  private static Parameters weightGrads(NormGrad op) {
+    Parameters parameters = new Parameters().operand(4);
+    return op.centred() ? parameters.operand(5) : parameters.address(0);
+  }
+
+  /** Sums over parts, which lie behind the normals of the rows. */
   private static Launch parts(
       GpuContext context, NormGrad op, int scratch, long rows, long parts, long length) {
-    Parameters parameters = new Parameters().operand(4);
-    (op.centred() ? parameters.operand(5) : parameters.address(0))
-        .operand(scratch)
-        .number(rows)
-        .number(parts)
-        .number(length);
+    Parameters parameters =
+        weightGrads(op).operand(scratch).number(rows).number(parts).number(length);
     long strips = (length + COLUMNS - 1) / COLUMNS;
     return columns(context, "norm_grad_parts_f32", parameters, strips, op.centred() ? 2 : 1);
   }
