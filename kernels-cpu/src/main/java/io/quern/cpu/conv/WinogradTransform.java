@@ -1,6 +1,7 @@
 package io.quern.cpu.conv;
 
 import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
 import io.quern.cpu.Trial;
 import io.quern.cpu.Twins;
 import io.quern.runtime.Raw;
@@ -40,11 +41,13 @@ class WinogradTransform {
     private static final long VECTOR = 64;
 
     static final Twins<WinogradTransform> TWINS =
-        Twins.ofKernel(
-            "Winograd's transforms",
-            WinogradTransform::new,
-            () -> new VectorWinogradTransform(),
-            one -> Trial.run(7, TRIAL, operands -> tryOut(one, operands)));
+        MachineTier.has512Bits()
+            ? Twins.only(new MachineWinogradTransform())
+            : Twins.ofKernel(
+                "Winograd's transforms",
+                WinogradTransform::new,
+                () -> new VectorWinogradTransform(),
+                one -> Trial.run(7, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(WinogradTransform one, Operands o) {
       long x = o.address(0);

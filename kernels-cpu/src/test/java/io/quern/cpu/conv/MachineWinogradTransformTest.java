@@ -1,0 +1,131 @@
+package io.quern.cpu.conv;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.quern.cpu.MachineTier;
+import io.quern.cpu.asm.GuardedMemory;
+import io.quern.runtime.Raw;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+
+/**
+ * Machine code has the bits of loops over scalars, and touches nothing else: what is read and
+ * written ends, or begins, at pages that crash the process.
+ */
+@EnabledIf(value = "isUsed", disabledReason = "no machine code of 512 bits on this machine")
+class MachineWinogradTransformTest {
+  private static final int MOST_GROUPS = 4;
+  private static final int MOST_VECTORS = 3;
+  private static final int POINTS = 6;
+  private static final long VECTOR = 64;
+  private static final long MOST_BYTES = POINTS * MOST_GROUPS * MOST_VECTORS * VECTOR;
+  private static final WinogradTransform SCALARS = new WinogradTransform();
+
+  private enum Method {
+    INPUT(6, 6),
+    OUTPUT(6, 4),
+    GRADIENT(4, 6),
+    WEIGHTS(3, 6),
+    WEIGHT_GRAD(6, 3);
+
+    final int inputs;
+    final int outputs;
+
+    Method(int inputs, int outputs) {
+      this.inputs = inputs;
+      this.outputs = outputs;
+    }
+  }
+
+  private final SplittableRandom random = new SplittableRandom(1);
+  private final WinogradTransform code = isUsed() ? new MachineWinogradTransform() : SCALARS;
+  private final GuardedMemory from = new GuardedMemory(MOST_BYTES);
+  private final GuardedMemory bias = new GuardedMemory(MOST_VECTORS * VECTOR);
+  private final GuardedMemory[] to = {new GuardedMemory(MOST_BYTES), new GuardedMemory(MOST_BYTES)};
+
+  static boolean isUsed() {
+    return MachineTier.has512Bits();
+  }
+
+  @Test
+  void transformsHaveTheBitsOfScalars() {
+    check(5_000);
+  }
+
+  @Test
+  @Tag("soak")
+  void manyTransforms() {
+    check(500_000);
+  }
+
+  private void check(int times) {
+    for (int i = 0; i < times; i++) {
+      Method method = Method.values()[random.nextInt(Method.values().length)];
+      int count = method == Method.WEIGHT_GRAD ? 1 : random.nextInt(1, MOST_GROUPS + 1);
+      long bytes = VECTOR * random.nextInt(1, MOST_VECTORS + 1);
+      // Groups lie one after another and points within them, or the other way round.
+      boolean groupsFirst = random.nextBoolean();
+      long x = place(from, method.inputs * count * bytes, true);
+      long y = place(bias, bytes, true);
+      long size = method.outputs * count * bytes;
+      long found = place(to[0], size, false);
+      long wanted = place(to[1], size, false);
+      run(code, method, groupsFirst, count, bytes, x, y, found);
+      run(SCALARS, method, groupsFirst, count, bytes, x, y, wanted);
+      for (long at = 0; at < size; at += 4) {
+        if (Raw.getInt(found + at) != Raw.getInt(wanted + at)) {
+          assertThat(Raw.getFloat(found + at))
+              .as("element %d of %s of %d groups of %d bytes", at / 4, method, count, bytes)
+              .isEqualTo(Raw.getFloat(wanted + at));
+        }
+      }
+    }
+  }
+
+  private long place(GuardedMemory memory, long bytes, boolean filled) {
+    long address = memory.place(bytes, random.nextBoolean());
+    for (long at = 0; at < bytes; at += 4) {
+      Raw.putFloat(address + at, filled ? (float) random.nextDouble(-9, 9) : Float.NaN);
+    }
+    return address;
+  }
+
+  private static void run(
+      WinogradTransform one,
+      Method method,
+      boolean groupsFirst,
+      int count,
+      long bytes,
+      long x,
+      long bias,
+      long y) {
+    long in = groupsFirst ? bytes : count * bytes;
+    long next = groupsFirst ? method.inputs * bytes : bytes;
+    long out = groupsFirst ? bytes : count * bytes;
+    long toNext = groupsFirst ? method.outputs * bytes : bytes;
+    switch (method) {
+      case INPUT ->
+          one.input(
+              x,
+              x + in,
+              x + 2 * in,
+              x + 3 * in,
+              x + 4 * in,
+              x + 5 * in,
+              next,
+              y,
+              out,
+              toNext,
+              count,
+              bytes);
+      case OUTPUT ->
+          one.output(x, in, next, bias, y, y + out, y + 2 * out, y + 3 * out, toNext, count, bytes);
+      case GRADIENT ->
+          one.gradient(x, x + in, x + 2 * in, x + 3 * in, next, y, out, toNext, count, bytes);
+      case WEIGHTS -> one.weights(x, x + in, x + 2 * in, next, y, out, toNext, count, bytes);
+      case WEIGHT_GRAD -> one.weightGrad(x, in, y, out, bytes);
+    }
+  }
+}
