@@ -21,6 +21,10 @@ public enum VectorOp {
   VSHUFF32X4(Prefix.H66, Map.OF3A, 0x23),
   /** Chooses among the elements of each quarter, two bits of the number behind for each. */
   VSHUFPS(Prefix.NONE, Map.OF, 0xC6),
+  /**
+   * Elements of {@code to} and, from the second half on, {@code right}, by numbers in {@code left}.
+   */
+  VPERMT2PS(Prefix.H66, Map.OF38, 0x7F),
   /** Compares as the number behind the operands says; the target is a mask. */
   VCMPPS(Prefix.NONE, Map.OF, 0xC2),
   /** Elements of {@code right} where the mask is set, else of {@code left}. */
@@ -112,7 +116,16 @@ public enum VectorOp {
   /** Whether it came with AVX-512: AVX has it not, or in an encoding of its own. */
   boolean isAvx512() {
     return switch (this) {
-      case VPDPBUSD, VPMOVUSDB, VRANGEPS, VSHUFF32X4, VCMPPS, VBLENDMPS, VPANDD, VPORD, VPXORD ->
+      case VPDPBUSD,
+          VPMOVUSDB,
+          VRANGEPS,
+          VSHUFF32X4,
+          VPERMT2PS,
+          VCMPPS,
+          VBLENDMPS,
+          VPANDD,
+          VPORD,
+          VPXORD ->
           true;
       default -> false;
     };

@@ -1,6 +1,7 @@
 package io.quern.cpu.conv;
 
 import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
 import io.quern.cpu.Trial;
 import io.quern.cpu.Twins;
 import io.quern.runtime.Raw;
@@ -16,11 +17,13 @@ public class EverySecond {
     private static final int N = 35;
 
     static final Twins<EverySecond> TWINS =
-        Twins.ofKernel(
-            "every second float",
-            EverySecond::new,
-            () -> new VectorEverySecond(),
-            one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
+        MachineTier.has512Bits()
+            ? Twins.only(new MachineEverySecond())
+            : Twins.ofKernel(
+                "every second float",
+                EverySecond::new,
+                () -> new VectorEverySecond(),
+                one -> Trial.run(OPERANDS, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(EverySecond one, Operands o) {
       one.copy(o.address(0), 3 * N, o.address(1));

@@ -1,8 +1,34 @@
 package io.quern.cpu.gemm;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.quern.cpu.MachineTier;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import org.jspecify.annotations.Nullable;
+
 /** Panels by machine code; the rest by another implementation. */
 final class MachineMicroKernel extends ForwardingMicroKernel {
+  private static final MethodHandle COPY_ROWS =
+      MachineTier.function(
+          FunctionDescriptor.ofVoid(
+              JAVA_LONG,
+              JAVA_LONG,
+              JAVA_LONG,
+              JAVA_LONG,
+              JAVA_LONG,
+              JAVA_LONG,
+              JAVA_LONG,
+              JAVA_FLOAT));
+  private static final MethodHandle FILL =
+      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG));
+  private static final int LANES = 16;
+
   private final MachinePanel panel;
+  private final @Nullable MemorySegment copyRows;
+  private final @Nullable MemorySegment fill;
   private final MicroKernel rest;
   private final boolean masks;
 
@@ -15,6 +41,8 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
     this.rest = rest;
     this.panel = new MachinePanel(name(), PanelCode.Elements.FLOATS, bits);
     this.masks = bits == 512;
+    this.copyRows = masks ? MachineTier.place("copy_rows", new MoveCode().copyRows()) : null;
+    this.fill = masks ? MachineTier.place("fill", new MoveCode().fill()) : null;
   }
 
   @Override
@@ -69,6 +97,40 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
       long c,
       long cRow) {
     panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, ROWS, columns());
+  }
+
+  @Override
+  public void copyRow(long from, long to, long count, float bias) {
+    copyRows(from, 0, to, 0, 1, count, bias);
+  }
+
+  @Override
+  public void copyRows(
+      long from, long fromRow, long to, long toRow, long rows, long count, float bias) {
+    if (copyRows == null) {
+      super.copyRows(from, fromRow, to, toRow, rows, count, bias);
+      return;
+    }
+    long whole = 4 * LANES * (count / LANES);
+    long rest = (1L << count % LANES) - 1;
+    try {
+      COPY_ROWS.invokeExact(copyRows, from, fromRow, to, toRow, rows, whole, rest, bias);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Override
+  public void fill(long values, long c, long cRow) {
+    if (fill == null) {
+      super.fill(values, c, cRow);
+      return;
+    }
+    try {
+      FILL.invokeExact(fill, values, c, cRow);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.quern.cpu.reduce;
 
+import io.quern.cpu.MachineTier;
 import io.quern.cpu.VectorTier;
 import io.quern.op.Reduce;
 import io.quern.runtime.Raw;
@@ -26,10 +27,18 @@ public abstract class RunReduce {
     static final Map<Reduce.Fn, RunReduce> BY_FN = new EnumMap<>(Reduce.Fn.class);
 
     static {
-      boolean vector = VectorTier.chosen().usesApi();
       for (Reduce.Fn fn : Reduce.Fn.values()) {
-        BY_FN.put(fn, vector ? VectorRunReduce.specialised(fn) : ScalarRunReduce.specialised(fn));
+        BY_FN.put(fn, choose(fn));
       }
+    }
+
+    private static RunReduce choose(Reduce.Fn fn) {
+      if (MachineTier.has512Bits()) {
+        return new MachineRunReduce(fn);
+      }
+      return VectorTier.chosen().usesApi()
+          ? VectorRunReduce.specialised(fn)
+          : ScalarRunReduce.specialised(fn);
     }
   }
 

@@ -43,6 +43,7 @@ abstract class RowMath {
         one.exp(x, 4, N, to, scratch, y),
         one.fold(scratch)
       };
+      Raw.zero(scratch, SCRATCH); // what a fold leaves there is of no use
       one.scale(to, 0.5f, N);
       one.subtractTimes(x, 0.5f, to, N, y);
       one.subtractExp(x, y, 0.25f, N, to);

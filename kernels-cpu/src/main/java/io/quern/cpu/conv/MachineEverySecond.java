@@ -1,0 +1,55 @@
+package io.quern.cpu.conv;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.quern.cpu.MachineTier;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+
+/** By machine code, for processes that have it. */
+final class MachineEverySecond extends EverySecond {
+  private static final int LANES = 16;
+  private static final MethodHandle ROWS =
+      MachineTier.function(
+          FunctionDescriptor.ofVoid(
+              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+              JAVA_LONG));
+
+  private final MemorySegment code = MachineTier.place("every_second", EverySecondCode.write());
+  private final Arena owner = Arena.ofAuto();
+  private final MemorySegment evens = owner.allocate(4L * LANES, 64);
+
+  MachineEverySecond() {
+    for (int i = 0; i < LANES; i++) {
+      evens.setAtIndex(JAVA_INT, i, 2 * i);
+    }
+  }
+
+  @Override
+  public void copy(long from, long count, long to) {
+    copyRows(from, 0, to, 0, 1, count);
+  }
+
+  @Override
+  public void copyRows(long from, long fromRow, long to, long toRow, long rows, long count) {
+    if (count == 0) {
+      return;
+    }
+    long read = 2 * count - 1; // nothing is read behind the last element
+    long whole = read / (2 * LANES);
+    int rest = (int) (read - whole * 2 * LANES);
+    long masks =
+        (1L << Math.min(rest, LANES)) - 1
+            | ((1L << Math.max(0, rest - LANES)) - 1) << LANES
+            | ((1L << (rest + 1) / 2) - 1) << 2 * LANES;
+    try {
+      ROWS.invokeExact(
+          code, from, fromRow, to, toRow, rows, 4 * LANES * whole, masks, evens.address());
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+}

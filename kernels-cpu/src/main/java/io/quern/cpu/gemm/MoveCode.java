@@ -1,0 +1,95 @@
+package io.quern.cpu.gemm;
+
+import static io.quern.cpu.asm.Reg.R10;
+import static io.quern.cpu.asm.Reg.R8;
+import static io.quern.cpu.asm.Reg.R9;
+import static io.quern.cpu.asm.Reg.RAX;
+import static io.quern.cpu.asm.Reg.RCX;
+import static io.quern.cpu.asm.Reg.RDI;
+import static io.quern.cpu.asm.Reg.RDX;
+import static io.quern.cpu.asm.Reg.RSI;
+import static io.quern.cpu.asm.Reg.RSP;
+import static io.quern.cpu.asm.VectorOp.VADDPS;
+import static io.quern.cpu.asm.VectorOp.VBROADCASTSS;
+import static io.quern.cpu.asm.VectorOp.VMOVUPS;
+
+import io.quern.cpu.asm.Assembler;
+import io.quern.cpu.asm.Assembler.Condition;
+import io.quern.cpu.asm.Label;
+import io.quern.cpu.asm.Mask;
+import io.quern.cpu.asm.Mem;
+import io.quern.cpu.asm.Reg;
+import io.quern.cpu.asm.Vec;
+
+/** Machine code that moves rows of floats, functions of the System V convention. */
+final class MoveCode {
+  private static final int BITS = 512;
+  private static final int BYTES = BITS / 8;
+  private static final Vec X = Vec.of(0, BITS);
+  private static final Vec BIAS = Vec.of(1, BITS);
+
+  private final Assembler asm = new Assembler();
+
+  /**
+   * {@link MicroKernel#copyRows}, a function of the addresses and strides of both matrices, the
+   * rows, the bytes of whole vectors, a bit for each element beyond them, and the bias.
+   */
+  Assembler copyRows() {
+    Reg from = RDI;
+    Reg to = RDX;
+    Reg rows = R8;
+    Reg end = R9;
+    Reg rest = R10;
+    Reg at = RAX;
+    Mask mask = new Mask(1);
+    Label done = asm.label();
+    asm.test(rows, rows);
+    asm.jump(Condition.E, done);
+    asm.mov(rest, Mem.at(RSP, 8));
+    asm.kmov(mask, rest);
+    asm.op(VBROADCASTSS, BIAS, Vec.of(0, 128));
+    Label row = asm.here();
+    Label whole = asm.label();
+    Label next = asm.label();
+    asm.sub(at, at);
+    asm.test(end, end);
+    asm.jump(Condition.E, whole);
+    asm.align(32);
+    Label vector = asm.here();
+    asm.op(VADDPS, X, BIAS, Mem.at(from, at, 1));
+    asm.op(VMOVUPS, Mem.at(to, at, 1), X);
+    asm.add(at, BYTES);
+    asm.cmp(at, end);
+    asm.jump(Condition.B, vector);
+    asm.bind(whole);
+    asm.test(rest, rest);
+    asm.jump(Condition.E, next);
+    asm.op(VMOVUPS, X.zeroed(mask), Mem.at(from, at, 1));
+    asm.op(VADDPS, X, X, BIAS);
+    asm.op(VMOVUPS, Mem.at(to, at, 1), X.masked(mask));
+    asm.bind(next);
+    asm.add(from, RSI);
+    asm.add(to, RCX);
+    asm.sub(rows, 1);
+    asm.jump(Condition.NE, row);
+    asm.bind(done);
+    return ret();
+  }
+
+  /** {@link MicroKernel#fill} for rows of two vectors. */
+  Assembler fill() {
+    for (int i = 0; i < MicroKernel.ROWS; i++) {
+      asm.op(VBROADCASTSS, X, Mem.at(RDI, 4 * i));
+      asm.op(VMOVUPS, Mem.at(RSI), X);
+      asm.op(VMOVUPS, Mem.at(RSI, BYTES), X);
+      asm.add(RSI, RDX);
+    }
+    return ret();
+  }
+
+  private Assembler ret() {
+    asm.vzeroupper();
+    asm.ret();
+    return asm;
+  }
+}
