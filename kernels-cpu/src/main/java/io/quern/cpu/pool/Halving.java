@@ -1,6 +1,7 @@
 package io.quern.cpu.pool;
 
 import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
 import io.quern.cpu.Trial;
 import io.quern.cpu.Twins;
 import io.quern.runtime.Raw;
@@ -16,11 +17,13 @@ class Halving {
     private static final int TIMES = 10;
 
     static final Twins<Halving> TWINS =
-        Twins.ofKernel(
-            "pooling by halves",
-            Halving::new,
-            () -> new VectorHalving(),
-            one -> Trial.run(3, TRIAL, operands -> tryOut(one, operands)));
+        MachineTier.has512Bits()
+            ? Twins.only(new MachineHalving())
+            : Twins.ofKernel(
+                "pooling by halves",
+                Halving::new,
+                () -> new VectorHalving(),
+                one -> Trial.run(3, TRIAL, operands -> tryOut(one, operands)));
 
     private static void tryOut(Halving one, Operands o) {
       for (int i = 0; i < TIMES; i++) {
@@ -86,6 +89,22 @@ class Halving {
       to += 2 * row;
       gradient += 4 * n;
     }
+  }
+
+  /**
+   * Pairs of short rows that whole vectors may be taken for: what they write beyond a row is where
+   * the next rows of the plane will be written, and what they read is the plane's.
+   *
+   * @param width elements of an image row
+   * @param windows of a vector
+   */
+  static long wholeRows(long rows, long n, long width, int windows) {
+    if (n == 0) {
+      return 0;
+    }
+    long byWindows = rows - Math.ceilDiv(windows, n);
+    long byColumns = Math.floorDiv(2 * rows - 1 - Math.ceilDiv(2L * windows, width), 2);
+    return Math.max(0, Math.min(byWindows, byColumns) + 1);
   }
 
   /** All bits when {@code x} is the maximum; a mask, since a branch would be mispredicted. */

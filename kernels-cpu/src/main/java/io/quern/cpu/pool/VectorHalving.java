@@ -34,7 +34,7 @@ final class VectorHalving extends Halving {
   void max(long from, long row, long rows, long n, long to) {
     long down = Raw.inRange(row);
     if (2 * n < LANES) {
-      long whole = wholeRows(rows, n, row / 4);
+      long whole = wholeRows(rows, n, row / 4, LANES / 2);
       for (long i = 0; i < whole; i++) {
         max(Raw.inRange(from + 2 * i * row), down, Raw.inRange(to + 4 * i * n));
       }
@@ -50,21 +50,6 @@ final class VectorHalving extends Halving {
       from += 2 * row;
       to += 4 * n;
     }
-  }
-
-  /**
-   * Pairs of short rows that whole vectors may be taken for: what they write beyond a row is where
-   * the next rows of the plane will be written, and what they read is the plane's.
-   *
-   * @param width elements of an image row
-   */
-  private static long wholeRows(long rows, long n, long width) {
-    if (n == 0) {
-      return 0;
-    }
-    long byWindows = rows - Math.ceilDiv(LANES / 2, n);
-    long byColumns = Math.floorDiv(2 * rows - 1 - Math.ceilDiv(LANES, width), 2);
-    return Math.max(0, Math.min(byWindows, byColumns) + 1);
   }
 
   /** Maxima of the windows of a vector of columns. */
@@ -96,7 +81,7 @@ final class VectorHalving extends Halving {
     long down = Raw.inRange(row);
     if (2 * n < LANES) {
       // The last column of an odd number keeps its zeros.
-      long whole = row == 8 * n ? wholeRows(rows, n, row / 4) : 0;
+      long whole = row == 8 * n ? wholeRows(rows, n, row / 4, LANES / 2) : 0;
       for (long i = 0; i < whole; i++) {
         long at = 2 * i * row;
         grad(Raw.inRange(from + at), down, Raw.inRange(gradient + 4 * i * n), Raw.inRange(to + at));

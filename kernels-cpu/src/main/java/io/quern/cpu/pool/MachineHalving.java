@@ -1,0 +1,94 @@
+package io.quern.cpu.pool;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.quern.cpu.MachineTier;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+
+/**
+ * By machine code, for processes that have it. Rows of less than a vector of windows are computed
+ * as if they were longer where what is beyond them is computed later.
+ */
+final class MachineHalving extends Halving {
+  private static final int LANES = 16;
+  private static final MethodHandle PAIRS =
+      MachineTier.function(
+          FunctionDescriptor.ofVoid(
+              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+              JAVA_LONG, JAVA_LONG));
+
+  private final MemorySegment max = place("max", false, false);
+  private final MemorySegment narrowMax = place("narrow_max", false, true);
+  private final MemorySegment grad = place("grad", true, false);
+  private final MemorySegment narrowGrad = place("narrow_grad", true, true);
+  private final Arena owner = Arena.ofAuto();
+  private final MemorySegment numbers =
+      owner
+          .allocate(4L * HalvingCode.NUMBERS.length, 64)
+          .copyFrom(MemorySegment.ofArray(HalvingCode.NUMBERS));
+
+  private static MemorySegment place(String name, boolean gradient, boolean masked) {
+    return MachineTier.place("halving_" + name, HalvingCode.of(gradient, masked));
+  }
+
+  @Override
+  void max(long from, long row, long rows, long n, long to) {
+    run(max, narrowMax, true, from, row, rows, n, to, 0);
+  }
+
+  @Override
+  void grad(long from, long row, long rows, long n, long gradient, long to) {
+    // The last column of an odd number keeps its zeros.
+    run(grad, narrowGrad, row == 8 * n, from, row, rows, n, gradient, to);
+  }
+
+  private void run(
+      MemorySegment wide,
+      MemorySegment narrow,
+      boolean mayGoBeyond,
+      long from,
+      long row,
+      long rows,
+      long n,
+      long windows,
+      long to) {
+    if (n == 0) {
+      return;
+    }
+    if (n >= LANES) {
+      long last = n % LANES == 0 ? -1 : 4 * (n - LANES);
+      call(wide, from, row, rows, 4 * (n / LANES * LANES), last, n, windows, to);
+      return;
+    }
+    long whole = mayGoBeyond ? wholeRows(rows, n, row / 4, LANES) : 0;
+    call(wide, from, row, whole, 4 * LANES, -1, n, windows, to);
+    long done = 2 * whole * row;
+    long columns = (1L << 2 * n) - 1;
+    long ofRow = (1L << n) - 1;
+    long left = windows + 4 * whole * n;
+    call(narrow, from + done, row, rows - whole, columns, ofRow, n, left, to + done);
+  }
+
+  private void call(
+      MemorySegment code,
+      long from,
+      long row,
+      long rows,
+      long whole,
+      long last,
+      long n,
+      long windows,
+      long to) {
+    if (rows <= 0) {
+      return;
+    }
+    try {
+      PAIRS.invokeExact(code, from, row, rows, whole, last, 4 * n, numbers.address(), windows, to);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+}
