@@ -1,13 +1,14 @@
 package io.quern.cpu.optim;
 
 import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
 import io.quern.cpu.Trial;
 import io.quern.cpu.Twins;
 import io.quern.op.AdamStep;
 import io.quern.op.SgdStep;
 import io.quern.runtime.Raw;
 
-/** Loops of the optimiser steps, with the same bits in both implementations. Thread-safe. */
+/** Loops of the optimiser steps, with the same bits in all implementations. Thread-safe. */
 abstract class StepMath {
   private static final int TRIAL = 128;
   private static final SgdStep SGD = new SgdStep(0.9, true, 0.01);
@@ -16,13 +17,15 @@ abstract class StepMath {
   /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
     static final Twins<StepMath> INSTANCE =
-        Twins.ofKernel(
-            "optimiser steps",
-            ScalarStepMath::new,
-            () -> new VectorStepMath(),
-            math ->
-                Trial.run(8, TRIAL, operands -> math.adam(ADAM, operands, 0, TRIAL - 3))
-                    + Trial.run(8, TRIAL, operands -> math.sgd(SGD, operands, 0, TRIAL - 3)));
+        MachineTier.has512Bits()
+            ? Twins.only(new MachineStepMath())
+            : Twins.ofKernel(
+                "optimiser steps",
+                ScalarStepMath::new,
+                () -> new VectorStepMath(),
+                math ->
+                    Trial.run(8, TRIAL, operands -> math.adam(ADAM, operands, 0, TRIAL - 3))
+                        + Trial.run(8, TRIAL, operands -> math.sgd(SGD, operands, 0, TRIAL - 3)));
   }
 
   StepMath() {}
