@@ -239,6 +239,19 @@ class RowKernelsTest {
         .isEqualTo(x.argmax(2).toLongArray());
   }
 
+  /** More elements than there are threads. */
+  @Test
+  void manyElementsAreGathered() {
+    Device device = Device.of("cuda");
+    Tensor x = Rng.of(1).normal(5, 700_001);
+    Tensor index = Tensor.of(new long[] {3, 1, 3});
+    assertThat(run(x.to(device).gather(0, index.to(device)))).isEqualTo(run(x.gather(0, index)));
+    Tensor parts = Rng.of(1).normal(2, 3, 350_001);
+    Tensor last = Tensor.of(new long[] {2, 0});
+    assertThat(run(parts.to(device).gather(1, last.to(device))))
+        .isEqualTo(run(parts.gather(1, last)));
+  }
+
   private static Tensor[] on(Device device, Tensor... tensors) {
     return Stream.of(tensors).map(each -> each.to(device)).toArray(Tensor[]::new);
   }
