@@ -64,13 +64,37 @@ __device__ inline void pick(
     const Fault& fault) {
   u32 units = (u32)(slices.bytes / sizeof(T));
   u32 total = (u32)slices.rows * units;
-#pragma unroll 4
-  for (u32 i = thread_index(); i < total; i += thread_count()) {
-    u32 row = i / units;
-    u32 outer = row / (u32)slices.count;
-    i64 index = load_index(indices, is_long, row - outer * (u32)slices.count);
-    if (in_range(index, slices.size, fault)) {
-      to[i] = from[(outer * slices.size + index) * units + (i - row * units)];
+  const int AHEAD = 4; // units that are loaded before the first is stored
+  u32 step = thread_count();
+  for (u32 first = thread_index(); first < total; first += AHEAD * step) {
+    i64 chosen[AHEAD];
+    i64 places[AHEAD];
+    bool found[AHEAD];
+    T values[AHEAD];
+#pragma unroll
+    for (int a = 0; a < AHEAD; a++) {
+      u32 i = first + a * step;
+      u32 row = i / units;
+      u32 outer = slices.count == slices.rows ? 0 : row / (u32)slices.count;
+      places[a] = outer * slices.size * units + (i - row * units);
+      found[a] = i < total;
+      chosen[a] = found[a] ? load_index(indices, is_long, row - outer * (u32)slices.count) : 0;
+    }
+#pragma unroll
+    for (int a = 0; a < AHEAD; a++) {
+      found[a] = found[a] && in_range(chosen[a], slices.size, fault);
+    }
+#pragma unroll
+    for (int a = 0; a < AHEAD; a++) {
+      if (found[a]) {
+        values[a] = from[places[a] + chosen[a] * units];
+      }
+    }
+#pragma unroll
+    for (int a = 0; a < AHEAD; a++) {
+      if (found[a]) {
+        to[first + a * step] = values[a];
+      }
     }
   }
 }

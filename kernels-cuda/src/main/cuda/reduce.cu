@@ -151,23 +151,30 @@ const int QUAD = 4;
 const int LINES = 8;
 const int WIDE = 32 * QUAD; // columns of a block
 
-// f(elements, row) for a thread's columns and rows, of which several are loaded before the first is
-// used.
+// f(elements, row) for a thread's columns and rows. While it works on some, the next are loaded.
 template <typename F>
 __device__ inline void each_quad(const float* from, i64 first, i64 end, i64 stride, F f) {
   const int AHEAD = 4;
-  bool aligned = are_aligned((u64)from);
+  const int LAST = (AHEAD - 1) * LINES;
   i64 i = first;
-  for (; aligned && i + (AHEAD - 1) * LINES < end; i += AHEAD * LINES) {
+  if (are_aligned((u64)from) && i + LAST < end) {
     float quads[AHEAD][QUAD];
 #pragma unroll
     for (int a = 0; a < AHEAD; a++) {
       load_quad(quads[a], from + (i + a * LINES) * stride);
     }
+    for (; i + AHEAD * LINES + LAST < end; i += AHEAD * LINES) {
+#pragma unroll
+      for (int a = 0; a < AHEAD; a++) {
+        f(quads[a], i + a * LINES);
+        load_quad(quads[a], from + (i + (AHEAD + a) * LINES) * stride);
+      }
+    }
 #pragma unroll
     for (int a = 0; a < AHEAD; a++) {
       f(quads[a], i + a * LINES);
     }
+    i += AHEAD * LINES;
   }
 #pragma unroll 1
   for (; i < end; i += LINES) {

@@ -511,7 +511,7 @@ KERNEL __launch_bounds__(THREADS) norm_grad_f32(
 }
 
 // The gradient of x for rows that fit a block and are multiples of four. A block takes several in turn
-// and sums g z and g over them: [2, blocks, length]. The next row is loaded while it works on one.
+// and sums g z and g over them: [2, blocks, length].
 KERNEL __launch_bounds__(256, 3) norm_grad_fused_f32(
     float* to, float* parts, const float* x, const float* gamma, const float* g, float epsilon,
     i64 centred, i64 rows, i64 length) {
@@ -522,33 +522,20 @@ KERNEL __launch_bounds__(256, 3) norm_grad_fused_f32(
     float gammas[HELD_OF_FOUR];
     float gamma_grads[HELD_OF_FOUR] = {};
     float beta_grads[HELD_OF_FOUR] = {};
-    float next_values[HELD_OF_FOUR];
-    float next_gs[HELD_OF_FOUR];
     load(row, 0, gamma + row.first, 0, gammas);
-    auto load_next = [&] {
-      if (row.index < rows) {
-        load(row, 0, row.of(x), 0, next_values);
-        load(row, 0, row.of(g), 0, next_gs);
-      }
-    };
-    row.index = blockIdx.x;
-    load_next();
-    while (row.index < rows) {
+    for (row.index = blockIdx.x; row.index < rows; row.index += gridDim.x) {
       float values[HELD_OF_FOUR];
       float gs[HELD_OF_FOUR];
+      load(row, 0, row.of(x), 0, values);
+      load(row, 0, row.of(g), 0, gs);
       Pair totals = {0, 0}; // of x and of h = gamma g
       each_run<HELD_OF_FOUR>(row, 0, [&](int i, int) {
 #pragma unroll
         for (int k = i; k < i + 4; k++) {
-          values[k] = next_values[k];
-          gs[k] = next_gs[k];
           totals.first += values[k];
           totals.second = fmaf(gs[k], gammas[k], totals.second);
         }
       });
-      float* row_to = row.of(to);
-      row.index += gridDim.x;
-      load_next();
       totals = sum<0>(row, totals);
       float mean = centred ? totals.first / row.length : 0;
       float mean_h = centred ? totals.second / row.length : 0;
@@ -574,7 +561,7 @@ KERNEL __launch_bounds__(256, 3) norm_grad_fused_f32(
           values[k] = fmaf(z, -mean_hz, fmaf(gs[k], gammas[k], -mean_h)) * scale;
         }
       });
-      store(row, 0, row_to, values);
+      store(row, 0, row.of(to), values);
     }
     parts += blockIdx.x * length + row.first;
     store(row, 0, parts, gamma_grads);

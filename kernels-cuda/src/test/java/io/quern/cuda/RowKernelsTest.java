@@ -95,7 +95,10 @@ class RowKernelsTest {
 
   /** The first rows and the last of which a block takes several, whole runs and parts of them. */
   @ParameterizedTest
-  @ValueSource(ints = {8193, 16_385, 20_480, 32_000, 32_768, 32_769, 50_257, 57_344, 57_345})
+  @ValueSource(
+      ints = {
+        8193, 16_385, 16_386, 20_480, 32_000, 32_769, 50_257, 51_199, 51_200, 51_201, 57_344, 57_345
+      })
   void longRowsHaveTheReferencesValues(int length) {
     Device device = StandIn.withTensorCores();
     Tensor x = Rng.of(1).normal(11, length).sub(5);
@@ -105,6 +108,22 @@ class RowKernelsTest {
     }
     Tensor g = Rng.of(2).uniform(11, length);
     check(length, new SoftmaxGrad(1, true), device, g.sub(1), g);
+  }
+
+  /** About the lengths from which on lanes have more; several rows for each warp, and none. */
+  @ParameterizedTest
+  @ValueSource(
+      ints = {128, 132, 252, 256, 260, 508, 512, 516, 640, 768, 772, 896, 1020, 1024, 1028})
+  void gradientsOfNormsOfWarpsHaveTheReferencesValues(int length) {
+    Device device = StandIn.withTensorCores();
+    Tensor x = Rng.of(1).normal(45, length).sub(2);
+    Tensor g = Rng.of(2).uniform(45, length);
+    Tensor weights = Rng.of(3).normal(length);
+    for (int rows : new int[] {1, 7, 45}) {
+      Tensor some = x.slice(0, 0, rows);
+      check(length, new NormGrad(1, 1e-5, true), device, some, weights, g.slice(0, 0, rows));
+      check(length, new NormGrad(1, 1e-5, false), device, some, weights, g.slice(0, 0, rows));
+    }
   }
 
   /** Nothing of a row is left to the next. */
@@ -220,29 +239,47 @@ class RowKernelsTest {
         .isEqualTo(x.argmax(2).toLongArray());
   }
 
+  /** More elements than there are threads. */
+  @Test
+  void manyElementsAreGathered() {
+    Device device = Device.of("cuda");
+    Tensor x = Rng.of(1).normal(5, 700_001);
+    Tensor index = Tensor.of(new long[] {3, 1, 3});
+    assertThat(run(x.to(device).gather(0, index.to(device)))).isEqualTo(run(x.gather(0, index)));
+    Tensor parts = Rng.of(1).normal(2, 3, 350_001);
+    Tensor last = Tensor.of(new long[] {2, 0});
+    assertThat(run(parts.to(device).gather(1, last.to(device))))
+        .isEqualTo(run(parts.gather(1, last)));
+  }
+
   private static Tensor[] on(Device device, Tensor... tensors) {
     return Stream.of(tensors).map(each -> each.to(device)).toArray(Tensor[]::new);
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {8, 500, 2000, 10_000, 40_000})
+  @ValueSource(ints = {8, 500, 2000, 10_000, 20_001, 40_000})
   void unalignedRowsGiveTheSameBits(int length) {
-    Tensor x = Rng.of(1).normal(3, length).to(Device.of("cuda"));
-    Tensor weights = Rng.of(2).normal(length).to(Device.of("cuda"));
-    List<Op> unary = List.of(new Softmax(1), new LogSoftmax(1));
-    for (Op op : unary) {
-      assertThat(run(Tensor.apply(op, unaligned(x)))).isEqualTo(run(Tensor.apply(op, x)));
+    for (Device device : List.of(Device.of("cuda"), StandIn.withTensorCores())) {
+      Tensor x = Rng.of(1).normal(3, length).to(device);
+      Tensor weights = Rng.of(2).normal(length).to(device);
+      List<Op> unary = List.of(new Softmax(1), new LogSoftmax(1));
+      for (Op op : unary) {
+        assertThat(run(Tensor.apply(op, unaligned(x)))).isEqualTo(run(Tensor.apply(op, x)));
+      }
+      Op norm = new LayerNorm(1, 1e-5);
+      assertThat(run(Tensor.apply(norm, unaligned(x), weights, weights)))
+          .isEqualTo(run(Tensor.apply(norm, x, weights, weights)));
+      Op grad = new NormGrad(1, 1e-5, true);
+      Tensor[] found = Tensor.applyAll(grad, unaligned(x), weights, x);
+      Tensor[] expected = Tensor.applyAll(grad, x, weights, x);
+      for (int o = 0; o < expected.length; o++) {
+        assertThat(run(found[o])).isEqualTo(run(expected[o]));
+      }
+      Op step = new SgdStep(0.9, true, 0.1);
+      Tensor rate = Tensor.of(new float[] {0.1f}).to(device);
+      assertThat(run(Tensor.applyAll(step, unaligned(x), x, x, rate)[0]))
+          .isEqualTo(run(Tensor.applyAll(step, x, x, x, rate)[0]));
     }
-    Op norm = new LayerNorm(1, 1e-5);
-    assertThat(run(Tensor.apply(norm, unaligned(x), weights, weights)))
-        .isEqualTo(run(Tensor.apply(norm, x, weights, weights)));
-    Op grad = new NormGrad(1, 1e-5, true);
-    assertThat(run(Tensor.applyAll(grad, unaligned(x), weights, x)[0]))
-        .isEqualTo(run(Tensor.applyAll(grad, x, weights, x)[0]));
-    Op step = new SgdStep(0.9, true, 0.1);
-    Tensor rate = Tensor.of(new float[] {0.1f}).to(Device.of("cuda"));
-    assertThat(run(Tensor.applyAll(step, unaligned(x), x, x, rate)[0]))
-        .isEqualTo(run(Tensor.applyAll(step, x, x, x, rate)[0]));
   }
 
   /** The same values, four bytes beyond a multiple of 16. */

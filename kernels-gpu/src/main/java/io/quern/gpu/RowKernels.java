@@ -38,6 +38,11 @@ final class RowKernels {
 
   private static final int LONG_FOLDS = 512;
 
+  /** Threads of a block that keeps a row in registers, and elements that each of them has. */
+  private static final int KEEPERS = 512;
+
+  private static final long KEPT = 100;
+
   /** Threads of a block of small teams. */
   private static final int THREADS = 128;
 
@@ -66,6 +71,20 @@ final class RowKernels {
 
   private static final long FUSED_ROWS = 8;
 
+  /** As fused, with a row for each warp: least and most elements, and blocks that run at once. */
+  private static final String WARPS = "norm_grad_warps_f32";
+
+  private static final long WARPS_LEAST = 128;
+
+  private static final long WARPS_MOST = 1024;
+
+  private static final int WARPS_OF_BLOCK = 4;
+
+  private static final long WARPS_BLOCKS = 3 * 132;
+
+  /** Elements by which the place of a row in shared memory grows. */
+  private static final long WARPS_SPAN = 256;
+
   /** Columns of a block that sums the parts of these blocks, and its threads. */
   private static final long PARTS_COLUMNS = 16;
 
@@ -88,9 +107,28 @@ final class RowKernels {
       return null;
     }
     int team = team(context, length, HELD, MOST_SOFTMAX_TEAM);
-    Kernel kernel =
-        team == MOST_SOFTMAX_TEAM ? forLong(context, key, longName(name), length) : null;
+    Kernel kernel = null;
+    if (team == MOST_SOFTMAX_TEAM) {
+      kernel =
+          length <= KEEPERS * KEPT
+              ? forKept(context, key, name.replace("_f32", "_kept_f32"), length)
+              : forLong(context, key, longName(name), length);
+    }
     return kernel == null ? kernel(context, key, name, operands(key), length, team) : kernel;
+  }
+
+  /** A row in registers and the next one in shared memory, which begins anywhere among four. */
+  private static @Nullable Kernel forKept(
+      GpuContext context, KernelKey key, String name, long length) {
+    long shared = Float.BYTES * 4 * Math.ceilDiv(length + 3, 4L);
+    return forLong(context, key, name, length, KEEPERS, shared);
+  }
+
+  private static @Nullable Kernel forLong(
+      GpuContext context, KernelKey key, String name, long length) {
+    long run = (long) LONG_RUN * MOST_SOFTMAX_TEAM;
+    long shared = Float.BYTES * run * Math.ceilDiv(length, run);
+    return forLong(context, key, name, length, MOST_SOFTMAX_TEAM, shared);
   }
 
   /**
@@ -98,15 +136,13 @@ final class RowKernels {
    * sources have its function, and not all devices the shared memory.
    */
   private static @Nullable Kernel forLong(
-      GpuContext context, KernelKey key, String name, long length) {
-    long run = (long) LONG_RUN * MOST_SOFTMAX_TEAM;
-    long shared = Float.BYTES * run * Math.ceilDiv(length, run);
+      GpuContext context, KernelKey key, String name, long length, int threads, long shared) {
     if (shared > context.gpu().mostShared() - LONG_FOLDS || context.function(FILE, name) == 0) {
       return null;
     }
     long rows = rows(key, length);
     int blocks = (int) Math.min(rows, context.gpu().multiprocessors());
-    Grid grid = new Grid(blocks, 1, 1, MOST_SOFTMAX_TEAM, (int) shared);
+    Grid grid = new Grid(blocks, 1, 1, threads, (int) shared);
     Parameters parameters = operands(key).number(rows).number(length);
     return new LaunchKernel(context, name, Launch.of(context, FILE, name, grid, parameters));
   }
@@ -276,17 +312,28 @@ final class RowKernels {
 
   /** Whether one launch gets by with reading the rows once; not all sources have its function. */
   private static boolean isFused(GpuContext context, long length) {
+    boolean fits =
+        length > (long) FUSED_LEAST * HELD_OF_FOUR && length <= (long) FUSED_MOST * HELD_OF_FOUR;
     return length % 4 == 0
-        && length > (long) FUSED_LEAST * HELD_OF_FOUR
-        && length <= (long) FUSED_MOST * HELD_OF_FOUR
-        && context.function(FILE, FUSED) != 0;
+        && (hasWarps(context, length) || (fits && context.function(FILE, FUSED) != 0));
+  }
+
+  private static boolean hasWarps(GpuContext context, long length) {
+    return length > WARPS_LEAST && length <= WARPS_MOST && context.function(FILE, WARPS) != 0;
   }
 
   /** Two launches: the gradient of x with sums over the rows of each block, and over the blocks. */
   private static Kernel fusedNormGrad(
       GpuContext context, NormGrad op, long rows, long length, int scratch) {
+    boolean warps = hasWarps(context, length);
     int team = team(context, length, HELD_OF_FOUR, FUSED_MOST);
-    long parts = Math.clamp(rows / FUSED_ROWS, 1, FUSED_THREADS / team);
+    long parts = Math.clamp(rows / FUSED_ROWS, 1, warps ? WARPS_BLOCKS : FUSED_THREADS / team);
+    long spans = 1 + 2 * WARPS_OF_BLOCK;
+    long shared = Float.BYTES * spans * WARPS_SPAN * Math.ceilDiv(length, WARPS_SPAN);
+    Grid forBlocks =
+        warps
+            ? new Grid((int) parts, 1, 1, 32 * WARPS_OF_BLOCK, (int) shared)
+            : Grid.of(parts, team);
     Parameters forRows =
         new Parameters()
             .operand(3)
@@ -301,11 +348,12 @@ final class RowKernels {
     Parameters forParts = weightGrads(op).operand(scratch).number(parts).number(length);
     int strips = (int) Math.ceilDiv(length, PARTS_COLUMNS);
     Grid grid = new Grid(strips, op.centred() ? 2 : 1, 1, PARTS_THREADS, 0);
+    String name = warps ? WARPS : FUSED;
     return new LaunchKernel(
         context,
-        FUSED,
+        name,
         4 * 2 * parts * length,
-        Launch.of(context, FILE, FUSED, Grid.of(parts, team), forRows),
+        Launch.of(context, FILE, name, forBlocks, forRows),
         Launch.of(context, FILE, "norm_grad_fused_parts_f32", grid, forParts));
   }
 
