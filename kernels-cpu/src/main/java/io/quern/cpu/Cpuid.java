@@ -1,11 +1,7 @@
 package io.quern.cpu;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.quern.cpu.asm.Assembler;
 import io.quern.cpu.asm.Reg;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
 
 /** What the processor says of itself. That the system lets it, the JVM has found out already. */
 final class Cpuid {
@@ -29,13 +25,6 @@ final class Cpuid {
     asm.mov(Reg.RAX, Reg.RCX);
     asm.pop(Reg.RBX);
     asm.ret();
-    MemorySegment code = MachineTier.place("cpuid", asm);
-    try {
-      return (long)
-          MachineTier.function(FunctionDescriptor.of(JAVA_LONG, JAVA_LONG))
-              .invokeExact(code, FEATURES);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    return MachineTier.place("cpuid", asm).call(FEATURES);
   }
 }

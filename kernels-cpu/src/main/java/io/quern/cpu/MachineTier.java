@@ -2,13 +2,10 @@ package io.quern.cpu;
 
 import io.quern.cpu.asm.Assembler;
 import io.quern.cpu.asm.CodeMemory;
+import io.quern.cpu.asm.MachineFunction;
 import io.quern.runtime.Knob;
 import io.quern.runtime.Log;
 import java.lang.System.Logger.Level;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.util.Optional;
 
 /**
@@ -69,38 +66,31 @@ public final class MachineTier {
     try {
       Assembler probe = new Assembler();
       probe.ret();
-      function(FunctionDescriptor.ofVoid()).invokeExact(CodeMemory.place(probe.finish()));
+      CodeMemory.place(probe.finish()).call(0);
       return Optional.empty();
-    } catch (IllegalCallerException e) {
-      return refused("the JVM denies native access; start java with --enable-native-access");
-    } catch (UnsupportedOperationException e) {
-      return refused(String.valueOf(e.getMessage()));
-    } catch (Throwable e) {
-      throw new AssertionError(e);
+    } catch (IllegalCallerException | UnsupportedOperationException e) {
+      return refused(e);
+    } catch (ExceptionInInitializerError e) {
+      return refused(e.getCause());
     }
   }
 
-  private static Optional<String> refused(String reason) {
+  private static Optional<String> refused(Throwable e) {
+    String reason =
+        e instanceof IllegalCallerException
+            ? "the JVM denies native access; start java with --enable-native-access"
+            : String.valueOf(e.getMessage());
     Log.get().log(Level.INFO, "no machine code: {0}", reason);
     return Optional.of(reason);
   }
 
   /**
-   * Calls functions at an address, the first argument, from which the JVM cannot stop the thread:
-   * for those that take microseconds.
-   */
-  @SuppressWarnings("restricted")
-  public static MethodHandle function(FunctionDescriptor type) {
-    return Linker.nativeLinker().downcallHandle(type, Linker.Option.critical(false));
-  }
-
-  /**
-   * Places code in memory and gives the address of its first byte.
+   * Places code in memory and gives the function that it is.
    *
    * @param name for the listing in the log, at level TRACE
    */
-  public static MemorySegment place(String name, Assembler code) {
-    MemorySegment placed = CodeMemory.place(code.finish());
+  public static MachineFunction place(String name, Assembler code) {
+    MachineFunction placed = CodeMemory.place(code.finish());
     if (Log.get().isLoggable(Level.TRACE)) {
       String listing = String.join(System.lineSeparator(), code.listing());
       Log.get().log(Level.TRACE, name + System.lineSeparator() + listing);

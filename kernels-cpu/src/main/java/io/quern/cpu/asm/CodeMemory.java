@@ -1,10 +1,7 @@
 package io.quern.cpu.asm;
 
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 
 /** Memory that code runs in. It is never writable and executable at once, and it stays for good. */
 public final class CodeMemory {
@@ -14,70 +11,41 @@ public final class CodeMemory {
   private static final int MAP_PRIVATE = 2;
   private static final int MAP_ANONYMOUS = 0x20;
 
+  /** Of the system, apart from the class itself. */
+  private static final class Libc {
+    static final MachineFunction MMAP = function("mmap");
+    static final MachineFunction MPROTECT = function("mprotect");
+
+    private static MachineFunction function(String name) {
+      return new MachineFunction(
+          Linker.nativeLinker()
+              .defaultLookup()
+              .find(name)
+              .orElseThrow(() -> new UnsupportedOperationException("the system has no " + name)));
+    }
+  }
+
   private CodeMemory() {}
 
   /**
-   * Places code and gives the address of its first byte.
+   * Places code and gives the function that begins with its first byte.
    *
    * @throws UnsupportedOperationException if the system does not allow it
    * @throws IllegalCallerException if the JVM does not allow it
    */
   @SuppressWarnings("restricted")
-  public static MemorySegment place(byte[] code) {
-    try {
-      long address =
-          (long)
-              function(
-                      "mmap",
-                      FunctionDescriptor.of(
-                          ValueLayout.JAVA_LONG,
-                          ValueLayout.JAVA_LONG,
-                          ValueLayout.JAVA_LONG,
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.JAVA_LONG))
-                  .invokeExact(
-                      0L,
-                      (long) code.length,
-                      PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS,
-                      -1,
-                      0L);
-      if (address == -1) {
-        throw new UnsupportedOperationException("the system gives no memory for code");
-      }
-      MemorySegment memory = MemorySegment.ofAddress(address).reinterpret(code.length);
-      memory.copyFrom(MemorySegment.ofArray(code));
-      int result =
-          (int)
-              function(
-                      "mprotect",
-                      FunctionDescriptor.of(
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.JAVA_LONG,
-                          ValueLayout.JAVA_LONG,
-                          ValueLayout.JAVA_INT))
-                  .invokeExact(address, (long) code.length, PROT_READ | PROT_EXEC);
-      if (result != 0) {
-        throw new UnsupportedOperationException("the system does not let written memory run");
-      }
-      return memory;
-    } catch (Error | RuntimeException e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new AssertionError(e);
+  public static MachineFunction place(byte[] code) {
+    int anywhere = MAP_PRIVATE | MAP_ANONYMOUS;
+    long address = Libc.MMAP.call(0, code.length, PROT_READ | PROT_WRITE, anywhere, -1, 0, 0, 0);
+    if (address == -1) {
+      throw new UnsupportedOperationException("the system gives no memory for code");
     }
-  }
-
-  @SuppressWarnings("restricted")
-  private static MethodHandle function(String name, FunctionDescriptor type) {
-    Linker linker = Linker.nativeLinker();
-    MemorySegment address =
-        linker
-            .defaultLookup()
-            .find(name)
-            .orElseThrow(() -> new UnsupportedOperationException("the system has no " + name));
-    return linker.downcallHandle(address, type);
+    MemorySegment memory = MemorySegment.ofAddress(address).reinterpret(code.length);
+    memory.copyFrom(MemorySegment.ofArray(code));
+    int result = (int) Libc.MPROTECT.call(address, code.length, PROT_READ | PROT_EXEC);
+    if (result != 0) {
+      throw new UnsupportedOperationException("the system does not let written memory run");
+    }
+    return new MachineFunction(memory);
   }
 }

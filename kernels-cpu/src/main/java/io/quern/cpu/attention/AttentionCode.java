@@ -4,6 +4,7 @@ import static io.quern.cpu.asm.Reg.RAX;
 import static io.quern.cpu.asm.Reg.RDI;
 import static io.quern.cpu.asm.Reg.RDX;
 import static io.quern.cpu.asm.Reg.RSI;
+import static io.quern.cpu.asm.Reg.RSP;
 import static io.quern.cpu.asm.VectorOp.VADDPS;
 import static io.quern.cpu.asm.VectorOp.VBROADCASTSS;
 import static io.quern.cpu.asm.VectorOp.VMAXPS;
@@ -25,8 +26,8 @@ import java.util.function.ToIntBiFunction;
 
 /**
  * Machine code of {@link AttentionMath}: functions of the System V convention of addresses, of the
- * bytes of a row, and of floats. A row is read in blocks of {@link AttentionMath#LANES} elements,
- * or in vectors where it says so.
+ * bytes of a row, and of two floats. A row is read in blocks of {@link AttentionMath#LANES}
+ * elements, or in vectors where it says so.
  */
 final class AttentionCode {
   private static final int BITS = 512;
@@ -103,6 +104,7 @@ final class AttentionCode {
           asm.op(VMAXPS, vec(i), LOADED, vec(i)); // of a NaN, the second one
         });
     VectorCode.foldLanes(asm, VMAXPS);
+    VectorCode.giveFirstElement(asm);
     return ret();
   }
 
@@ -168,10 +170,10 @@ final class AttentionCode {
     throw new IllegalArgumentException("input " + input);
   }
 
-  /** Arguments are in the first elements of the first vectors. */
+  /** They come after six parameters that are in registers. */
   private void takeFloats() {
-    asm.op(VBROADCASTSS, FIRST_FLOAT, Vec.of(0, 128));
-    asm.op(VBROADCASTSS, SECOND_FLOAT, Vec.of(1, 128));
+    asm.op(VBROADCASTSS, FIRST_FLOAT, Mem.at(RSP, 8));
+    asm.op(VBROADCASTSS, SECOND_FLOAT, Mem.at(RSP, 16));
   }
 
   private void loop(int vectors, IntConsumer body) {

@@ -1,43 +1,31 @@
 package io.quern.cpu.attention;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.Assembler;
+import io.quern.cpu.asm.MachineFunction;
 import io.quern.runtime.Raw;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.util.function.Function;
 
 /** The loops as machine code, for processes that have it. */
 final class MachineAttentionMath extends AttentionMath {
-  private static final MethodHandle ROW =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_FLOAT, JAVA_FLOAT));
-  private static final MethodHandle FOLD =
-      MachineTier.function(FunctionDescriptor.of(JAVA_FLOAT, JAVA_LONG, JAVA_LONG));
 
   private static final int VECTOR = 64;
 
-  private final MemorySegment scale = place("scale", AttentionCode::scale);
-  private final MemorySegment add = place("add", AttentionCode::add);
-  private final MemorySegment scoreGradient = place("score_gradient", AttentionCode::scoreGradient);
-  private final MemorySegment max = place("max", AttentionCode::max);
-  private final MemorySegment expSum = place("exp_sum", AttentionCode::expSum);
-  private final MemorySegment weights = place("weights", AttentionCode::weights);
+  private final MachineFunction scale = place("scale", AttentionCode::scale);
+  private final MachineFunction add = place("add", AttentionCode::add);
+  private final MachineFunction scoreGradient =
+      place("score_gradient", AttentionCode::scoreGradient);
+  private final MachineFunction max = place("max", AttentionCode::max);
+  private final MachineFunction expSum = place("exp_sum", AttentionCode::expSum);
+  private final MachineFunction weights = place("weights", AttentionCode::weights);
 
-  private static MemorySegment place(String name, Function<AttentionCode, Assembler> code) {
+  private static MachineFunction place(String name, Function<AttentionCode, Assembler> code) {
     return MachineTier.place("attention_" + name, code.apply(new AttentionCode()));
   }
 
-  private static void run(MemorySegment code, long x, long bytes, long other, float f0, float f1) {
-    try {
-      ROW.invokeExact(code, x, bytes, other, f0, f1);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+  private static void run(
+      MachineFunction code, long x, long bytes, long other, float f0, float f1) {
+    code.call(x, bytes, other, 0, 0, 0, Float.floatToRawIntBits(f0), Float.floatToRawIntBits(f1));
   }
 
   @Override
@@ -56,11 +44,7 @@ final class MachineAttentionMath extends AttentionMath {
 
   @Override
   float max(long x, long n) {
-    try {
-      return (float) FOLD.invokeExact(max, x, 4 * n);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    return Float.intBitsToFloat((int) max.call(x, 4 * n));
   }
 
   @Override

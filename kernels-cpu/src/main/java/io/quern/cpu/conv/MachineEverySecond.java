@@ -1,24 +1,17 @@
 package io.quern.cpu.conv;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.quern.cpu.MachineTier;
+import io.quern.cpu.asm.MachineFunction;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 
 /** By machine code, for processes that have it. */
 final class MachineEverySecond extends EverySecond {
   private static final int LANES = 16;
-  private static final MethodHandle ROWS =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-              JAVA_LONG));
 
-  private final MemorySegment code = MachineTier.place("every_second", EverySecondCode.write());
+  private final MachineFunction code = MachineTier.place("every_second", EverySecondCode.write());
   private final Arena owner = Arena.ofAuto();
   private final MemorySegment evens = owner.allocate(4L * LANES, 64);
 
@@ -45,11 +38,6 @@ final class MachineEverySecond extends EverySecond {
         (1L << Math.min(rest, LANES)) - 1
             | ((1L << Math.max(0, rest - LANES)) - 1) << LANES
             | ((1L << (rest + 1) / 2) - 1) << 2 * LANES;
-    try {
-      ROWS.invokeExact(
-          code, from, fromRow, to, toRow, rows, 4 * LANES * whole, masks, evens.address());
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    code.call(from, fromRow, to, toRow, rows, 4 * LANES * whole, masks, evens.address());
   }
 }

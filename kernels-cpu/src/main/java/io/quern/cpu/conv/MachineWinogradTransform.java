@@ -1,48 +1,20 @@
 package io.quern.cpu.conv;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.quern.cpu.MachineTier;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
+import io.quern.cpu.asm.MachineFunction;
 
 /** By machine code, for processes that have it. */
 final class MachineWinogradTransform extends WinogradTransform {
-  private static final MethodHandle INPUT =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG));
-  private static final MethodHandle OUTPUT =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-              JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG));
-  private static final MethodHandle GRADIENT =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-              JAVA_LONG, JAVA_INT, JAVA_LONG));
-  private static final MethodHandle WEIGHTS =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT,
-              JAVA_LONG));
-  private static final MethodHandle WEIGHT_GRAD =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
-  private final MemorySegment input =
+  private final MachineFunction input =
       MachineTier.place("winograd_input", new WinogradCode().input());
-  private final MemorySegment output =
+  private final MachineFunction output =
       MachineTier.place("winograd_output", new WinogradCode().output());
-  private final MemorySegment gradient =
+  private final MachineFunction gradient =
       MachineTier.place("winograd_gradient", new WinogradCode().gradient());
-  private final MemorySegment weights =
+  private final MachineFunction weights =
       MachineTier.place("winograd_weights", new WinogradCode().weights());
-  private final MemorySegment weightGrad =
+  private final MachineFunction weightGrad =
       MachineTier.place("winograd_weight_grad", new WinogradCode().weightGrad());
 
   @Override
@@ -59,11 +31,7 @@ final class MachineWinogradTransform extends WinogradTransform {
       long toNext,
       int count,
       long bytes) {
-    try {
-      INPUT.invokeExact(input, x0, x1, x2, x3, x4, x5, next, to, step, toNext, count, bytes);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    input.call(x0, x1, x2, x3, x4, x5, next, to, step, toNext, count, bytes);
   }
 
   @Override
@@ -79,11 +47,7 @@ final class MachineWinogradTransform extends WinogradTransform {
       long toNext,
       int count,
       long bytes) {
-    try {
-      OUTPUT.invokeExact(output, from, step, next, bias, y0, y1, y2, y3, toNext, count, bytes);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    output.call(from, step, next, bias, y0, y1, y2, y3, toNext, count, bytes);
   }
 
   @Override
@@ -98,11 +62,7 @@ final class MachineWinogradTransform extends WinogradTransform {
       long toNext,
       int count,
       long bytes) {
-    try {
-      GRADIENT.invokeExact(gradient, y0, y1, y2, y3, next, to, step, toNext, count, bytes);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    gradient.call(y0, y1, y2, y3, next, to, step, toNext, count, bytes);
   }
 
   @Override
@@ -116,19 +76,11 @@ final class MachineWinogradTransform extends WinogradTransform {
       long toNext,
       int count,
       long bytes) {
-    try {
-      WEIGHTS.invokeExact(weights, w0, w1, w2, next, to, step, toNext, count, bytes);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    weights.call(w0, w1, w2, next, to, step, toNext, count, bytes);
   }
 
   @Override
   void weightGrad(long from, long step, long to, long toStep, long bytes) {
-    try {
-      WEIGHT_GRAD.invokeExact(weightGrad, from, step, to, toStep, bytes);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    weightGrad.call(from, step, to, toStep, bytes);
   }
 }

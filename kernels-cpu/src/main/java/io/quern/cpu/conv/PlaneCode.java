@@ -6,20 +6,17 @@ import static io.quern.cpu.asm.Reg.RCX;
 import static io.quern.cpu.asm.Reg.RDI;
 import static io.quern.cpu.asm.Reg.RDX;
 import static io.quern.cpu.asm.Reg.RSI;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.Assembler;
 import io.quern.cpu.asm.Assembler.Condition;
 import io.quern.cpu.asm.Label;
+import io.quern.cpu.asm.MachineFunction;
 import io.quern.cpu.asm.Mask;
 import io.quern.cpu.asm.Mem;
 import io.quern.cpu.asm.Reg;
 import io.quern.cpu.asm.Vec;
 import io.quern.cpu.asm.VectorOp;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -42,9 +39,6 @@ abstract class PlaneCode {
   /** Vectors of a row that are written one after the other, without a loop. */
   private static final int UNROLLED = 4;
 
-  private static final MethodHandle FUNCTION =
-      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
-
   private static final Reg PLANE = RDI;
   static final Reg SECOND = RSI;
   static final Reg THIRD = RDX;
@@ -65,7 +59,7 @@ abstract class PlaneCode {
    *
    * @param denseBytes bytes from a dense matrix to the next
    */
-  record Pair(MemorySegment one, @Nullable MemorySegment two, long denseBytes) {
+  record Pair(MachineFunction one, @Nullable MachineFunction two, long denseBytes) {
     /**
      * Goes over a plane for {@code count} dense matrices.
      *
@@ -92,12 +86,9 @@ abstract class PlaneCode {
       }
     }
 
-    private static void call(MemorySegment code, long plane, long second, long third, long dense) {
-      try {
-        FUNCTION.invokeExact(code, plane, second, third, dense);
-      } catch (Throwable e) {
-        throw new AssertionError(e);
-      }
+    private static void call(
+        MachineFunction code, long plane, long second, long third, long dense) {
+      code.call(plane, second, third, dense);
     }
   }
 

@@ -11,26 +11,21 @@ import static io.quern.cpu.asm.VectorOp.VMINPS;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
 import static io.quern.cpu.asm.VectorOp.VPMOVUSDB;
 import static io.quern.cpu.asm.VectorOp.VXORPS;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.Assembler;
 import io.quern.cpu.asm.Assembler.Condition;
 import io.quern.cpu.asm.Label;
+import io.quern.cpu.asm.MachineFunction;
 import io.quern.cpu.asm.Mask;
 import io.quern.cpu.asm.Mem;
 import io.quern.cpu.asm.Vec;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 
 /** Floats to unsigned bytes by machine code: towards zero, saturated, NaN to 0. */
 final class MachineF32ToU8 implements Loop {
   private static final int BITS = 512;
   private static final int LANES = BITS / 32;
-  private static final MethodHandle CONVERT =
-      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
-  private static final MemorySegment CODE = MachineTier.place("cast_f32_u8", write());
+  private static final MachineFunction CODE = MachineTier.place("cast_f32_u8", write());
 
   /** A function of the addresses of floats and bytes, of whole vectors, and a bit for each rest. */
   private static Assembler write() {
@@ -70,10 +65,6 @@ final class MachineF32ToU8 implements Loop {
 
   @Override
   public void run(long a, long b, long c, long out, long n) {
-    try {
-      CONVERT.invokeExact(CODE, a, out, n / LANES, (1L << n % LANES) - 1);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    CODE.call(a, out, n / LANES, (1L << n % LANES) - 1);
   }
 }

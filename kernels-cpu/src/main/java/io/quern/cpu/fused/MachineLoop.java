@@ -1,25 +1,19 @@
 package io.quern.cpu.fused;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.quern.backend.Formulas;
 import io.quern.cpu.MachineTier;
+import io.quern.cpu.asm.MachineFunction;
 import io.quern.cpu.asm.VectorCode;
 import io.quern.op.ScalarProgram;
 import io.quern.runtime.Raw;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.util.Optional;
 import java.util.function.IntFunction;
 
 /** The loop of a chain as machine code, which is fast at the first call. Thread-safe. */
 public final class MachineLoop extends FusedLoop {
-  private static final MethodHandle LOOP =
-      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
-  private final MemorySegment cached;
-  private final MemorySegment streamed;
+  private final MachineFunction cached;
+  private final MachineFunction streamed;
   private final int output;
   private final int copies;
 
@@ -74,19 +68,11 @@ public final class MachineLoop extends FusedLoop {
   }
 
   /** Calls code for {@code n} elements in blocks of so many vectors. */
-  static void call(MemorySegment code, long addresses, long n, int blockVectors) {
+  static void call(MachineFunction code, long addresses, long n, int blockVectors) {
     int lanes = ChainCode.BITS / 32;
     long vectors = n / lanes;
     long inBlocks = vectors / blockVectors * blockVectors;
-    try {
-      LOOP.invokeExact(
-          code,
-          addresses,
-          inBlocks * ChainCode.BYTES,
-          vectors * ChainCode.BYTES,
-          (1L << n % lanes) - 1);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    code.call(
+        addresses, inBlocks * ChainCode.BYTES, vectors * ChainCode.BYTES, (1L << n % lanes) - 1);
   }
 }

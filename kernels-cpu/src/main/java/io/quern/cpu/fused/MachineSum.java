@@ -1,8 +1,8 @@
 package io.quern.cpu.fused;
 
 import io.quern.cpu.MachineTier;
+import io.quern.cpu.asm.MachineFunction;
 import io.quern.op.ScalarProgram;
-import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 
 /**
@@ -11,7 +11,7 @@ import java.util.Optional;
  * behind it. Thread-safe.
  */
 final class MachineSum {
-  private final MemorySegment code;
+  private final MachineFunction code;
 
   private MachineSum(ScalarProgram program, boolean[] uniform, int copies) {
     this.code =

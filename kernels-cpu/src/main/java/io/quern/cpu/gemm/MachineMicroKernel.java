@@ -1,34 +1,16 @@
 package io.quern.cpu.gemm;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.quern.cpu.MachineTier;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
+import io.quern.cpu.asm.MachineFunction;
 import org.jspecify.annotations.Nullable;
 
 /** Panels by machine code; the rest by another implementation. */
 final class MachineMicroKernel extends ForwardingMicroKernel {
-  private static final MethodHandle COPY_ROWS =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(
-              JAVA_LONG,
-              JAVA_LONG,
-              JAVA_LONG,
-              JAVA_LONG,
-              JAVA_LONG,
-              JAVA_LONG,
-              JAVA_LONG,
-              JAVA_FLOAT));
-  private static final MethodHandle FILL =
-      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG));
   private static final int LANES = 16;
 
   private final MachinePanel panel;
-  private final @Nullable MemorySegment copyRows;
-  private final @Nullable MemorySegment fill;
+  private final @Nullable MachineFunction copyRows;
+  private final @Nullable MachineFunction fill;
   private final MicroKernel rest;
   private final boolean masks;
 
@@ -113,11 +95,7 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
     }
     long whole = 4 * LANES * (count / LANES);
     long rest = (1L << count % LANES) - 1;
-    try {
-      COPY_ROWS.invokeExact(copyRows, from, fromRow, to, toRow, rows, whole, rest, bias);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    copyRows.call(from, fromRow, to, toRow, rows, whole, rest, Float.floatToRawIntBits(bias));
   }
 
   @Override
@@ -126,11 +104,7 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
       super.fill(values, c, cRow);
       return;
     }
-    try {
-      FILL.invokeExact(fill, values, c, cRow);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    fill.call(values, c, cRow);
   }
 
   @Override

@@ -1,21 +1,12 @@
 package io.quern.cpu.gemm;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.quern.cpu.MachineTier;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
+import io.quern.cpu.asm.MachineFunction;
 
 /** Calls the function of a {@link PanelCode}. Thread-safe. */
 final class MachinePanel {
-  private static final MethodHandle PANEL =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
-  private final MemorySegment code;
+  private final MachineFunction code;
 
   /** Assembles it for tiles of {@link MicroKernel#ROWS} rows of two vectors. */
   MachinePanel(String name, PanelCode.Elements elements, int bits) {
@@ -37,10 +28,6 @@ final class MachinePanel {
       long count,
       long columns) {
     long bits = (1L << columns) - 1;
-    try {
-      PANEL.invokeExact(code, rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    code.call(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits);
   }
 }

@@ -12,19 +12,16 @@ import static io.quern.cpu.asm.Reg.RSI;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
 import static io.quern.cpu.asm.VectorOp.VSHUFF32X4;
 import static io.quern.cpu.asm.VectorOp.VSHUFPS;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.Assembler;
 import io.quern.cpu.asm.Assembler.Condition;
 import io.quern.cpu.asm.Label;
+import io.quern.cpu.asm.MachineFunction;
 import io.quern.cpu.asm.Mem;
 import io.quern.cpu.asm.Reg;
 import io.quern.cpu.asm.Vec;
 import io.quern.cpu.asm.VectorOp;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 
 /**
  * By squares of 16x16 in registers: squares of 4x4 within vectors, then blocks of four lanes among
@@ -40,10 +37,6 @@ final class MachineTranspose extends Transpose {
    */
   private static final int AHEAD = 256;
 
-  private static final MethodHandle SQUARES =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
-
   // Parameters: where squares and rows of them begin, and how many squares follow to the right.
   private static final Reg FROM = RDI;
   private static final Reg FROM_ROW = RSI;
@@ -56,7 +49,7 @@ final class MachineTranspose extends Transpose {
   private static final Reg AT = RAX;
   private static final Reg TO_AT = R11;
 
-  private final MemorySegment squares = MachineTier.place("transposition", write());
+  private final MachineFunction squares = MachineTier.place("transposition", write());
 
   /** Whether there is machine code for it in this process. */
   static boolean isUsed() {
@@ -84,11 +77,7 @@ final class MachineTranspose extends Transpose {
   }
 
   private void squares(long from, long fromRow, long to, long toRow, long count) {
-    try {
-      SQUARES.invokeExact(squares, from, fromRow, to, toRow, count);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    squares.call(from, fromRow, to, toRow, count);
   }
 
   private static Assembler write() {

@@ -47,7 +47,7 @@ final class MoveCode {
     asm.jump(Condition.E, done);
     asm.mov(rest, Mem.at(RSP, 8));
     asm.kmov(mask, rest);
-    asm.op(VBROADCASTSS, BIAS, Vec.of(0, 128));
+    asm.op(VBROADCASTSS, BIAS, Mem.at(RSP, 16));
     Label row = asm.here();
     Label whole = asm.label();
     Label next = asm.label();

@@ -1,17 +1,13 @@
 package io.quern.cpu.optim;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.quern.backend.Operands;
 import io.quern.cpu.MachineTier;
+import io.quern.cpu.asm.MachineFunction;
 import io.quern.op.AdamStep;
 import io.quern.op.SgdStep;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 
 /** The steps by machine code, for processes that have it. */
 final class MachineStepMath extends StepMath {
@@ -20,12 +16,10 @@ final class MachineStepMath extends StepMath {
   private static final int ADAM_SCALARS = 4;
   private static final long TABLE =
       8L * StepCode.ADAM_OPERANDS + 4L * StepCode.Adam.values().length;
-  private static final MethodHandle STEP =
-      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
-  private final MemorySegment sgd = MachineTier.place("sgd", new StepCode().sgd(false));
-  private final MemorySegment nesterov = MachineTier.place("nesterov", new StepCode().sgd(true));
-  private final MemorySegment adam = MachineTier.place("adam", new StepCode().adam());
+  private final MachineFunction sgd = MachineTier.place("sgd", new StepCode().sgd(false));
+  private final MachineFunction nesterov = MachineTier.place("nesterov", new StepCode().sgd(true));
+  private final MachineFunction adam = MachineTier.place("adam", new StepCode().adam());
 
   @Override
   void sgd(SgdStep op, Operands o, long first, long n) {
@@ -72,12 +66,8 @@ final class MachineStepMath extends StepMath {
     Raw.putFloat(factors + 4L * factor.ordinal(), value);
   }
 
-  private static void run(MemorySegment code, long table, long n) {
+  private static void run(MachineFunction code, long table, long n) {
     long whole = n / LANES * LANES;
-    try {
-      STEP.invokeExact(code, table, 4 * whole, (1L << n - whole) - 1);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    code.call(table, 4 * whole, (1L << n - whole) - 1);
   }
 }

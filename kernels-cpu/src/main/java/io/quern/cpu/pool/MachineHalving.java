@@ -1,12 +1,9 @@
 package io.quern.cpu.pool;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.quern.cpu.MachineTier;
+import io.quern.cpu.asm.MachineFunction;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 
 /**
  * By machine code, for processes that have it. Rows of less than a vector of windows are computed
@@ -14,23 +11,18 @@ import java.lang.invoke.MethodHandle;
  */
 final class MachineHalving extends Halving {
   private static final int LANES = 16;
-  private static final MethodHandle PAIRS =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(
-              JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-              JAVA_LONG, JAVA_LONG));
 
-  private final MemorySegment max = place("max", false, false);
-  private final MemorySegment narrowMax = place("narrow_max", false, true);
-  private final MemorySegment grad = place("grad", true, false);
-  private final MemorySegment narrowGrad = place("narrow_grad", true, true);
+  private final MachineFunction max = place("max", false, false);
+  private final MachineFunction narrowMax = place("narrow_max", false, true);
+  private final MachineFunction grad = place("grad", true, false);
+  private final MachineFunction narrowGrad = place("narrow_grad", true, true);
   private final Arena owner = Arena.ofAuto();
   private final MemorySegment numbers =
       owner
           .allocate(4L * HalvingCode.NUMBERS.length, 64)
           .copyFrom(MemorySegment.ofArray(HalvingCode.NUMBERS));
 
-  private static MemorySegment place(String name, boolean gradient, boolean masked) {
+  private static MachineFunction place(String name, boolean gradient, boolean masked) {
     return MachineTier.place("halving_" + name, HalvingCode.of(gradient, masked));
   }
 
@@ -46,8 +38,8 @@ final class MachineHalving extends Halving {
   }
 
   private void run(
-      MemorySegment wide,
-      MemorySegment narrow,
+      MachineFunction wide,
+      MachineFunction narrow,
       boolean mayGoBeyond,
       long from,
       long row,
@@ -73,7 +65,7 @@ final class MachineHalving extends Halving {
   }
 
   private void call(
-      MemorySegment code,
+      MachineFunction code,
       long from,
       long row,
       long rows,
@@ -85,10 +77,6 @@ final class MachineHalving extends Halving {
     if (rows <= 0) {
       return;
     }
-    try {
-      PAIRS.invokeExact(code, from, row, rows, whole, last, 4 * n, numbers.address(), windows, to);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    code.call(from, row, rows, whole, last, 4 * n, numbers.address(), windows, to);
   }
 }

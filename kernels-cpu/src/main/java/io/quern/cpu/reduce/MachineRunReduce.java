@@ -1,37 +1,23 @@
 package io.quern.cpu.reduce;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.Assembler;
+import io.quern.cpu.asm.MachineFunction;
 import io.quern.op.Reduce;
 import io.quern.runtime.Raw;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.util.Locale;
 import java.util.function.Function;
 
 /** Folds by machine code, for processes that have it. */
 final class MachineRunReduce extends RunReduce {
   private static final int VECTOR = 16;
-  private static final MethodHandle ACCUMULATE =
-      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG));
-  private static final MethodHandle RUN =
-      MachineTier.function(FunctionDescriptor.of(JAVA_FLOAT, JAVA_LONG, JAVA_LONG));
-  private static final MethodHandle ADD_ROW =
-      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
-  private static final MethodHandle ADD_COLUMN =
-      MachineTier.function(
-          FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
   private final float neutral;
-  private final MemorySegment accumulate;
-  private final MemorySegment run;
-  private final MemorySegment lanes;
-  private final MemorySegment addRow;
-  private final MemorySegment addColumn;
+  private final MachineFunction accumulate;
+  private final MachineFunction run;
+  private final MachineFunction lanes;
+  private final MachineFunction addRow;
+  private final MachineFunction addColumn;
 
   MachineRunReduce(Reduce.Fn fn) {
     this.neutral = neutral(fn);
@@ -42,7 +28,7 @@ final class MachineRunReduce extends RunReduce {
     this.addColumn = place(fn, "column", RunCode::addColumn);
   }
 
-  private static MemorySegment place(
+  private static MachineFunction place(
       Reduce.Fn fn, String what, Function<RunCode, Assembler> function) {
     String name = fn.name().toLowerCase(Locale.ROOT) + " of " + what;
     return MachineTier.place(name, function.apply(new RunCode(fn)));
@@ -65,12 +51,8 @@ final class MachineRunReduce extends RunReduce {
     return fold(lanes, from, 0);
   }
 
-  private static float fold(MemorySegment code, long from, long bytes) {
-    try {
-      return (float) RUN.invokeExact(code, from, bytes);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+  private static float fold(MachineFunction code, long from, long bytes) {
+    return Float.intBitsToFloat((int) code.call(from, bytes));
   }
 
   @Override
@@ -78,22 +60,14 @@ final class MachineRunReduce extends RunReduce {
     if (n == 0) {
       return;
     }
-    try {
-      ACCUMULATE.invokeExact(accumulate, from, 4 * n, to);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    accumulate.call(from, 4 * n, to);
   }
 
   @Override
   public void addRow(long from, long n, long to) {
     long whole = n / VECTOR * VECTOR;
     long rest = (1L << n - whole) - 1;
-    try {
-      ADD_ROW.invokeExact(addRow, from, 4 * whole, to, rest);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    addRow.call(from, 4 * whole, to, rest);
   }
 
   @Override
@@ -110,11 +84,7 @@ final class MachineRunReduce extends RunReduce {
     }
     for (long i = 0; i < n; i += VECTOR) {
       long bits = (1L << Math.min(VECTOR, n - i)) - 1;
-      try {
-        ADD_COLUMN.invokeExact(addColumn, from + 4 * i, 4 * n, to + 4 * i, count, bits);
-      } catch (Throwable e) {
-        throw new AssertionError(e);
-      }
+      addColumn.call(from + 4 * i, 4 * n, to + 4 * i, count, bits);
     }
   }
 }

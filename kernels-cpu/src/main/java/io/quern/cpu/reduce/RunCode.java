@@ -93,6 +93,7 @@ final class RunCode {
     }
     foldBlocks();
     foldLanes();
+    VectorCode.giveFirstElement(asm);
     return ret();
   }
 
@@ -102,6 +103,7 @@ final class RunCode {
       asm.op(VMOVUPS, vec(i), Mem.at(FROM, i * BYTES));
     }
     foldLanes();
+    VectorCode.giveFirstElement(asm);
     return ret();
   }
 

@@ -1,14 +1,10 @@
 package io.quern.cpu.rows;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.Assembler;
+import io.quern.cpu.asm.MachineFunction;
 import io.quern.cpu.rows.RowCode.Argument;
 import io.quern.runtime.Raw;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.util.Locale;
 import java.util.function.Function;
 
@@ -22,11 +18,8 @@ enum MachineRows {
   private static final int LANES = 16;
   private static final int BLOCK = 4 * LANES;
 
-  private static final MethodHandle ROWS =
-      MachineTier.function(FunctionDescriptor.ofVoid(JAVA_LONG));
-
-  private final MemorySegment cached;
-  private final MemorySegment streamed;
+  private final MachineFunction cached;
+  private final MachineFunction streamed;
 
   MachineRows(Function<RowCode, Assembler> code) {
     String name = name().toLowerCase(Locale.ROOT);
@@ -70,12 +63,8 @@ enum MachineRows {
     put(scratch, Argument.LENGTH, Float.floatToRawIntBits((float) length));
     put(scratch, Argument.EPSILON, Float.floatToRawIntBits(epsilon));
     boolean lines = to % LINE == 0 && length % LANES == 0;
-    MemorySegment code = streams && lines ? streamed : cached;
-    try {
-      ROWS.invokeExact(code, scratch);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    MachineFunction code = streams && lines ? streamed : cached;
+    code.call(scratch);
   }
 
   private static void put(long table, Argument argument, long value) {
