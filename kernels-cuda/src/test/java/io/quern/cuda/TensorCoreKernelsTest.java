@@ -12,6 +12,7 @@ import io.quern.conformance.OpCase;
 import io.quern.conformance.OpCases;
 import io.quern.op.Attention;
 import io.quern.op.AttentionGrad;
+import io.quern.op.IntegerMatMul;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
 import java.util.Set;
@@ -31,7 +32,7 @@ import org.junit.jupiter.api.condition.EnabledIf;
     disabledReason = "there is a GPU, or no g++ on x86-64 to build a stand-in")
 class TensorCoreKernelsTest {
   private static final Set<Class<? extends Op>> OPS =
-      Set.of(MatMul.class, Attention.class, AttentionGrad.class);
+      Set.of(MatMul.class, IntegerMatMul.class, Attention.class, AttentionGrad.class);
 
   static boolean isStandIn() {
     return StandIn.isReady() && StandIn.isUsed();
@@ -58,7 +59,7 @@ class TensorCoreKernelsTest {
   private static boolean isForTensorCores(DeviceContext device, OpCase opCase) {
     return device
         .kernel(KernelCheck.key(opCase))
-        .filter(kernel -> opCase.op() instanceof MatMul || kernel.name().contains("_mma_"))
+        .filter(kernel -> kernel.name().startsWith("matmul_") || kernel.name().contains("_mma_"))
         .isPresent();
   }
 

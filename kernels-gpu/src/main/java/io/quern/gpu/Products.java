@@ -18,7 +18,7 @@ import java.util.Optional;
 public record Products(
     long m, long n, long k, Walk batch, long aRow, long aColumn, long bRow, long bColumn) {
   /** The most blocks in the last dimension of a grid. */
-  private static final int BATCH = 65535;
+  static final int BATCH = 65535;
 
   /** The products of a MatMul; empty when they are too many or too large. */
   public static Optional<Products> of(KernelKey key) {
@@ -48,12 +48,12 @@ public record Products(
         b.stride(-1));
   }
 
-  private static Layout scalar() {
+  static Layout scalar() {
     return Layout.contiguous(Shape.of());
   }
 
   /** The first elements of the matrices. */
-  private static Layout firsts(Layout matrices, Shape leading) {
+  static Layout firsts(Layout matrices, Shape leading) {
     int rank = matrices.rank();
     Layout first = matrices.slice(rank - 2, 0, 1, 1).slice(rank - 1, 0, 1, 1);
     return first.expand(leading.concat(Shape.of(1, 1)));
