@@ -7,6 +7,8 @@ import io.quern.gpu.ChainWriter;
 import io.quern.gpu.Gpu;
 import io.quern.gpu.GpuContext;
 import io.quern.gpu.Grid;
+import io.quern.gpu.MatMulKernels;
+import io.quern.op.Epilogue;
 import io.quern.op.IntegerMatMul;
 import io.quern.op.MatMul;
 import io.quern.op.Sort;
@@ -162,6 +164,7 @@ final class JCudaGpu implements Gpu {
   public void addKernels(GpuContext on, KernelTable table) {
     on.add(table, MatMul.class, "matmul_hopper", key -> TensorCores.create(on, this, key));
     on.add(table, IntegerMatMul.class, "matmul_bytes", key -> ByteProductKernels.create(on, key));
+    on.add(table, Epilogue.class, "matmul_finish_f32", key -> MatMulKernels.withEpilogue(on, key));
     on.add(table, Sort.class, "sort_lanes_f32", key -> OrderKernels.sort(on, key));
     on.add(table, TopK.class, "select_f32", key -> OrderKernels.topK(on, key));
   }

@@ -77,6 +77,7 @@ final class GpuBench {
     for (int n : new int[] {1024, 2048, 4096, 8192}) {
       matmul(DType.BF16, n);
     }
+    linear(1024);
     byteProduct("matmul I8 4096", 4096, 4096);
     byteProduct("matmul I8 1x4096", 1, 4096);
     convolutions();
@@ -321,6 +322,19 @@ final class GpuBench {
         nanos = timeAfterRest(compiled, a);
         line(name + ", ten after a rest", nanos, 2e-3 * n * n * n / nanos, "TFLOP/s");
       }
+    }
+  }
+
+  private static void linear(int n) {
+    String name = "linear " + n + " with bias and relu";
+    if (!name.startsWith(wanted)) {
+      return;
+    }
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor weight = Rng.of(1).normal(n, n).to(GPU);
+      Tensor bias = Rng.of(2).normal(n).to(GPU);
+      double work = 2e-3 * n * n * n;
+      timed(name, work, "TFLOP/s", weight, x -> x.matmul(weight).add(bias).relu());
     }
   }
 
