@@ -155,6 +155,16 @@ for n in (1024, 2048, 4096, 8192):
     a = torch.randn(n, n, device="cuda").bfloat16()
     measure(f"matmul BF16 {n}", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")
 measure_after_rest("matmul BF16 8192, ten after a rest", lambda: a @ a, 2e-12 * n**3, "TFLOP/s")
+weight = torch.randn(1024, 1024, device="cuda")
+bias = torch.randn(1024, device="cuda")
+measure(
+    "linear 1024 with bias and relu",
+    lambda: torch.relu(torch.addmm(bias, weight, weight)),
+    2e-12 * 1024**3,
+    "TFLOP/s",
+)
+a = torch.randint(-128, 128, (4096, 4096), dtype=torch.int8, device="cuda")
+measure("matmul I8 4096", lambda: torch._int_mm(a, a), 2e-12 * 4096**3, "TFLOP/s")
 grads = torch.ops.aten.convolution_backward
 for batch, channels, size, filters, kernel, stride, groups in (
     (256, 1, 28, 32, 3, 1, 1),

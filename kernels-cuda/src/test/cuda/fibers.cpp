@@ -190,6 +190,10 @@ unsigned long long __shfl_xor_sync(unsigned, unsigned long long value, int mask)
   return of_lane(value, threadIdx.x % 32 ^ mask);
 }
 
+unsigned __shfl_xor_sync(unsigned, unsigned value, int mask) {
+  return (unsigned)of_lane((unsigned long long)value, threadIdx.x % 32 ^ mask);
+}
+
 float __shfl_xor_sync(unsigned, float value, int mask) {
   return of_lane(value, threadIdx.x % 32 ^ mask);
 }
@@ -227,6 +231,30 @@ void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
       sum += tf32(left) * tf32(right);
     }
     d[e] = towards_zero(sum);
+  }
+}
+
+void mma_bytes(unsigned (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  const Given* lanes = exchange({a[0], a[1], a[2], a[3], b[0], b[1]});
+  unsigned lane = threadIdx.x % 32;
+  for (unsigned e = 0; e < 4; e++) {
+    unsigned row = lane / 4 + e / 2 * 8;
+    unsigned column = lane % 4 * 2 + e % 2;
+    for (unsigned k = 0; k < 32; k += 4) {
+      unsigned left = lanes[row % 8 * 4 + k / 4 % 4].words[row / 8 + k / 16 * 2];
+      unsigned right = lanes[column * 4 + k / 4 % 4].words[4 + k / 16];
+      d[e] = (unsigned)__dp4a((int)left, (int)right, (int)d[e]);
+    }
+  }
+}
+
+void load_chunks(unsigned (&words)[4], const unsigned* from) {
+  Given chunk;
+  memcpy(chunk.words, from, 16);
+  const Given* lanes = exchange(chunk);
+  unsigned lane = threadIdx.x % 32;
+  for (unsigned i = 0; i < 4; i++) {
+    words[i] = lanes[8 * i + lane / 4].words[lane % 4];
   }
 }
 

@@ -26,6 +26,10 @@ void __syncthreads();
 // The tensor cores' product of mma.cuh, by all 32 lanes. The eight products are summed up exactly.
 void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
 
+// Those of matmul_bytes_ampere.cu.
+void mma_bytes(unsigned (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
+void load_chunks(unsigned (&words)[4], const unsigned* from);
+
 // The copies of async.cuh, which are made when they are awaited; until then there is NaN.
 void copy_async(float* to, const float* from, int count, bool present);
 void commit_copies();
@@ -43,6 +47,7 @@ inline void await_copies() {
 
 // The value of the lane whose number differs in the bits of mask; all 32 lanes take part.
 float __shfl_xor_sync(unsigned lanes, float value, int mask);
+unsigned __shfl_xor_sync(unsigned lanes, unsigned value, int mask);
 unsigned long long __shfl_xor_sync(unsigned lanes, unsigned long long value, int mask);
 
 // The value of another lane, of the one so many before or of this where there is none.
@@ -101,4 +106,23 @@ inline float __fdividef(float x, float y) {
 
 inline unsigned __umulhi(unsigned x, unsigned y) {
   return (unsigned)((unsigned long long)x * y >> 32);
+}
+
+// c + the products of four signed bytes.
+inline int __dp4a(int a, int b, int c) {
+  unsigned sum = (unsigned)c;
+  for (int i = 0; i < 32; i += 8) {
+    sum += (unsigned)((signed char)(a >> i) * (signed char)(b >> i));
+  }
+  return (int)sum;
+}
+
+// Four of eight bytes, of which each digit of the selector names one.
+inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selector) {
+  unsigned long long bytes = (unsigned long long)high << 32 | low;
+  unsigned found = 0;
+  for (int i = 0; i < 4; i++) {
+    found |= (unsigned)(bytes >> (selector >> 4 * i & 7) * 8 & 0xff) << 8 * i;
+  }
+  return found;
 }

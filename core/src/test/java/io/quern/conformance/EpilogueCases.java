@@ -23,6 +23,19 @@ final class EpilogueCases {
   private static final ScalarProgram BIAS_RELU =
       new ScalarProgram(2, List.of(new Apply2(Binary.Fn.ADD, 0, 1), new Apply1(Unary.Fn.RELU, 2)));
 
+  /** {@code relu(relu(product + x) + y)}, where y comes first in the sum. */
+  private static final ScalarProgram BLOCK =
+      new ScalarProgram(
+          3,
+          List.of(
+              new Apply2(Binary.Fn.ADD, 0, 1),
+              new Apply1(Unary.Fn.RELU, 3),
+              new Apply2(Binary.Fn.ADD, 2, 4),
+              new Apply1(Unary.Fn.RELU, 5)));
+
+  private static final ScalarProgram RELU =
+      new ScalarProgram(1, List.of(new Apply1(Unary.Fn.RELU, 0)));
+
   /** {@code 0.5 * (product + x) - y}. */
   private static final ScalarProgram RESIDUAL =
       new ScalarProgram(
@@ -48,6 +61,17 @@ final class EpilogueCases {
       }
       Shape c = Shape.of(size[0], size[2]);
       cases.add(product(RESIDUAL, "residual", a, b, Shape.of(size[2]), c));
+      cases.add(product(BLOCK, "block", a, b, Shape.of(size[2]), c));
+      cases.add(product(BLOCK, "block", a, b, c, Shape.of(size[0], 1)));
+      cases.add(product(RELU, "relu", a, b));
+    }
+    Shape tall = Shape.of(20, 600);
+    Shape wide = Shape.of(600, 36);
+    cases.add(product(BLOCK, "long sums", tall, wide, Shape.of(36), Shape.of(20, 36)));
+    Shape stack = Shape.of(3, 5, 40);
+    for (Shape other : new Shape[] {Shape.of(40, 36), Shape.of(3, 40, 36), Shape.of(1, 40, 36)}) {
+      cases.add(product(BLOCK, "", stack, other, Shape.of(36), Shape.of(3, 5, 36)));
+      cases.add(product(BLOCK, "", stack, other, Shape.of(3, 1, 36), Shape.of(5, 1)));
     }
     cases.add(
         product(BIAS_RELU, "batched", Shape.of(3, 5, 8), Shape.of(8, 40), Shape.of(3, 1, 40)));

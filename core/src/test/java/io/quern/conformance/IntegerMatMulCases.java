@@ -20,6 +20,17 @@ final class IntegerMatMulCases {
     {200, 384, 96}
   };
 
+  /** Those that take one row, many rows, or sums in parts. */
+  private static final int[][] LARGE_SIZES = {
+    {1, 2100, 48},
+    {1, 67, 1040},
+    {1, 304, 24},
+    {129, 80, 260},
+    {20, 1040, 36},
+    {20, 1300, 35},
+    {70, 1216, 68}
+  };
+
   private IntegerMatMulCases() {}
 
   static void addTo(List<OpCase> cases) {
@@ -34,6 +45,22 @@ final class IntegerMatMulCases {
         }
         cases.add(
             of(left, Shape.of(2, 3, 19), Shape.scalar(), right, Shape.of(19, 21), Shape.of(1)));
+      }
+    }
+    for (int[] size : LARGE_SIZES) {
+      for (Input.Form left : List.of(Input.Form.PLAIN, Input.Form.PERMUTED)) {
+        for (Input.Form right : List.of(Input.Form.PLAIN, Input.Form.PERMUTED)) {
+          DType dtype = left == right ? DType.I8 : DType.U8;
+          cases.add(
+              OpCase.of(
+                  new IntegerMatMul(right == Input.Form.PLAIN ? DType.I32 : DType.F32),
+                  Tolerance.exact(),
+                  left + ", " + right,
+                  bytes(dtype, Shape.of(size[0], size[1]), left),
+                  bytes(dtype, Shape.of(left == Input.Form.PLAIN ? 1 : size[0], 1)),
+                  bytes(DType.I8, Shape.of(size[1], size[2]), right),
+                  bytes(DType.I8, Shape.of(right == Input.Form.PLAIN ? size[2] : 1))));
+        }
       }
     }
     Shape matrix = Shape.of(6, 12);

@@ -2,10 +2,14 @@ package io.quern.cuda;
 
 import io.quern.backend.KernelTable;
 import io.quern.cuda.ptx.ChainPtx;
+import io.quern.gpu.ByteProductKernels;
 import io.quern.gpu.ChainWriter;
 import io.quern.gpu.Gpu;
 import io.quern.gpu.GpuContext;
 import io.quern.gpu.Grid;
+import io.quern.gpu.MatMulKernels;
+import io.quern.op.Epilogue;
+import io.quern.op.IntegerMatMul;
 import io.quern.op.MatMul;
 import io.quern.op.Sort;
 import io.quern.op.TopK;
@@ -159,6 +163,8 @@ final class JCudaGpu implements Gpu {
   @Override
   public void addKernels(GpuContext on, KernelTable table) {
     on.add(table, MatMul.class, "matmul_hopper", key -> TensorCores.create(on, this, key));
+    on.add(table, IntegerMatMul.class, "matmul_bytes", key -> ByteProductKernels.create(on, key));
+    on.add(table, Epilogue.class, "matmul_finish_f32", key -> MatMulKernels.withEpilogue(on, key));
     on.add(table, Sort.class, "sort_lanes_f32", key -> OrderKernels.sort(on, key));
     on.add(table, TopK.class, "select_f32", key -> OrderKernels.topK(on, key));
   }

@@ -14,6 +14,7 @@ import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.GatherGrad;
 import io.quern.op.GroupNorm;
+import io.quern.op.IntegerMatMul;
 import io.quern.op.LayerNorm;
 import io.quern.op.NormGrad;
 import io.quern.op.Op;
@@ -76,6 +77,9 @@ final class GpuBench {
     for (int n : new int[] {1024, 2048, 4096, 8192}) {
       matmul(DType.BF16, n);
     }
+    linear(1024);
+    byteProduct("matmul I8 4096", 4096, 4096);
+    byteProduct("matmul I8 1x4096", 1, 4096);
     convolutions();
     pool("pool 2x2, 256x32x28x28", Shape.of(256, 32, 28, 28), Window.of(2).stride(2));
     pool(
@@ -318,6 +322,33 @@ final class GpuBench {
         nanos = timeAfterRest(compiled, a);
         line(name + ", ten after a rest", nanos, 2e-3 * n * n * n / nanos, "TFLOP/s");
       }
+    }
+  }
+
+  private static void linear(int n) {
+    String name = "linear " + n + " with bias and relu";
+    if (!name.startsWith(wanted)) {
+      return;
+    }
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor weight = Rng.of(1).normal(n, n).to(GPU);
+      Tensor bias = Rng.of(2).normal(n).to(GPU);
+      double work = 2e-3 * n * n * n;
+      timed(name, work, "TFLOP/s", weight, x -> x.matmul(weight).add(bias).relu());
+    }
+  }
+
+  /** Times a product of m rows with a square matrix. */
+  private static void byteProduct(String name, int m, int n) {
+    if (!name.startsWith(wanted)) {
+      return;
+    }
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor a = Rng.of(1).normal(m, n).mul(50).to(GPU).to(DType.I8);
+      Tensor b = Rng.of(2).normal(n, n).mul(50).to(GPU).to(DType.I8);
+      Tensor zero = Tensor.of(new float[1], 1).to(GPU).to(DType.I8);
+      Op op = new IntegerMatMul(DType.I32);
+      timed(name, 2e-3 * m * n * n, "TFLOP/s", a, x -> Tensor.apply(op, x, zero, b, zero));
     }
   }
 

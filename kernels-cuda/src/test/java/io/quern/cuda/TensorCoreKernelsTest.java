@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import io.quern.Device;
+import io.quern.Quern;
 import io.quern.Rng;
 import io.quern.Tensor;
 import io.quern.backend.DeviceContext;
@@ -12,8 +13,12 @@ import io.quern.conformance.OpCase;
 import io.quern.conformance.OpCases;
 import io.quern.op.Attention;
 import io.quern.op.AttentionGrad;
+import io.quern.op.Epilogue;
+import io.quern.op.IntegerMatMul;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
+import io.quern.plan.Compiled;
+import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -31,7 +36,8 @@ import org.junit.jupiter.api.condition.EnabledIf;
     disabledReason = "there is a GPU, or no g++ on x86-64 to build a stand-in")
 class TensorCoreKernelsTest {
   private static final Set<Class<? extends Op>> OPS =
-      Set.of(MatMul.class, Attention.class, AttentionGrad.class);
+      Set.of(
+          MatMul.class, Epilogue.class, IntegerMatMul.class, Attention.class, AttentionGrad.class);
 
   static boolean isStandIn() {
     return StandIn.isReady() && StandIn.isUsed();
@@ -58,7 +64,7 @@ class TensorCoreKernelsTest {
   private static boolean isForTensorCores(DeviceContext device, OpCase opCase) {
     return device
         .kernel(KernelCheck.key(opCase))
-        .filter(kernel -> opCase.op() instanceof MatMul || kernel.name().contains("_mma_"))
+        .filter(kernel -> kernel.name().startsWith("matmul_") || kernel.name().contains("_mma_"))
         .isPresent();
   }
 
@@ -115,6 +121,31 @@ class TensorCoreKernelsTest {
   void infiniteFactorsOfProducts() {
     Tensor x = special(70, 70);
     check(device -> x.to(device).matmul(x.to(device)));
+  }
+
+  /** Of long and short sums, in one matrix or several, with and without infinite factors. */
+  @Test
+  void epiloguesHaveTheBitsOfTheirOps() {
+    for (Device device : List.of(with(), without())) {
+      Tensor bias = Rng.of(3).normal(70).to(device);
+      for (Tensor a :
+          List.of(Rng.of(1).normal(70, 70), special(70, 70), Rng.of(1).normal(3, 300, 70))) {
+        Tensor b = a.slice(-2, 0, 70).to(device);
+        Tensor residual = a.mul(0.5f).to(device);
+        Function<Tensor, Tensor> block = x -> x.matmul(b).add(bias).relu().add(residual).relu();
+        assertSameBits(block, a.to(device));
+      }
+      Tensor tall = Rng.of(4).normal(9, 1000).to(device);
+      Tensor wide = Rng.of(5).normal(1000, 70).to(device);
+      assertSameBits(x -> x.matmul(wide).add(bias).relu(), tall);
+    }
+  }
+
+  private static void assertSameBits(Function<Tensor, Tensor> function, Tensor x) {
+    Compiled compiled =
+        Quern.compile(x.device(), in -> List.of(function.apply(in.getFirst())), List.of(x.spec()));
+    assertThat(compiled.plan().kernels()).hasSize(1).first().asString().contains("finish");
+    assertThat(onHost(compiled.run(x))).isEqualTo(onHost(function.apply(x)));
   }
 
   private static Tensor special(long... shape) {
