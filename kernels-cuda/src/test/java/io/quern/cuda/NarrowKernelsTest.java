@@ -11,9 +11,13 @@ import io.quern.op.TensorSpec;
 import io.quern.plan.Compiled;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Floats of 16 bits: what has no kernel for them runs on that of F32, in recorded plans too. */
 @EnabledIf(
@@ -49,5 +53,73 @@ class NarrowKernelsTest {
     for (Tensor other : others) {
       assertThat(other.toFloatArray()).containsOnly(7);
     }
+  }
+
+  static List<Arguments> devices() {
+    List<Device> devices = new ArrayList<>(List.of(Device.of("cuda")));
+    if (StandIn.isUsed()) {
+      devices.add(StandIn.withTensorCores());
+    }
+    return devices.stream()
+        .flatMap(on -> Stream.of(DType.F16, DType.BF16).map(dtype -> Arguments.of(on, dtype)))
+        .toList();
+  }
+
+  /** Of all magnitudes, with ties, infinities and NaN. */
+  private static Tensor values(long seed, int count) {
+    SplittableRandom random = new SplittableRandom(seed);
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      int bits = random.nextInt();
+      values[i] =
+          switch (i % 4) {
+            case 0 -> Float.intBitsToFloat(bits);
+            case 1 -> Float.intBitsToFloat((bits & 0xffff0000) | 0x8000);
+            case 2 -> Float.float16ToFloat((short) bits) * (1 + 0x1p-11f);
+            default -> Float.float16ToFloat((short) bits);
+          };
+    }
+    return Tensor.of(values);
+  }
+
+  private static void requireSame(Tensor found, Tensor expected) {
+    assertThat(found.to(Device.reference()).to(DType.F32).contiguous().reshape(-1).toFloatArray())
+        .isEqualTo(expected.to(DType.F32).contiguous().reshape(-1).toFloatArray());
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void castsRoundToNearestEven(Device on, DType dtype) {
+    DType other = dtype == DType.F16 ? DType.BF16 : DType.F16;
+    Tensor x = values(1, 4099).to(Device.reference());
+    Tensor narrow = x.to(dtype);
+    requireSame(x.to(on).to(dtype), narrow);
+    requireSame(narrow.to(on).to(DType.F32), narrow);
+    requireSame(narrow.to(on).to(other), narrow.to(other));
+    requireSame(x.slice(0, 1, 4090).to(on).to(dtype), narrow.slice(0, 1, 4090));
+    requireSame(
+        x.to(on).slice(0, 0, 4096).reshape(64, 64).transpose(0, 1).to(dtype),
+        narrow.slice(0, 0, 4096).reshape(64, 64).transpose(0, 1));
+  }
+
+  /** Runs, parts of them, rows and single elements; two runs of a thread where they are long. */
+  @ParameterizedTest
+  @MethodSource("devices")
+  void chains(Device on, DType dtype) {
+    int length = 1 << 20;
+    for (int count : new int[] {3, 8, 4095, length, length + 2053, length + 4101}) {
+      Tensor x = values(2, count).to(Device.reference()).to(dtype);
+      requireSame(x.to(on).neg(), x.neg());
+    }
+    Tensor x = values(3, 64 * 96).to(Device.reference()).to(dtype).reshape(64, 96);
+    Tensor y = values(4, 96).to(Device.reference()).to(dtype);
+    Tensor there = x.to(on);
+    requireSame(there.add(y.to(on)), x.add(y));
+    requireSame(there.mul(y.to(on).slice(0, 5, 6)), x.mul(y.slice(0, 5, 6)));
+    requireSame(
+        there.slice(1, 3, 93).sub(y.to(on).slice(0, 0, 90)),
+        x.slice(1, 3, 93).sub(y.slice(0, 0, 90)));
+    requireSame(there.add(there.slice(1, 7, 8)), x.add(x.slice(1, 7, 8)));
+    requireSame(there.reshape(-1).slice(0, 1, 802).neg(), x.reshape(-1).slice(0, 1, 802).neg());
   }
 }

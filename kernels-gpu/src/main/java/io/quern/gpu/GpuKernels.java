@@ -66,13 +66,14 @@ final class GpuKernels {
 
   static void addTo(KernelTable table, GpuContext context) {
     new GpuKernels(table, context)
-        .add(Unary.class, "chain_f32", ChainKernels::unary)
-        .add(Binary.class, "chain_f32", ChainKernels::binary)
-        .add(Fused.class, "chain_f32", ChainKernels::fused)
+        .add(Unary.class, "chain", ChainKernels::unary)
+        .add(Binary.class, "chain", ChainKernels::binary)
+        .add(Fused.class, "chain", ChainKernels::fused)
         .add(Unary.class, "elementwise", ElementwiseKernels::named)
         .add(Binary.class, "elementwise", ElementwiseKernels::named)
         .add(Compare.class, "elementwise", ElementwiseKernels::named)
         .add(Where.class, "where", ElementwiseKernels::where)
+        .add(Cast.class, "chain", ChainKernels::cast)
         .add(Cast.class, "cast", ElementwiseKernels::cast)
         .add(Fill.class, "fill", ElementwiseKernels::fill)
         .add(Iota.class, "iota", RandomKernels::iota)
