@@ -5,8 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.quern.DType;
 import io.quern.Device;
 import io.quern.Quern;
+import io.quern.Rng;
 import io.quern.Shape;
 import io.quern.Tensor;
+import io.quern.op.LayerNorm;
+import io.quern.op.LogSoftmax;
+import io.quern.op.Op;
+import io.quern.op.RmsNorm;
+import io.quern.op.Softmax;
 import io.quern.op.TensorSpec;
 import io.quern.plan.Compiled;
 import java.util.ArrayList;
@@ -121,5 +127,32 @@ class NarrowKernelsTest {
         x.slice(1, 3, 93).sub(y.slice(0, 0, 90)));
     requireSame(there.add(there.slice(1, 7, 8)), x.add(x.slice(1, 7, 8)));
     requireSame(there.reshape(-1).slice(0, 1, 802).neg(), x.reshape(-1).slice(0, 1, 802).neg());
+  }
+
+  /** Rows that registers hold or not, of whole runs or not, at multiples of 16 bytes or not. */
+  @ParameterizedTest
+  @MethodSource("devices")
+  void rowsHaveTheBitsOfF32Rounded(Device on, DType dtype) {
+    for (int length : new int[] {1, 3, 4, 36, 127, 132, 1024, 1028, 4097, 16_380, 40_000, 40_001}) {
+      int rows = length > 1024 ? 3 : 37;
+      Tensor x = Rng.of(1).normal(rows, length).to(on).to(dtype);
+      Tensor gamma = Rng.of(2).normal(length).to(on).to(dtype);
+      // Softmax of the longest rows has another kernel in F32 on some devices.
+      if (length < 40_000 || (StandIn.isUsed() && on.equals(Device.of("cuda")))) {
+        requireRounded(new Softmax(1), x);
+        requireRounded(new LogSoftmax(1), x);
+      }
+      requireRounded(new LayerNorm(1, 1e-5), x, gamma, gamma);
+      requireRounded(new RmsNorm(1, 1e-5), x, gamma);
+      Tensor shifted =
+          x.reshape(-1).slice(0, 1, 1 + (rows - 1L) * length).reshape(rows - 1, length);
+      requireRounded(new RmsNorm(1, 1e-5), shifted, gamma);
+    }
+  }
+
+  private static void requireRounded(Op op, Tensor... inputs) {
+    DType dtype = inputs[0].dtype();
+    Tensor[] wide = Stream.of(inputs).map(each -> each.to(DType.F32)).toArray(Tensor[]::new);
+    requireSame(Tensor.apply(op, inputs), Tensor.apply(op, wide).to(dtype).to(Device.reference()));
   }
 }
