@@ -118,6 +118,28 @@ measure(
 )
 measure("argmax of rows", lambda: rows.argmax(1), gb, "GB/s")
 measure("argmax of columns", lambda: rows.argmax(0), gb, "GB/s")
+narrow = x.bfloat16()
+other = narrow.flip(0)
+out = torch.empty_like(narrow)
+weights = torch.rand(1024, device="cuda").bfloat16()
+narrow_rows = narrow.reshape(-1, 1024)
+gb16 = gb / 2
+measure("copy BF16", lambda: torch.neg(narrow, out=out), 2 * gb16, "GB/s")
+measure("add BF16", lambda: torch.add(narrow, other, out=out), 3 * gb16, "GB/s")
+measure("add a row BF16", lambda: narrow_rows + weights, 2 * gb16, "GB/s")
+measure("gelu BF16", lambda: functional.gelu(narrow), 2 * gb16, "GB/s")
+measure("cast F32 from BF16", lambda: narrow.float(), 3 * gb16, "GB/s")
+measure("softmax BF16", lambda: torch.softmax(narrow_rows, 1), 2 * gb16, "GB/s")
+measure(
+    "layer norm BF16",
+    lambda: functional.layer_norm(narrow_rows, (1024,), weights, weights),
+    2 * gb16,
+    "GB/s",
+)
+measure(
+    "rms norm BF16", lambda: functional.rms_norm(narrow_rows, (1024,), weights), 2 * gb16, "GB/s"
+)
+del narrow, other, out, narrow_rows
 parameter = torch.nn.Parameter(torch.rand(x.numel() // 4, device="cuda"))
 parameter.grad = torch.rand_like(parameter)
 sgd = torch.optim.SGD([parameter], 1e-6, momentum=0.9, fused=True)

@@ -1,4 +1,4 @@
-// Four neighbouring floats at a time, in one access where addresses allow it.
+// Four neighbouring elements at a time, floats in registers, in one access where addresses allow it.
 #pragma once
 #include "quern.cuh"
 
@@ -18,6 +18,60 @@ __device__ inline void load_quad(float* values, const float* from) {
 __device__ inline void store_quad(float* to, const float* values) {
   float4 quad = {values[0], values[1], values[2], values[3]};
   *(float4*)to = quad;
+}
+
+// Elements that are floats of 16 bits in memory.
+struct Bfloat16 {
+  unsigned short bits;
+};
+
+struct Float16 {
+  unsigned short bits;
+};
+
+__device__ inline float widened(float x) {
+  return x;
+}
+
+__device__ inline float widened(Bfloat16 x) {
+  return from_bf16(x.bits);
+}
+
+__device__ inline float widened(Float16 x) {
+  return from_f16(x.bits);
+}
+
+__device__ inline void put(float* to, float x) {
+  *to = x;
+}
+
+__device__ inline void put(Bfloat16* to, float x) {
+  to->bits = to_bf16(x);
+}
+
+__device__ inline void put(Float16* to, float x) {
+  to->bits = to_f16(x);
+}
+
+template <typename T>
+__device__ inline void load_quad(float* values, const T* from) {
+  u64 quad = *(const u64*)from;
+#pragma unroll
+  for (int k = 0; k < 4; k++) {
+    values[k] = widened(T{(unsigned short)(quad >> 16 * k)});
+  }
+}
+
+template <typename T>
+__device__ inline void store_quad(T* to, const float* values) {
+  u64 quad = 0;
+#pragma unroll
+  for (int k = 0; k < 4; k++) {
+    T element;
+    put(&element, values[k]);
+    quad |= (u64)element.bits << 16 * k;
+  }
+  *(u64*)to = quad;
 }
 
 // The elements from index at on, those before end.

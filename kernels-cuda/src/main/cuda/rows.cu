@@ -76,9 +76,9 @@ __device__ inline void each_run(const Row<QUADS>& row, int start, F f) {
 }
 
 // A run, with a value of no effect beyond the row.
-template <bool QUADS>
+template <bool QUADS, typename T>
 __device__ inline void load_run(
-    const Row<QUADS>& row, int at, const float* from, float beyond, float* values) {
+    const Row<QUADS>& row, int at, const T* from, float beyond, float* values) {
   bool whole = at + 4 * row.team <= row.length; // for all threads
   if (QUADS && whole) {
     load_quad(values, from + at);
@@ -86,22 +86,22 @@ __device__ inline void load_run(
   }
 #pragma unroll
   for (int k = 0; k < 4; k++) {
-    values[k] = !QUADS && (whole || row.has(at, k)) ? from[at + k * row.step] : beyond;
+    values[k] = !QUADS && (whole || row.has(at, k)) ? widened(from[at + k * row.step]) : beyond;
   }
   if (QUADS && row.has(at, 0)) {
     load_quad(values, from + at);
   }
 }
 
-template <int N, bool QUADS>
+template <int N, bool QUADS, typename T>
 __device__ inline void load(
-    const Row<QUADS>& row, int start, const float* from, float beyond, float (&values)[N]) {
+    const Row<QUADS>& row, int start, const T* from, float beyond, float (&values)[N]) {
   each_run<N>(row, start, [&](int i, int at) { load_run(row, at, from, beyond, values + i); });
 }
 
-template <int N, bool QUADS>
+template <int N, bool QUADS, typename T>
 __device__ inline void store(
-    const Row<QUADS>& row, int start, float* to, const float (&values)[N]) {
+    const Row<QUADS>& row, int start, T* to, const float (&values)[N]) {
   if (!row.real) {
     return;
   }
@@ -112,7 +112,7 @@ __device__ inline void store(
 #pragma unroll
     for (int k = 0; k < 4; k++) {
       if (!QUADS && row.has(at, k)) {
-        to[at + k * row.step] = values[i + k];
+        put(&to[at + k * row.step], values[i + k]);
       }
     }
   });
@@ -199,8 +199,8 @@ __device__ inline float most(const Row<QUADS>& row, float x) {
   return fold<SLOT>(row, x, [](float y, float z) { return fmaxf(y, z); });
 }
 
-template <bool LOG, bool QUADS>
-__device__ inline void softmax(float* to, const float* x, const Row<QUADS>& row) {
+template <bool LOG, bool QUADS, typename T>
+__device__ inline void softmax(T* to, const T* x, const Row<QUADS>& row) {
   const float BEYOND = __int_as_float((int)0xff800000);
   x = row.of(x);
   to = row.of(to);
@@ -262,15 +262,18 @@ __device__ inline void softmax(float* to, const float* x, const Row<QUADS>& row)
   });
 }
 
-KERNEL __launch_bounds__(SOFTMAX_THREADS) softmax_f32(
-    float* to, const float* x, i64 rows, i64 length, i64 team) {
-  with_row(rows, length, team, (u64)to | (u64)x, [&](auto row) { softmax<false>(to, x, row); });
-}
+#define SOFTMAX(NAME, LOG, T)                                                                      \
+  KERNEL __launch_bounds__(SOFTMAX_THREADS) NAME(                                                  \
+      T* to, const T* x, i64 rows, i64 length, i64 team) {                                         \
+    with_row(rows, length, team, (u64)to | (u64)x, [&](auto row) { softmax<LOG>(to, x, row); });   \
+  }
 
-KERNEL __launch_bounds__(SOFTMAX_THREADS) log_softmax_f32(
-    float* to, const float* x, i64 rows, i64 length, i64 team) {
-  with_row(rows, length, team, (u64)to | (u64)x, [&](auto row) { softmax<true>(to, x, row); });
-}
+SOFTMAX(softmax_f32, false, float)
+SOFTMAX(softmax_bf16, false, Bfloat16)
+SOFTMAX(softmax_f16, false, Float16)
+SOFTMAX(log_softmax_f32, true, float)
+SOFTMAX(log_softmax_bf16, true, Bfloat16)
+SOFTMAX(log_softmax_f16, true, Float16)
 
 template <bool LOG, bool QUADS>
 __device__ inline void softmax_grad(
@@ -327,9 +330,9 @@ struct Normal {
 };
 
 // Mean and inverse deviation of a row, whose last chunk stays in registers.
-template <int N, bool QUADS>
+template <int N, bool QUADS, typename T>
 __device__ inline Normal normal(
-    const Row<QUADS>& row, const float* x, float epsilon, bool centred, float (&values)[N]) {
+    const Row<QUADS>& row, const T* x, float epsilon, bool centred, float (&values)[N]) {
   float total = 0;
   sweep_down<N>(row, [&](int start) {
     load(row, start, x, 0, values);
@@ -360,9 +363,9 @@ __device__ inline Normal normal(
 }
 
 // to = f(place among those kept, first index) of all runs of a row with the last chunk in registers.
-template <int N, bool QUADS, typename F>
+template <int N, bool QUADS, typename T, typename F>
 __device__ inline void map(
-    const Row<QUADS>& row, const float* x, float* to, float (&values)[N], F f) {
+    const Row<QUADS>& row, const T* x, T* to, float (&values)[N], F f) {
   int last = last_start<N>(row);
   sweep_down<N>(row, [&](int start) {
     if (start < last) {
@@ -373,9 +376,10 @@ __device__ inline void map(
   });
 }
 
-KERNEL __launch_bounds__(THREADS) layer_norm_f32(
-    float* to, const float* x, const float* gamma, const float* beta, float epsilon, i64 rows,
-    i64 length, i64 team) {
+template <typename T>
+__device__ inline void layer_norm(
+    T* to, const T* x, const T* gamma, const T* beta, float epsilon, i64 rows, i64 length,
+    i64 team) {
   with_row(rows, length, team, (u64)to | (u64)x | (u64)gamma | (u64)beta, [&](auto row) {
     x = row.of(x);
     gamma += row.first;
@@ -396,8 +400,9 @@ KERNEL __launch_bounds__(THREADS) layer_norm_f32(
   });
 }
 
-KERNEL __launch_bounds__(THREADS) rms_norm_f32(
-    float* to, const float* x, const float* gamma, float epsilon, i64 rows, i64 length, i64 team) {
+template <typename T>
+__device__ inline void rms_norm(
+    T* to, const T* x, const T* gamma, float epsilon, i64 rows, i64 length, i64 team) {
   with_row(rows, length, team, (u64)to | (u64)x | (u64)gamma, [&](auto row) {
     x = row.of(x);
     gamma += row.first;
@@ -414,6 +419,21 @@ KERNEL __launch_bounds__(THREADS) rms_norm_f32(
     });
   });
 }
+
+#define NORMS(TYPE, T)                                                                             \
+  KERNEL __launch_bounds__(THREADS, 1) layer_norm_##TYPE(                                          \
+      T* to, const T* x, const T* gamma, const T* beta, float epsilon, i64 rows, i64 length,       \
+      i64 team) {                                                                                  \
+    layer_norm(to, x, gamma, beta, epsilon, rows, length, team);                                   \
+  }                                                                                                \
+  KERNEL __launch_bounds__(THREADS) rms_norm_##TYPE(                                               \
+      T* to, const T* x, const T* gamma, float epsilon, i64 rows, i64 length, i64 team) {          \
+    rms_norm(to, x, gamma, epsilon, rows, length, team);                                           \
+  }
+
+NORMS(f32, float)
+NORMS(bf16, Bfloat16)
+NORMS(f16, Float16)
 
 // A row is a group of channels of some pixels each.
 KERNEL __launch_bounds__(THREADS) group_norm_f32(

@@ -1,5 +1,6 @@
 // Carries out the straight-line PTX that ChainPtx writes.
 #include "launch.h"
+#include "quern.cuh"
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -22,7 +23,7 @@ union Register {
 
 typedef void (*Step)(Register* to, const Register** in);
 
-enum class Kind { STEP, RETURN, BRANCH, PARAMETER, SPECIAL, STORE, STORE4, LOAD4 };
+enum class Kind { STEP, RETURN, BRANCH, PARAMETER, SPECIAL, STORE, STORE2, STORE4, LOAD4, HALVES };
 
 struct Instruction {
   std::string name;
@@ -61,6 +62,16 @@ Words split(const std::string& line) {
   return words;
 }
 
+// Bytes of two words, the first one's the lower four, by the digits of a number.
+uint32_t permuted(uint32_t low, uint32_t high, uint32_t digits) {
+  uint64_t bytes = (uint64_t)high << 32 | low;
+  uint32_t result = 0;
+  for (int i = 0; i < 4; i++) {
+    result |= (uint32_t)(bytes >> 8 * (digits >> 4 * i & 7) & 0xff) << 8 * i;
+  }
+  return result;
+}
+
 const std::map<std::string, Step>& steps() {
 #define STEP(NAME, BODY) {NAME, [](Register* to, const Register** in) { BODY; }}
   static const std::map<std::string, Step> table = {
@@ -89,6 +100,7 @@ const std::map<std::string, Step>& steps() {
       STEP("cvt.u32.u64", to->u = (uint32_t)in[0]->l),
       STEP("cvt.u64.u32", to->l = in[0]->u),
       STEP("add.s32", to->u = in[0]->u + in[1]->u),
+      STEP("add.s64", to->l = in[0]->l + in[1]->l),
       STEP("sub.s32", to->u = in[0]->u - in[1]->u),
       STEP("and.b32", to->u = in[0]->u & in[1]->u),
       STEP("or.b32", to->u = in[0]->u | in[1]->u),
@@ -101,6 +113,14 @@ const std::map<std::string, Step>& steps() {
       STEP("mad.lo.s64", to->l = in[0]->l * in[1]->l + in[2]->l),
       STEP("mad.wide.u32", to->l = (int64_t)((uint64_t)in[0]->u * in[1]->u + (uint64_t)in[2]->l)),
       STEP("cvta.to.global.u64", to->l = in[0]->l),
+      STEP("selp.b32", to->u = in[2]->i ? in[0]->u : in[1]->u),
+      STEP("prmt.b32", to->u = permuted(in[0]->u, in[1]->u, in[2]->u)),
+      STEP("cvt.f32.f16", to->f = from_f16((unsigned short)in[0]->u)),
+      STEP("cvt.rn.f16.f32", to->u = to_f16(in[0]->f)),
+      STEP("cvt.u32.u16", to->u = in[0]->u & 0xffff),
+      STEP("cvt.rn.f16x2.f32", to->u = (u32)to_f16(in[0]->f) << 16 | to_f16(in[1]->f)),
+      STEP("cvt.rn.bf16x2.f32", to->u = (u32)to_bf16(in[0]->f) << 16 | to_bf16(in[1]->f)),
+      STEP("ld.global.u16", to->u = *(const uint16_t*)in[0]->l),
       STEP("ld.global.f32", to->f = *(const float*)in[0]->l),
   };
   return table;
@@ -113,8 +133,12 @@ void resolve(Instruction& instruction) {
       {"ld.param.u64", Kind::PARAMETER},
       {"mov.u32", Kind::SPECIAL},
       {"st.global.f32", Kind::STORE},
+      {"st.global.u16", Kind::STORE2},
       {"st.global.v4.f32", Kind::STORE4},
+      {"st.global.v4.b32", Kind::STORE4},
       {"ld.global.v4.f32", Kind::LOAD4},
+      {"ld.global.v4.b32", Kind::LOAD4},
+      {"mov.b32.halves", Kind::HALVES},
   };
   auto kind = kinds.find(instruction.name);
   if (kind != kinds.end()) {
@@ -160,6 +184,9 @@ std::shared_ptr<Program> parse(const std::string& text) {
       instruction.predicate = register_of(words[at++].substr(1));
     }
     instruction.name = words[at++];
+    if (instruction.name == "mov.b32" && words.size() - at == 3) {
+      instruction.name += ".halves";
+    }
     resolve(instruction);
     for (; at < words.size(); at++) {
       const std::string& word = words[at];
@@ -195,11 +222,11 @@ std::shared_ptr<Program> parse(const std::string& text) {
   return program;
 }
 
-float* four(const Instruction& instruction, const Register* address) {
+uint32_t* four(const Instruction& instruction, const Register* address) {
   if (address->l % 16 != 0) {
     fail(instruction.name + " at an address that is no multiple of 16");
   }
-  return (float*)address->l;
+  return (uint32_t*)address->l;
 }
 
 // One thread.
@@ -235,14 +262,21 @@ void execute(const Program& program, const std::vector<int64_t>& parameters) {
       case Kind::STORE:
         *(float*)in[0]->l = in[1]->f;
         break;
+      case Kind::STORE2:
+        *(uint16_t*)in[0]->l = (uint16_t)in[1]->u;
+        break;
+      case Kind::HALVES:
+        to->u = in[2]->u & 0xffff;
+        ((Register*)in[1])->u = in[2]->u >> 16;
+        break;
       case Kind::STORE4:
         for (int i = 0; i < 4; i++) {
-          four(each, in[0])[i] = in[1 + i]->f;
+          four(each, in[0])[i] = in[1 + i]->u;
         }
         break;
       case Kind::LOAD4:
         for (int i = 0; i < 4; i++) {
-          ((Register*)in[i])->f = four(each, in[4])[i];
+          ((Register*)in[i])->u = four(each, in[4])[i];
         }
         break;
     }

@@ -5,6 +5,7 @@ import io.quern.Shape;
 import io.quern.backend.KernelKey;
 import io.quern.op.Layout;
 import io.quern.runtime.Raw;
+import io.quern.runtime.Rounding;
 
 /** Reads and writes elements of one operand of a kernel, whatever its type and layout. */
 final class Elements {

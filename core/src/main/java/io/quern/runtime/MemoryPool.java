@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Blocks up to {@value #LARGE} bytes are cut from slabs, which can be given back when none of
  * their blocks is in use. Larger ones have a mapping of their own.
  */
-public abstract class MemoryPool {
+public abstract class MemoryPool implements Blocks {
   /** Alignment of every block in bytes. */
   public static final int ALIGNMENT = 64;
 
@@ -109,11 +109,7 @@ public abstract class MemoryPool {
   /** Counters of a pool, in bytes. */
   public record Usage(long live, long peakLive, long mapped, long limit) {}
 
-  /**
-   * At least {@code bytes} bytes of memory with undefined content.
-   *
-   * @throws OutOfMemoryError if the budget does not allow it; the message has the figures
-   */
+  @Override
   public Block allocate(long bytes) {
     long rounded = sizeClass(bytes);
     Block block = tryAllocate(rounded);
@@ -136,7 +132,7 @@ public abstract class MemoryPool {
     return block;
   }
 
-  /** Gives a block back; a second call for the same block is an error. */
+  @Override
   public synchronized void free(Block block) {
     if (block.free) {
       throw new IllegalStateException("tensor memory: block freed twice");

@@ -6,6 +6,8 @@ import io.quern.backend.HostBuffer;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.KernelTable;
+import io.quern.backend.WidenedKernel;
+import io.quern.runtime.HostMemory;
 import io.quern.runtime.Workers;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -41,7 +43,7 @@ final class CpuContext implements DeviceContext {
 
   @Override
   public Optional<Kernel> kernel(KernelKey key) {
-    return table.find(key).or(() -> WidenedKernel.find(key, table));
+    return table.find(key).or(() -> WidenedKernel.find(key, table, HostMemory.shared()));
   }
 
   @Override

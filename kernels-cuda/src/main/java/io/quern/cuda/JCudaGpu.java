@@ -197,7 +197,7 @@ final class JCudaGpu implements Gpu {
 
   @Override
   public ChainWriter chains() {
-    return ChainPtx.WRITER;
+    return ChainPtx.writer(capability());
   }
 
   /** Files {@code *_ampere} have functions of another, and more, that use what 8.0 has. */

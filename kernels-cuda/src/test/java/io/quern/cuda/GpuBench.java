@@ -61,6 +61,7 @@ final class GpuBench {
     memory("sum of columns", 1, x -> x.reshape(-1, 1024).sum(0));
     memory("add a row", 2, x -> x.reshape(-1, 1024).add(x.slice(0, 0, 1024)));
     rows();
+    narrow(DType.BF16);
     steps();
     indices();
     memory("cumsum of rows", 2, x -> x.reshape(-1, 1024).cumSum(1));
@@ -143,6 +144,30 @@ final class GpuBench {
             Tensor.applyAll(new NormGrad(1, 1e-5, true), part(x, 2, 0), weights, part(x, 2, 1))[0]);
     memory("argmax of rows", 1, x -> x.reshape(-1, 1024).argmax(1));
     memory("argmax of columns", 1, x -> x.reshape(-1, 1024).argmax(0));
+  }
+
+  /** Elementwise functions and rows of elements of 16 bits. */
+  private static void narrow(DType dtype) {
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor weights = Rng.of(1).uniform(1024).to(GPU).to(dtype);
+      Tensor y = uniform(dtype);
+      memory("copy " + dtype, dtype, 2, x -> x.neg());
+      memory("add " + dtype, dtype, 3, x -> x.add(y));
+      memory("add a row " + dtype, dtype, 2, x -> x.reshape(-1, 1024).add(weights));
+      memory("gelu " + dtype, dtype, 2, x -> x.map(Unary.Fn.GELU));
+      memory("cast F32 from " + dtype, dtype, 3, x -> x.to(DType.F32));
+      memory("softmax " + dtype, dtype, 2, x -> x.reshape(-1, 1024).softmax(1));
+      memory(
+          "layer norm " + dtype,
+          dtype,
+          2,
+          x -> Tensor.apply(new LayerNorm(1, 1e-5), x.reshape(-1, 1024), weights, weights));
+      memory(
+          "rms norm " + dtype,
+          dtype,
+          2,
+          x -> Tensor.apply(new RmsNorm(1, 1e-5), x.reshape(-1, 1024), weights));
+    }
   }
 
   private static void steps() {
@@ -265,17 +290,26 @@ final class GpuBench {
   }
 
   private static void memory(String name, double passes, Function<Tensor, Tensor> function) {
+    memory(name, DType.F32, passes, function);
+  }
+
+  private static void memory(
+      String name, DType dtype, double passes, Function<Tensor, Tensor> function) {
     if (!name.startsWith(wanted)) {
       return;
     }
-    int count = 64 * MEGA;
     try (TensorScope _ = TensorScope.open()) {
-      Tensor x = Rng.of(1).uniform(MEGA).to(GPU);
-      x = x.reshape(1, -1).expand(Shape.of(64, MEGA)).reshape(count);
+      Tensor x = uniform(dtype);
       Compiled compiled = compile(function, x.spec());
       long nanos = time(compiled, x);
-      line(name, nanos, 4.0 * count * passes / nanos, "GB/s", compiled.plan().kernels());
+      double bytes = passes * x.spec().byteSize();
+      line(name, nanos, bytes / nanos, "GB/s", compiled.plan().kernels());
     }
+  }
+
+  private static Tensor uniform(DType dtype) {
+    Tensor x = Rng.of(1).uniform(MEGA).to(GPU).to(dtype);
+    return x.reshape(1, -1).expand(Shape.of(64, MEGA)).reshape(64 * MEGA);
   }
 
   private static void indices() {

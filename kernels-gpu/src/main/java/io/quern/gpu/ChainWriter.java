@@ -1,7 +1,5 @@
 package io.quern.gpu;
 
-import io.quern.op.ScalarProgram;
-
 /**
  * Writes chains of elementwise functions as text that a device compiles, a module of one function
  * each. The text depends on the chain and on how its inputs lie, not on sizes, so that modules are
@@ -12,7 +10,7 @@ public interface ChainWriter {
   String NAME = "chain";
 
   /** Elements of a thread where operands are dense. */
-  int run();
+  int run(Chain chain);
 
   /** The most runs of a thread where operands are dense and long. */
   default int runs() {
@@ -30,7 +28,7 @@ public interface ChainWriter {
    * @param scalar which inputs are one element for all
    * @param runs of a thread, 1 or {@link #runs}
    */
-  String dense(ScalarProgram program, boolean[] scalar, int runs);
+  String dense(Chain chain, boolean[] scalar, int runs);
 
   /**
    * The chain on inputs that lie anyhow, into a dense output. Parameters: addresses of the output
@@ -38,7 +36,7 @@ public interface ChainWriter {
    * the last one on, and for each input the bytes between neighbours of each dimension. A thread
    * computes one element.
    */
-  String strided(ScalarProgram program, int rank);
+  String strided(Chain chain, int rank);
 
   /**
    * The chain on inputs whose rows, the last dimension, are dense or one element each; rows are
@@ -47,5 +45,5 @@ public interface ChainWriter {
    *
    * @param scalar which inputs have rows of one element
    */
-  String rows(ScalarProgram program, int rank, boolean[] scalar);
+  String rows(Chain chain, int rank, boolean[] scalar);
 }

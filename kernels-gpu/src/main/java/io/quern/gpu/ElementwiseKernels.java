@@ -6,6 +6,7 @@ import io.quern.backend.KernelKey;
 import io.quern.op.Cast;
 import io.quern.op.Fill;
 import io.quern.op.Layout;
+import io.quern.runtime.Rounding;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -65,6 +66,8 @@ final class ElementwiseKernels {
     return switch (fill.spec().dtype()) {
       case F64 -> fill(context, key, Double.doubleToRawLongBits(value));
       case F32 -> fill(context, key, Float.floatToRawIntBits((float) value));
+      case F16 -> fill(context, key, Rounding.toF16(value));
+      case BF16 -> fill(context, key, Rounding.toBF16(value));
       case I64 -> fill(context, key, (long) value);
       case I32 -> fill(context, key, (int) value);
       case BOOL -> fill(context, key, value != 0 ? 1 : 0);

@@ -7,7 +7,9 @@ import io.quern.backend.KernelFactory;
 import io.quern.backend.KernelKey;
 import io.quern.backend.KernelTable;
 import io.quern.backend.Operands;
+import io.quern.backend.WidenedKernel;
 import io.quern.op.Op;
+import io.quern.runtime.Blocks;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Log;
 import io.quern.runtime.MemoryPool;
@@ -15,7 +17,6 @@ import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -40,6 +41,7 @@ public final class GpuContext implements DeviceContext {
   private final Modules modules;
   private final Fault fault;
   private final KernelTable table;
+  private final Blocks scratch = new Scratch();
 
   /** Guards the frame of launches, copies and the fault. */
   private final ReentrantLock turn = new ReentrantLock();
@@ -48,7 +50,7 @@ public final class GpuContext implements DeviceContext {
       (HostMemory.shared().allocate(2 * Launch.FRAME + 128).address() + 127) & -128;
 
   /** Scratch memory of what is being recorded; null when nothing is. */
-  private @Nullable List<MemoryPool.Block> recorded;
+  private @Nullable RecordedScratch recorded;
 
   private boolean recordsChecks;
   private volatile @Nullable GpuException lost;
@@ -150,28 +152,42 @@ public final class GpuContext implements DeviceContext {
 
   @Override
   public Optional<Kernel> kernel(KernelKey key) {
-    return table.find(key);
+    return table.find(key).or(() -> WidenedKernel.find(key, table, scratch));
+  }
+
+  /** Memory for the time of a call, which recorded work keeps. */
+  private final class Scratch implements Blocks {
+    @Override
+    public MemoryPool.Block allocate(long bytes) {
+      return blocks().allocate(bytes);
+    }
+
+    @Override
+    public void free(MemoryPool.Block block) {
+      blocks().free(block);
+    }
+
+    private Blocks blocks() {
+      RecordedScratch recording = turn.isHeldByCurrentThread() ? recorded : null;
+      return recording == null ? memory : recording;
+    }
   }
 
   /** Queues launches, which see {@code scratchBytes} of memory as one operand more. */
   void queue(List<Launch> launches, Operands operands, long scratchBytes) {
-    MemoryPool.Block scratch = scratchBytes == 0 ? null : memory.allocate(scratchBytes);
+    MemoryPool.Block block = scratchBytes == 0 ? null : scratch.allocate(scratchBytes);
     turn.lock();
     try {
       requireAlive();
       for (int i = 0; i < launches.size(); i++) {
-        launches.get(i).queue(gpu, operands, scratch == null ? 0 : scratch.address(), frame);
+        launches.get(i).queue(gpu, operands, block == null ? 0 : block.address(), frame);
       }
     } catch (GpuException e) {
       throw failed(e);
     } finally {
-      if (scratch != null && recorded != null) {
-        recorded.add(scratch);
-        scratch = null;
-      }
       turn.unlock();
-      if (scratch != null) {
-        memory.free(scratch);
+      if (block != null) {
+        scratch.free(block);
       }
     }
   }
@@ -291,8 +307,8 @@ public final class GpuContext implements DeviceContext {
   }
 
   private @Nullable Recording recordBegun(Runnable work) {
-    List<MemoryPool.Block> scratch = new ArrayList<>();
-    recorded = scratch;
+    RecordedScratch kept = new RecordedScratch(memory);
+    recorded = kept;
     recordsChecks = false;
     boolean whole = false;
     Graph graph;
@@ -303,7 +319,7 @@ public final class GpuContext implements DeviceContext {
       // What was queued so far is of no use.
     } finally {
       recorded = null;
-      graph = new Graph(gpu.endRecording(), scratch, recordsChecks);
+      graph = new Graph(gpu.endRecording(), kept, recordsChecks);
     }
     return whole ? graph : null;
   }
@@ -313,16 +329,15 @@ public final class GpuContext implements DeviceContext {
     private final long handle;
     private final boolean checked;
 
-    Graph(long handle, List<MemoryPool.Block> scratch, boolean checked) {
+    Graph(long handle, RecordedScratch kept, boolean checked) {
       this.handle = handle;
       this.checked = checked;
       Gpu owner = gpu;
-      DeviceMemory pool = memory;
       CLEANER.register(
           this,
           () -> {
             owner.forget(handle);
-            scratch.forEach(pool::free);
+            kept.release();
           });
     }
 

@@ -11,6 +11,7 @@ import io.quern.op.NormGrad;
 import io.quern.op.RmsNorm;
 import io.quern.op.Softmax;
 import io.quern.op.SoftmaxGrad;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** Ops on whole rows of contiguous floats by {@code rows.cu}. */
@@ -93,22 +94,22 @@ final class RowKernels {
   private RowKernels() {}
 
   static @Nullable Kernel softmax(GpuContext context, KernelKey key) {
-    return softmax(context, key, ((Softmax) key.op()).axis(), "softmax_f32");
+    return softmax(context, key, ((Softmax) key.op()).axis(), "softmax");
   }
 
   static @Nullable Kernel logSoftmax(GpuContext context, KernelKey key) {
-    return softmax(context, key, ((LogSoftmax) key.op()).axis(), "log_softmax_f32");
+    return softmax(context, key, ((LogSoftmax) key.op()).axis(), "log_softmax");
   }
 
-  private static @Nullable Kernel softmax(
-      GpuContext context, KernelKey key, int axis, String name) {
+  private static @Nullable Kernel softmax(GpuContext context, KernelKey key, int axis, String op) {
     long length = key.shape(0).dim(axis);
-    if (!isLast(key, axis) || !fits(key, length)) {
+    String name = function(context, key, op, length);
+    if (!isLast(key, axis) || name == null) {
       return null;
     }
     int team = team(context, length, HELD, MOST_SOFTMAX_TEAM);
     Kernel kernel = null;
-    if (team == MOST_SOFTMAX_TEAM) {
+    if (team == MOST_SOFTMAX_TEAM && key.all(DType.F32)) {
       kernel =
           length <= KEEPERS * KEPT
               ? forKept(context, key, name.replace("_f32", "_kept_f32"), length)
@@ -171,17 +172,15 @@ final class RowKernels {
   static @Nullable Kernel layerNorm(GpuContext context, KernelKey key) {
     float epsilon = (float) ((LayerNorm) key.op()).epsilon();
     long length = key.shape(1).size();
-    return fits(key, length)
-        ? norm(context, key, "layer_norm_f32", operands(key).number(epsilon), length)
-        : null;
+    String name = function(context, key, "layer_norm", length);
+    return name == null ? null : norm(context, key, name, operands(key).number(epsilon), length);
   }
 
   static @Nullable Kernel rmsNorm(GpuContext context, KernelKey key) {
     float epsilon = (float) ((RmsNorm) key.op()).epsilon();
     long length = key.shape(1).size();
-    return fits(key, length)
-        ? norm(context, key, "rms_norm_f32", operands(key).number(epsilon), length)
-        : null;
+    String name = function(context, key, "rms_norm", length);
+    return name == null ? null : norm(context, key, name, operands(key).number(epsilon), length);
   }
 
   static @Nullable Kernel groupNorm(GpuContext context, KernelKey key) {
@@ -212,8 +211,19 @@ final class RowKernels {
     return kernel(context, key, name, parameters, length, team, numbers);
   }
 
+  /** The function for the dtype of all operands; not all sources have all. */
+  private static @Nullable String function(
+      GpuContext context, KernelKey key, String op, long length) {
+    String name = op + "_" + key.dtype(0).name().toLowerCase(Locale.ROOT);
+    return fits(key, key.dtype(0), length) && context.function(FILE, name) != 0 ? name : null;
+  }
+
   private static boolean fits(KernelKey key, long length) {
-    return key.all(DType.F32) && key.isContiguous() && length <= MOST_LENGTH;
+    return fits(key, DType.F32, length);
+  }
+
+  private static boolean fits(KernelKey key, DType dtype, long length) {
+    return key.all(dtype) && key.isContiguous() && length <= MOST_LENGTH;
   }
 
   /** The output, then the inputs. */

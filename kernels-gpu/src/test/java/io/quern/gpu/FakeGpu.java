@@ -1,6 +1,5 @@
 package io.quern.gpu;
 
-import io.quern.op.ScalarProgram;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Knob;
 import io.quern.runtime.Raw;
@@ -127,7 +126,7 @@ final class FakeGpu implements Gpu {
   public ChainWriter chains() {
     return new ChainWriter() {
       @Override
-      public int run() {
+      public int run(Chain chain) {
         return 4;
       }
 
@@ -137,17 +136,17 @@ final class FakeGpu implements Gpu {
       }
 
       @Override
-      public String dense(ScalarProgram program, boolean[] scalar, int runs) {
+      public String dense(Chain chain, boolean[] scalar, int runs) {
         return "dense";
       }
 
       @Override
-      public String strided(ScalarProgram program, int rank) {
+      public String strided(Chain chain, int rank) {
         return "strided";
       }
 
       @Override
-      public String rows(ScalarProgram program, int rank, boolean[] scalar) {
+      public String rows(Chain chain, int rank, boolean[] scalar) {
         return "rows";
       }
     };

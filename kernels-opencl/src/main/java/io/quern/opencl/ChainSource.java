@@ -1,11 +1,14 @@
 package io.quern.opencl;
 
 import io.quern.backend.Formulas;
+import io.quern.gpu.Chain;
 import io.quern.gpu.ChainWriter;
 import io.quern.op.ScalarProgram;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Chains of elementwise functions as OpenCL C.
@@ -13,33 +16,10 @@ import java.util.Locale;
  * @param run elements of a thread, a number that there are vectors of
  */
 record ChainSource(int run) implements ChainWriter {
-  /** A run of elements, or as many as there are. */
-  private static final String PARTS =
-      """
-      static inline floatN load_part(const global float *from, i64 count) {
-        if (count >= N) {
-          return vloadN(0, from);
-        }
-        float part[N];
-        for (int i = 0; i < N; i++) {
-          part[i] = i < count ? from[i] : 0.0f;
-        }
-        return vloadN(0, part);
-      }
-
-      static inline void store_part(global float *to, i64 count, floatN run) {
-        if (count >= N) {
-          vstoreN(run, 0, to);
-          return;
-        }
-        float part[N];
-        vstoreN(run, 0, part);
-        for (int i = 0; i < count; i++) {
-          to[i] = part[i];
-        }
-      }
-
-      """;
+  @Override
+  public int run(Chain chain) {
+    return run;
+  }
 
   @Override
   public boolean needsAlignment() {
@@ -47,36 +27,44 @@ record ChainSource(int run) implements ChainWriter {
   }
 
   @Override
-  public String dense(ScalarProgram program, boolean[] scalar, int perThread) {
+  public String dense(Chain chain, boolean[] scalar, int perThread) {
     List<String> runs = new ArrayList<>();
-    for (int i = 0; i < program.inputs(); i++) {
-      runs.add(scalar[i] ? "*in" + i : "load_part(in" + i + " + first, left)");
+    for (int i = 0; i < chain.count(); i++) {
+      ElementsSource elements = new ElementsSource(chain.inputs().get(i));
+      runs.add(
+          scalar[i]
+              ? elements.load(1) + "(in" + i + ")"
+              : elements.loadPart() + "(in" + i + " + first, left)");
     }
-    return PARTS.replace("N", Integer.toString(run))
-        + function(program, run)
-        + head(program, 0)
+    return elements(chain)
+        + function(chain.program(), run)
+        + head(chain, 0)
         + "  i64 first = (i64)THREAD_INDEX * "
         + run
         + ";\n"
         + "  i64 left = count - first;\n"
-        + "  if (left > 0) {\n"
-        + "    store_part(to + first, left, apply("
+        + "  if (left > 0) {\n    "
+        + new ElementsSource(chain.output()).storePart()
+        + "(to + first, left, apply("
         + String.join(", ", runs)
         + "));\n  }\n}\n";
   }
 
   @Override
-  public String strided(ScalarProgram program, int rank) {
-    return walk(program, rank, new boolean[program.inputs()], 1);
+  public String strided(Chain chain, int rank) {
+    return walk(chain, rank, new boolean[chain.count()], 1);
   }
 
   @Override
-  public String rows(ScalarProgram program, int rank, boolean[] scalar) {
-    return walk(program, rank, scalar, run);
+  public String rows(Chain chain, int rank, boolean[] scalar) {
+    return walk(chain, rank, scalar, run);
   }
 
-  private String walk(ScalarProgram program, int rank, boolean[] scalar, int each) {
-    StringBuilder text = new StringBuilder(function(program, each)).append(head(program, rank));
+  private String walk(Chain chain, int rank, boolean[] scalar, int each) {
+    StringBuilder text =
+        new StringBuilder(elements(chain))
+            .append(function(chain.program(), each))
+            .append(head(chain, rank));
     text.append("  i64 first = (i64)THREAD_INDEX * " + each + ";\n");
     text.append("  if (first >= count) {\n    return;\n  }\n  u32 rest = (u32)first;\n");
     for (int d = rank - 1; d > 0; d--) {
@@ -84,21 +72,26 @@ record ChainSource(int run) implements ChainWriter {
     }
     text.append("  u32 c0 = rest;\n");
     List<String> values = new ArrayList<>();
-    for (int i = 0; i < program.inputs(); i++) {
-      String at = "(const global float *)((const global char *)in%d".formatted(i);
+    for (int i = 0; i < chain.count(); i++) {
+      ElementsSource elements = new ElementsSource(chain.inputs().get(i));
+      String at = "(const global %s *)((const global char *)in%d".formatted(elements.type(), i);
       for (int d = 0; d < rank; d++) {
         at += " + c%d * stride%d_%d".formatted(d, i, d);
       }
-      values.add(each == 1 || scalar[i] ? "*" + at + ")" : "vload%d(0, %s))".formatted(each, at));
+      values.add("%s(%s))".formatted(elements.load(scalar[i] ? 1 : each), at));
     }
-    return text.append(store("first", values, each)).append("}\n").toString();
+    String store = new ElementsSource(chain.output()).store(each);
+    return text.append(
+            "  " + store + "(to + first, apply(" + String.join(", ", values) + "));\n}\n")
+        .toString();
   }
 
-  private static String store(String at, List<String> values, int each) {
-    String result = "apply(" + String.join(", ", values) + ")";
-    return each == 1
-        ? "  to[%s] = %s;\n".formatted(at, result)
-        : "  vstore%d(%s, 0, to + %s);\n".formatted(each, result, at);
+  /** What loads and stores the elements. */
+  private String elements(Chain chain) {
+    return Stream.concat(chain.inputs().stream(), Stream.of(chain.output()))
+        .distinct()
+        .map(dtype -> new ElementsSource(dtype).functions(run))
+        .collect(Collectors.joining());
   }
 
   /**
@@ -106,18 +99,20 @@ record ChainSource(int run) implements ChainWriter {
    *
    * @param rank dimensions of a walk, 0 for dense operands
    */
-  private static String head(ScalarProgram program, int rank) {
-    List<String> parameters = new ArrayList<>(List.of("PASS(float, to)"));
-    StringBuilder takes = new StringBuilder("  TAKE(float, to);\n");
-    for (int i = 0; i < program.inputs(); i++) {
-      parameters.add("PASS(const float, in" + i + ")");
-      takes.append("  TAKE(const float, in" + i + ");\n");
+  private static String head(Chain chain, int rank) {
+    String to = new ElementsSource(chain.output()).type();
+    List<String> parameters = new ArrayList<>(List.of("PASS(" + to + ", to)"));
+    StringBuilder takes = new StringBuilder("  TAKE(" + to + ", to);\n");
+    for (int i = 0; i < chain.count(); i++) {
+      String from = "const " + new ElementsSource(chain.inputs().get(i)).type() + ", in" + i;
+      parameters.add("PASS(" + from + ")");
+      takes.append("  TAKE(" + from + ");\n");
     }
     parameters.add("i64 count");
     for (int d = rank - 1; d > 0; d--) {
       parameters.add("i64 dim" + d);
     }
-    for (int i = 0; i < program.inputs(); i++) {
+    for (int i = 0; i < chain.count(); i++) {
       for (int d = 0; d < rank; d++) {
         parameters.add("i64 stride" + i + "_" + d);
       }

@@ -2,11 +2,13 @@ package io.quern.opencl;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.DType;
 import io.quern.Device;
 import io.quern.Tensor;
 import io.quern.conformance.Floats;
 import io.quern.op.Binary;
 import io.quern.op.Unary;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -55,6 +57,26 @@ class ChainSourceTest {
     requireSame(expected, Tensor.apply(new Binary(fn), x, y));
   }
 
+  /** Rounded once, whatever way operands lie; the test's device has the formulas. */
+  @ParameterizedTest
+  @EnumSource(names = {"F16", "BF16"})
+  void narrow(DType dtype) {
+    Tensor narrow = x.to(dtype);
+    requireSame(values(x.to(Device.reference()).to(dtype)), narrow);
+    requireSame(values(narrow.to(Device.reference())), narrow.to(DType.F32));
+    for (Tensor each :
+        List.of(
+            narrow,
+            narrow.reshape(-1).slice(0, 1, ROWS * COLUMNS - 2),
+            narrow.transpose(0, 1),
+            narrow.slice(1, 0, 192))) {
+      requireSame(values(each.to(DType.F32).map(Unary.Fn.GELU).to(dtype)), each.map(Unary.Fn.GELU));
+      requireSame(
+          values(each.to(DType.F32).add(each.slice(0, 0, 1).to(DType.F32)).to(dtype)),
+          each.add(each.slice(0, 0, 1)));
+    }
+  }
+
   private static void requireSame(float[] expected, Tensor computed) {
     float[] found = values(computed);
     assertThat(found).hasSameSizeAs(expected);
@@ -66,7 +88,7 @@ class ChainSourceTest {
   }
 
   private static float[] values(Tensor x) {
-    return x.contiguous().reshape(-1).toFloatArray();
+    return x.to(DType.F32).contiguous().reshape(-1).toFloatArray();
   }
 
   /** All bit patterns alike, and numbers of the size where functions change. */

@@ -4,12 +4,12 @@ import static io.quern.cpu.conv.WinogradTiles.POINTS;
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
 import io.quern.backend.Operands;
-import io.quern.cpu.Spare;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Packing;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
+import io.quern.runtime.Spare;
 import io.quern.runtime.Workers;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;

@@ -4,7 +4,6 @@ import static io.quern.cpu.conv.WinogradTiles.POINTS;
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
 import io.quern.backend.Operands;
-import io.quern.cpu.Spare;
 import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
@@ -14,6 +13,7 @@ import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
+import io.quern.runtime.Spare;
 import io.quern.runtime.Workers;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;

@@ -3,12 +3,12 @@ package io.quern.cpu.gemm;
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
 import io.quern.backend.Operands;
-import io.quern.cpu.Spare;
 import io.quern.cpu.fused.RowChain;
 import io.quern.cpu.gemm.GemvF32.Order;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
+import io.quern.runtime.Spare;
 import io.quern.runtime.Workers;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;

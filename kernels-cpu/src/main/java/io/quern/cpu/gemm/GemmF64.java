@@ -2,11 +2,11 @@ package io.quern.cpu.gemm;
 
 import static io.quern.cpu.gemm.MicroKernelF64.ROWS;
 
-import io.quern.cpu.Spare;
 import io.quern.cpu.Twins;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
+import io.quern.runtime.Spare;
 import io.quern.runtime.Workers;
 
 /**

@@ -1,12 +1,12 @@
 package io.quern.cpu.gemm;
 
-import io.quern.cpu.Spare;
 import io.quern.cpu.Twins;
 import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
+import io.quern.runtime.Spare;
 import io.quern.runtime.Workers;
 
 /**

@@ -1,6 +1,7 @@
 package io.quern.cuda.ptx;
 
 import io.quern.backend.Formulas;
+import io.quern.gpu.Chain;
 import io.quern.gpu.ChainWriter;
 import io.quern.op.ScalarProgram;
 import java.util.ArrayList;
@@ -10,42 +11,11 @@ import org.jspecify.annotations.Nullable;
 
 /** A chain of elementwise functions as a PTX module of one function, with parameters of 64 bits. */
 public final class ChainPtx {
-  /** The writer. */
-  public static final ChainWriter WRITER =
-      new ChainWriter() {
-        @Override
-        public int run() {
-          return RUN;
-        }
-
-        @Override
-        public int runs() {
-          return RUNS;
-        }
-
-        @Override
-        public boolean needsAlignment() {
-          return true;
-        }
-
-        @Override
-        public String dense(ScalarProgram program, boolean[] scalar, int runs) {
-          return new ChainPtx(program).dense(scalar, runs);
-        }
-
-        @Override
-        public String strided(ScalarProgram program, int rank) {
-          return new ChainPtx(program).walk(rank, null);
-        }
-
-        @Override
-        public String rows(ScalarProgram program, int rank, boolean[] scalar) {
-          return new ChainPtx(program).walk(rank, scalar);
-        }
-      };
-
   /** Elements next to each other that a thread computes where operands are dense. */
   private static final int RUN = 4;
+
+  /** The same where an operand's elements have 16 bits. */
+  private static final int NARROW_RUN = 8;
 
   /** Runs of a thread, which it loads before it computes them. */
   private static final int RUNS = 2;
@@ -54,42 +24,92 @@ public final class ChainPtx {
    * As many blocks of a multiprocessor are enough, so that there are registers for all that is
    * loaded; without that, for functions of many instructions, the assembler loads late.
    */
-  private static final String BLOCKS = ".maxntid 256, 1, 1\n.minnctapersm 6\n";
+  private static final int BLOCKS = 6;
 
-  private static final String HEADER =
-      ".version 6.3\n.target sm_75\n.address_size 64\n\n.visible .entry "
-          + ChainWriter.NAME
-          + "(\n";
+  /** The same where an operand's elements have 16 bits, so that runs are longer. */
+  private static final int NARROW_BLOCKS = 5;
 
+  private final Chain chain;
   private final ScalarProgram program;
+  private final int run;
+  private final boolean isNewer;
   private final PtxWriter out = new PtxWriter();
+  private final ElementsPtx elements;
   private String directives = "";
   private final List<String> parameters = new ArrayList<>();
 
-  private ChainPtx(ScalarProgram program) {
-    this.program = program;
+  private ChainPtx(Chain chain, int capability) {
+    this.chain = chain;
+    this.program = chain.program();
+    this.run = run(chain);
+    this.isNewer = chain.hasNarrow() && capability >= 80;
+    this.elements = new ElementsPtx(out, isNewer);
+  }
+
+  private static int run(Chain chain) {
+    return chain.hasNarrow() ? NARROW_RUN : RUN;
+  }
+
+  /** What writes chains for a compute capability, such as 90 for 9.0. */
+  public static ChainWriter writer(int capability) {
+    return new Writer(capability);
+  }
+
+  private record Writer(int capability) implements ChainWriter {
+    @Override
+    public int run(Chain chain) {
+      return ChainPtx.run(chain);
+    }
+
+    @Override
+    public int runs() {
+      return RUNS;
+    }
+
+    @Override
+    public boolean needsAlignment() {
+      return true;
+    }
+
+    @Override
+    public String dense(Chain chain, boolean[] scalar, int runs) {
+      return new ChainPtx(chain, capability).dense(scalar, runs);
+    }
+
+    @Override
+    public String strided(Chain chain, int rank) {
+      return new ChainPtx(chain, capability).walk(rank, null);
+    }
+
+    @Override
+    public String rows(Chain chain, int rank, boolean[] scalar) {
+      return new ChainPtx(chain, capability).walk(rank, scalar);
+    }
   }
 
   private String dense(boolean[] scalar, int runs) {
     String result = pointer("out");
     List<String> inputs = new ArrayList<>();
-    for (int i = 0; i < program.inputs(); i++) {
+    for (int i = 0; i < chain.count(); i++) {
       inputs.add(pointer("in" + i));
     }
     String count = count();
     String apart = runs > 1 ? apart() : "";
-    String first = elementIndex(RUN, runs);
+    String first = elementIndex(run, runs);
     leaveUnless(first, count);
     List<String> scalars = new ArrayList<>();
     for (int i = 0; i < inputs.size(); i++) {
-      scalars.add(scalar[i] ? load(inputs.get(i)) : "");
+      scalars.add(scalar[i] ? load(i, inputs.get(i)) : "");
     }
     List<String> firsts = new ArrayList<>(List.of(first));
     while (firsts.size() < runs) {
       firsts.add(out.plus(firsts.getLast(), apart));
     }
     if (runs > 1) {
-      directives = BLOCKS;
+      directives =
+          ".maxntid 256, 1, 1\n.minnctapersm "
+              + (chain.hasNarrow() ? NARROW_BLOCKS : BLOCKS)
+              + "\n";
       branchIfPartial(firsts.getLast(), count, "EACH");
       denseRuns(result, inputs, scalars, firsts);
       out.line("ret;");
@@ -109,11 +129,10 @@ public final class ChainPtx {
     out.label("PARTIAL");
     List<String> values = new ArrayList<>();
     for (int i = 0; i < inputs.size(); i++) {
-      values.add(scalar[i] ? scalars.get(i) : load(element(inputs.get(i), first)));
+      values.add(scalar[i] ? scalars.get(i) : load(i, element(i, inputs.get(i), first)));
     }
-    out.line(
-        "st.global.f32 [%s], %s;",
-        element(result, first), new Formulas<>(out).run(program, values));
+    String value = new Formulas<>(out).run(program, values);
+    elements.store(outputElement(result, first), value, chain.output());
     out.line("add.s32 %s, %s, 1;", first, first);
     branchIfLess(first, count, "PARTIAL");
     out.line("ret;");
@@ -129,29 +148,46 @@ public final class ChainPtx {
       for (int i = 0; i < inputs.size(); i++) {
         runs.add(
             scalars.get(i).isEmpty()
-                ? loadRun(element(inputs.get(i), first))
-                : Collections.nCopies(RUN, scalars.get(i)));
+                ? loadRun(i, element(i, inputs.get(i), first))
+                : List.of(scalars.get(i)));
       }
       loaded.add(runs);
     }
-    for (int run = 0; run < firsts.size(); run++) {
-      List<String> results = new ArrayList<>();
-      for (int lane = 0; lane < RUN; lane++) {
-        List<String> values = new ArrayList<>();
-        for (List<String> elements : loaded.get(run)) {
-          values.add(elements.get(lane));
-        }
-        results.add(new Formulas<>(out).run(program, values));
-      }
-      out.line(
-          "st.global.v4.f32 [%s], {%s};",
-          element(result, firsts.get(run)), String.join(", ", results));
+    for (int i = 0; i < firsts.size(); i++) {
+      computeRun(loaded.get(i), outputElement(result, firsts.get(i)));
     }
+  }
+
+  /**
+   * Computes a run.
+   *
+   * @param runs what was loaded of each input, or an element that stands for all
+   */
+  private void computeRun(List<List<String>> runs, String to) {
+    List<String> words = new ArrayList<>();
+    for (int lane = 0; lane < run; lane += 2) {
+      List<String> firsts = new ArrayList<>();
+      List<String> seconds = new ArrayList<>();
+      for (int i = 0; i < runs.size(); i++) {
+        List<String> elementsOfRun = runs.get(i);
+        List<String> pair =
+            elementsOfRun.size() == 1
+                ? Collections.nCopies(2, elementsOfRun.getFirst())
+                : elements.pair(elementsOfRun, lane, chain.inputs().get(i));
+        firsts.add(pair.getFirst());
+        seconds.add(pair.getLast());
+      }
+      Formulas<String> formulas = new Formulas<>(out);
+      words.addAll(
+          elements.stored(
+              formulas.run(program, firsts), formulas.run(program, seconds), chain.output()));
+    }
+    elements.storeRun(to, words, chain.output());
   }
 
   private void branchIfPartial(String first, String count, String label) {
     String end = out.newInt();
-    out.line("add.s32 %s, %s, %d;", end, first, RUN);
+    out.line("add.s32 %s, %s, %d;", end, first, run);
     String partial = out.newPredicate();
     out.line("setp.gt.u32 %s, %s, %s;", partial, end, count);
     out.line("@%s bra %s;", partial, label);
@@ -165,14 +201,13 @@ public final class ChainPtx {
 
   /** A thread computes a run of elements, or one where {@code scalar} is null. */
   private String walk(int rank, boolean @Nullable [] scalar) {
-    int run = scalar == null ? 1 : RUN;
     String result = pointer("out");
     List<String> addresses = new ArrayList<>();
-    for (int i = 0; i < program.inputs(); i++) {
+    for (int i = 0; i < chain.count(); i++) {
       addresses.add(pointer("in" + i));
     }
     String count = count();
-    String index = elementIndex(run, 1);
+    String index = elementIndex(scalar == null ? 1 : run, 1);
     leaveUnless(index, count);
     List<String> coordinates = coordinates(index, rank);
     List<List<String>> runs = new ArrayList<>();
@@ -187,19 +222,15 @@ public final class ChainPtx {
         address = further;
       }
       boolean isRun = scalar != null && !scalar[i];
-      runs.add(isRun ? loadRun(address) : Collections.nCopies(run, load(address)));
+      runs.add(isRun ? loadRun(i, address) : List.of(load(i, address)));
     }
-    List<String> results = new ArrayList<>();
-    for (int lane = 0; lane < run; lane++) {
-      List<String> values = new ArrayList<>();
-      for (List<String> elements : runs) {
-        values.add(elements.get(lane));
-      }
-      results.add(new Formulas<>(out).run(program, values));
+    String to = outputElement(result, index);
+    if (scalar == null) {
+      List<String> values = runs.stream().map(List::getFirst).toList();
+      elements.store(to, new Formulas<>(out).run(program, values), chain.output());
+    } else {
+      computeRun(runs, to);
     }
-    out.line(
-        "st.global%s.f32 [%s], {%s};",
-        run == 1 ? "" : ".v4", element(result, index), String.join(", ", results));
     out.line("ret;");
     return text();
   }
@@ -223,7 +254,9 @@ public final class ChainPtx {
   }
 
   private String text() {
-    StringBuilder text = new StringBuilder(HEADER);
+    StringBuilder text =
+        new StringBuilder(isNewer ? ".version 7.0\n.target sm_80" : ".version 6.3\n.target sm_75");
+    text.append("\n.address_size 64\n\n.visible .entry ").append(ChainWriter.NAME).append("(\n");
     for (int i = 0; i < parameters.size(); i++) {
       text.append("\t.param .u64 ").append(parameters.get(i));
       text.append(i < parameters.size() - 1 ? ",\n" : "\n");
@@ -260,7 +293,7 @@ public final class ChainPtx {
   /** Elements between the runs of a thread. */
   private String apart() {
     String apart = out.newInt();
-    out.line("mul.lo.u32 %s, %s, %d;", apart, threads(), RUN);
+    out.line("mul.lo.u32 %s, %s, %d;", apart, threads(), run);
     return apart;
   }
 
@@ -292,25 +325,19 @@ public final class ChainPtx {
     out.line("@%s ret;", beyond);
   }
 
-  /** Address of an element. */
-  private String element(String address, String index) {
-    String element = out.newLong();
-    out.line("mad.wide.u32 %s, %s, 4, %s;", element, index, address);
-    return element;
+  private String element(int input, String address, String index) {
+    return elements.element(address, index, chain.inputs().get(input));
   }
 
-  private String load(String address) {
-    String value = out.newFloat();
-    out.line("ld.global.f32 %s, [%s];", value, address);
-    return value;
+  private String outputElement(String address, String index) {
+    return elements.element(address, index, chain.output());
   }
 
-  private List<String> loadRun(String address) {
-    List<String> run = new ArrayList<>();
-    for (int lane = 0; lane < RUN; lane++) {
-      run.add(out.newFloat());
-    }
-    out.line("ld.global.v4.f32 {%s}, [%s];", String.join(", ", run), address);
-    return run;
+  private String load(int input, String address) {
+    return elements.load(address, chain.inputs().get(input));
+  }
+
+  private List<String> loadRun(int input, String address) {
+    return elements.loadRun(address, run, chain.inputs().get(input));
   }
 }

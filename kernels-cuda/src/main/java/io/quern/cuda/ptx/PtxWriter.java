@@ -8,6 +8,7 @@ final class PtxWriter implements Arithmetic<String> {
   private int floats;
   private int ints;
   private int longs;
+  private int shorts;
   private int predicates;
 
   /** Appends a line. */
@@ -31,22 +32,34 @@ final class PtxWriter implements Arithmetic<String> {
     return "%rd" + ++longs;
   }
 
+  String newShort() {
+    return "%h" + ++shorts;
+  }
+
   String newPredicate() {
     return "%p" + ++predicates;
   }
 
   /** The declarations of all registers, then the lines. */
   String body() {
-    return "\t.reg .pred %%p<%d>;\n\t.reg .f32 %%f<%d>;\n\t.reg .b32 %%r<%d>;\n\t.reg .b64 %%rd<%d>;\n"
-            .formatted(predicates + 1, floats + 1, ints + 1, longs + 1)
+    return """
+    \t.reg .pred %%p<%d>;
+    \t.reg .f32 %%f<%d>;
+    \t.reg .b16 %%h<%d>;
+    \t.reg .b32 %%r<%d>;
+    \t.reg .b64 %%rd<%d>;
+    """
+            .formatted(predicates + 1, floats + 1, shorts + 1, ints + 1, longs + 1)
         + text;
   }
 
-  private String floating(String instruction, String... operands) {
+  /** An instruction whose result is a float. */
+  String floating(String instruction, String... operands) {
     return into(newFloat(), instruction, operands);
   }
 
-  private String integer(String instruction, String... operands) {
+  /** An instruction whose result is a word of 32 bits. */
+  String integer(String instruction, String... operands) {
     return into(newInt(), instruction, operands);
   }
 

@@ -2,7 +2,10 @@ package io.quern.cuda.ptx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.DType;
 import io.quern.backend.Formulas;
+import io.quern.gpu.Chain;
+import io.quern.gpu.ChainWriter;
 import io.quern.op.Binary;
 import io.quern.op.ScalarProgram;
 import io.quern.op.Unary;
@@ -12,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -96,13 +100,30 @@ class PtxTest {
     programs.removeIf(program -> !Formulas.cover(program));
     assertThat(programs).hasSize(Unary.Fn.values().length + Binary.Fn.values().length - 3);
     for (ScalarProgram program : programs) {
-      boolean[] none = new boolean[program.inputs()];
-      assemble(ChainPtx.WRITER.dense(program, none, 1), capability);
-      assemble(ChainPtx.WRITER.dense(program, none, ChainPtx.WRITER.runs()), capability);
-      assemble(ChainPtx.WRITER.strided(program, 3), capability);
-      assemble(ChainPtx.WRITER.rows(program, 2, none), capability);
+      assembleAll(chain(program, DType.F32, DType.F32), Integer.parseInt(capability));
     }
-    assemble(ChainPtx.WRITER.dense(programs.getLast(), new boolean[] {true, false}, 1), capability);
+    for (DType dtype : List.of(DType.F32, DType.F16, DType.BF16)) {
+      for (DType from : List.of(DType.F32, DType.F16, DType.BF16)) {
+        assembleAll(chain(programs.getFirst(), from, dtype), Integer.parseInt(capability));
+      }
+    }
+  }
+
+  private static Chain chain(ScalarProgram program, DType input, DType output) {
+    return new Chain(program, Collections.nCopies(program.inputs(), input), output);
+  }
+
+  private static void assembleAll(Chain chain, int capability) {
+    ChainWriter writer = ChainPtx.writer(capability);
+    boolean[] none = new boolean[chain.count()];
+    String assembler = Integer.toString(capability);
+    assemble(writer.dense(chain, none, 1), assembler);
+    assemble(writer.dense(chain, none, writer.runs()), assembler);
+    assemble(writer.strided(chain, 3), assembler);
+    assemble(writer.rows(chain, 2, none), assembler);
+    boolean[] scalar = none.clone();
+    scalar[0] = true;
+    assemble(writer.dense(chain, scalar, 1), assembler);
   }
 
   private static void assemble(String text, String capability) {
@@ -154,8 +175,9 @@ class PtxTest {
   void generatedPtxDependsOnTheChainAlone() {
     ScalarProgram program =
         new ScalarProgram(1, List.of(new ScalarProgram.Apply1(Unary.Fn.NEG, 0)));
-    assertThat(ChainPtx.WRITER.strided(program, 2)).isEqualTo(ChainPtx.WRITER.strided(program, 2));
-    assertThat(ChainPtx.WRITER.strided(program, 2))
-        .isNotEqualTo(ChainPtx.WRITER.strided(program, 3));
+    ChainWriter writer = ChainPtx.writer(75);
+    Chain chain = chain(program, DType.F32, DType.F32);
+    assertThat(writer.strided(chain, 2)).isEqualTo(writer.strided(chain, 2));
+    assertThat(writer.strided(chain, 2)).isNotEqualTo(writer.strided(chain, 3));
   }
 }

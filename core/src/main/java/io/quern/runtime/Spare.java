@@ -1,4 +1,4 @@
-package io.quern.cpu;
+package io.quern.runtime;
 
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Supplier;

@@ -1,20 +1,20 @@
-package io.quern.reference;
+package io.quern.runtime;
 
 /**
  * Conversion to narrow floats with a single rounding, to nearest and ties to even. Going through a
  * type in between would round twice; it is harmless only when that step rounds to odd (Boldo,
  * Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
  */
-final class Rounding {
+public final class Rounding {
   private Rounding() {}
 
   /** Bits of the IEEE binary16 nearest to {@code value}. */
-  static short toF16(double value) {
+  public static short toF16(double value) {
     return Float.floatToFloat16(toOddFloat(value));
   }
 
   /** Bits of the bfloat16 nearest to {@code value}; NaN stays NaN. */
-  static short toBF16(double value) {
+  public static short toBF16(double value) {
     int bits = Float.floatToRawIntBits(toOddFloat(value));
     if (Double.isNaN(value)) {
       return (short) (bits >>> 16 | 0x40);
@@ -34,12 +34,12 @@ final class Rounding {
   }
 
   /** The double nearest to a number of 64 bits without sign, sticky as {@link #toSticky}. */
-  static double unsigned(long value) {
+  public static double unsigned(long value) {
     return value >= 0 ? toSticky(value) : 2 * toSticky((value >>> 1) | (value & 1));
   }
 
   /** The number of 64 bits without sign that {@code value} is cut off to; saturates. */
-  static long toUnsigned(double value) {
+  public static long toUnsigned(double value) {
     return value < 0x1p63
         ? Math.max(0, (long) value)
         : value < 0x1p64 ? (long) (value * 0.5) << 1 : Double.isNaN(value) ? 0 : -1;
@@ -49,7 +49,7 @@ final class Rounding {
    * A double that narrower floats round as they would round {@code value}: its lowest bit is set
    * where bits of {@code value} were cut off.
    */
-  static double toSticky(long value) {
+  public static double toSticky(long value) {
     if (Math.abs(value) <= 1L << 53 && value != Long.MIN_VALUE) {
       return (double) value;
     }

@@ -1,28 +1,25 @@
-package io.quern.cpu;
+package io.quern.backend;
 
 import io.quern.DType;
-import io.quern.backend.Buffer;
-import io.quern.backend.Kernel;
-import io.quern.backend.KernelKey;
-import io.quern.backend.KernelTable;
-import io.quern.backend.Operands;
 import io.quern.op.Cast;
 import io.quern.op.Fill;
 import io.quern.op.Iota;
 import io.quern.op.Layout;
 import io.quern.op.Op;
 import io.quern.op.Random;
-import io.quern.runtime.HostMemory;
+import io.quern.runtime.Blocks;
 import io.quern.runtime.MemoryPool;
+import io.quern.runtime.Spare;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A kernel of F32 for operands of F16 and BF16: they are widened into scratch memory, and results
- * are rounded once, when they are stored. Immutable and thread-safe.
+ * A kernel of F32 of any device for operands of F16 and BF16: they are widened into scratch memory,
+ * and results are rounded once, when they are stored. Immutable and thread-safe.
  */
-final class WidenedKernel implements Kernel {
+public final class WidenedKernel implements Kernel {
   private final Kernel kernel;
+  private final Blocks memory;
   private final int inputs;
 
   /** What widens an input or rounds an output; null for operands that stay as they are. */
@@ -34,42 +31,58 @@ final class WidenedKernel implements Kernel {
   private final long bytes;
   private final Spare<Call> calls = new Spare<>(Call::new);
 
-  private WidenedKernel(KernelKey key, Kernel kernel, KernelTable table) {
+  private WidenedKernel(KernelKey key, Kernel kernel, @Nullable Kernel[] casts, Blocks memory) {
     this.kernel = kernel;
+    this.memory = memory;
     this.inputs = key.inputs();
-    this.casts = new Kernel[key.operands()];
-    this.places = new long[key.operands()];
+    this.casts = casts;
+    this.places = new long[casts.length];
     long end = 0;
     for (int i = 0; i < casts.length; i++) {
-      if (isNarrow(key.dtype(i))) {
-        casts[i] = cast(key, i, table);
+      if (casts[i] != null) {
         places[i] = end;
-        long size = 4 * key.shape(i).size() + HostMemory.ALIGNMENT - 1;
-        end += size / HostMemory.ALIGNMENT * HostMemory.ALIGNMENT;
+        long size = 4 * key.shape(i).size() + MemoryPool.ALIGNMENT - 1;
+        end += size / MemoryPool.ALIGNMENT * MemoryPool.ALIGNMENT;
       }
     }
     this.bytes = Math.max(1, end);
   }
 
-  /** The kernel, if the table has one for the same op on F32. */
-  static Optional<Kernel> find(KernelKey key, KernelTable table) {
-    if (makesElements(key.op())) {
-      return Optional.empty();
-    }
-    boolean narrow = false;
+  /**
+   * The kernel, if the table has one for the same op on F32, and the casts.
+   *
+   * @param memory where scratch memory comes from
+   */
+  public static Optional<Kernel> find(KernelKey key, KernelTable table, Blocks memory) {
     DType[] dtypes = new DType[key.operands()];
     Layout[] layouts = new Layout[key.operands()];
+    boolean narrow = false;
     for (int i = 0; i < dtypes.length; i++) {
       boolean widened = isNarrow(key.dtype(i));
       narrow |= widened;
       dtypes[i] = widened ? DType.F32 : key.dtype(i);
       layouts[i] = widened ? Layout.contiguous(key.shape(i)) : key.layout(i);
     }
-    return narrow
-        ? table
-            .find(new KernelKey(key.op(), dtypes, layouts, key.inputs()))
-            .map(kernel -> new WidenedKernel(key, kernel, table))
-        : Optional.empty();
+    if (!narrow || makesElements(key.op())) {
+      return Optional.empty();
+    }
+    Optional<Kernel> kernel = table.find(new KernelKey(key.op(), dtypes, layouts, key.inputs()));
+    return kernel.flatMap(found -> widened(key, found, table, memory));
+  }
+
+  private static Optional<Kernel> widened(
+      KernelKey key, Kernel kernel, KernelTable table, Blocks memory) {
+    @Nullable Kernel[] casts = new Kernel[key.operands()];
+    for (int i = 0; i < casts.length; i++) {
+      if (isNarrow(key.dtype(i))) {
+        Optional<Kernel> cast = cast(key, i, table);
+        if (cast.isEmpty()) {
+          return Optional.empty();
+        }
+        casts[i] = cast.get();
+      }
+    }
+    return Optional.of(new WidenedKernel(key, kernel, casts, memory));
   }
 
   /** Ops with a dtype of their own; going through F32, their results would be rounded twice. */
@@ -81,21 +94,19 @@ final class WidenedKernel implements Kernel {
     return dtype == DType.F16 || dtype == DType.BF16;
   }
 
-  private static Kernel cast(KernelKey key, int operand, KernelTable table) {
+  private static Optional<Kernel> cast(KernelKey key, int operand, KernelTable table) {
     Layout wide = Layout.contiguous(key.shape(operand));
     boolean input = operand < key.inputs();
     Layout from = input ? key.layout(operand) : wide;
     DType fromType = input ? key.dtype(operand) : DType.F32;
     DType toType = input ? DType.F32 : key.dtype(operand);
     DType[] dtypes = {fromType, toType};
-    return table
-        .find(new KernelKey(new Cast(toType), dtypes, new Layout[] {from, wide}, 1))
-        .orElseThrow();
+    return table.find(new KernelKey(new Cast(toType), dtypes, new Layout[] {from, wide}, 1));
   }
 
   @Override
   public void run(Operands operands) {
-    MemoryPool.Block block = HostMemory.shared().allocate(bytes);
+    MemoryPool.Block block = memory.allocate(bytes);
     Call call = calls.take();
     try {
       call.bind(operands, block.address());
@@ -105,7 +116,7 @@ final class WidenedKernel implements Kernel {
     } finally {
       call.unbind();
       calls.give(call);
-      HostMemory.shared().free(block);
+      memory.free(block);
     }
   }
 

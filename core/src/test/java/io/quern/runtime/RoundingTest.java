@@ -1,4 +1,4 @@
-package io.quern.reference;
+package io.quern.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
