@@ -114,6 +114,25 @@ public final class Compare {
           "shape",
           shape);
     }
+    add(
+        "bytes peak",
+        "GOP/s",
+        "ByteMatmulBenchmark.peak",
+        "",
+        1e-3 * ByteMatmulBenchmark.operations(),
+        "shape",
+        "512x512x512");
+    for (String shape : List.of("512x512x512", "1024x1024x1024", "128x384x1536")) {
+      long[] sizes = MatmulBenchmark.sizes(shape);
+      add(
+          "bytes " + shape,
+          "GOP/s",
+          "ByteMatmulBenchmark.quern",
+          "",
+          2e-3 * sizes[0] * sizes[1] * sizes[2],
+          "shape",
+          shape);
+    }
     for (String work :
         List.of("copy", "chain", "softmax", "layer_norm", "sum", "chain_sum", "adam")) {
       boolean hasPeer = !work.equals("copy") && !work.equals("adam");
