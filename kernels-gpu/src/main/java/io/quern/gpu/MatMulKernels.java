@@ -89,7 +89,7 @@ public final class MatMulKernels {
   }
 
   private boolean finishes() {
-    return finish != Finish.NONE;
+    return !finish.equals(Finish.NONE);
   }
 
   /** The largest tile with which every multiprocessor has work; results do not depend on it. */

@@ -34,10 +34,13 @@ final class MachineEverySecond extends EverySecond {
     long read = 2 * count - 1; // nothing is read behind the last element
     long whole = read / (2 * LANES);
     int rest = (int) (read - whole * 2 * LANES);
-    long masks =
-        (1L << Math.min(rest, LANES)) - 1
-            | ((1L << Math.max(0, rest - LANES)) - 1) << LANES
-            | ((1L << (rest + 1) / 2) - 1) << 2 * LANES;
+    long ofFirst = bits(Math.min(rest, LANES));
+    long ofSecond = bits(Math.max(0, rest - LANES));
+    long masks = ofFirst | (ofSecond << LANES) | (bits((rest + 1) / 2) << (2 * LANES));
     code.call(from, fromRow, to, toRow, rows, 4 * LANES * whole, masks, evens.address());
+  }
+
+  private static long bits(int count) {
+    return (1L << count) - 1;
   }
 }

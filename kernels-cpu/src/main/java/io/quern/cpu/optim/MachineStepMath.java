@@ -26,9 +26,9 @@ final class MachineStepMath extends StepMath {
     MemoryPool.Block table = HostMemory.shared().allocate(TABLE);
     addresses(o, SGD_SCALARS, first, table.address());
     long factors = table.address() + 8L * StepCode.SGD_OPERANDS;
-    put(factors, StepCode.Sgd.DECAY, (float) op.weightDecay());
-    put(factors, StepCode.Sgd.MOMENTUM, (float) op.momentum());
-    put(factors, StepCode.Sgd.NEGATIVE_RATE, -Raw.getFloat(o.address(SGD_SCALARS)));
+    put(factors, StepCode.Sgd.DECAY.index, (float) op.weightDecay());
+    put(factors, StepCode.Sgd.MOMENTUM.index, (float) op.momentum());
+    put(factors, StepCode.Sgd.NEGATIVE_RATE.index, -Raw.getFloat(o.address(SGD_SCALARS)));
     run(op.nesterov() ? nesterov : sgd, table.address(), n);
     HostMemory.shared().free(table);
   }
@@ -38,15 +38,15 @@ final class MachineStepMath extends StepMath {
     MemoryPool.Block table = HostMemory.shared().allocate(TABLE);
     addresses(o, ADAM_SCALARS, first, table.address());
     long factors = table.address() + 8L * StepCode.ADAM_OPERANDS;
-    put(factors, StepCode.Adam.DECAY, decay(op));
-    put(factors, StepCode.Adam.BETA1, (float) op.beta1());
-    put(factors, StepCode.Adam.ONE_MINUS_BETA1, (float) (1 - op.beta1()));
-    put(factors, StepCode.Adam.BETA2, (float) op.beta2());
-    put(factors, StepCode.Adam.ONE_MINUS_BETA2, (float) (1 - op.beta2()));
-    put(factors, StepCode.Adam.UNBIAS, unbias(o));
-    put(factors, StepCode.Adam.EPSILON, (float) op.epsilon());
-    put(factors, StepCode.Adam.NEGATIVE_RATE, -rate(o));
-    put(factors, StepCode.Adam.KEEP, keep(op, o));
+    put(factors, StepCode.Adam.DECAY.index, decay(op));
+    put(factors, StepCode.Adam.BETA1.index, (float) op.beta1());
+    put(factors, StepCode.Adam.ONE_MINUS_BETA1.index, (float) (1 - op.beta1()));
+    put(factors, StepCode.Adam.BETA2.index, (float) op.beta2());
+    put(factors, StepCode.Adam.ONE_MINUS_BETA2.index, (float) (1 - op.beta2()));
+    put(factors, StepCode.Adam.UNBIAS.index, unbias(o));
+    put(factors, StepCode.Adam.EPSILON.index, (float) op.epsilon());
+    put(factors, StepCode.Adam.NEGATIVE_RATE.index, -rate(o));
+    put(factors, StepCode.Adam.KEEP.index, keep(op, o));
     run(adam, table.address(), n);
     HostMemory.shared().free(table);
   }
@@ -62,12 +62,12 @@ final class MachineStepMath extends StepMath {
     }
   }
 
-  private static void put(long factors, Enum<?> factor, float value) {
-    Raw.putFloat(factors + 4L * factor.ordinal(), value);
+  private static void put(long factors, int index, float value) {
+    Raw.putFloat(factors + 4L * index, value);
   }
 
   private static void run(MachineFunction code, long table, long n) {
     long whole = n / LANES * LANES;
-    code.call(table, 4 * whole, (1L << n - whole) - 1);
+    code.call(table, 4 * whole, (1L << (n - whole)) - 1);
   }
 }

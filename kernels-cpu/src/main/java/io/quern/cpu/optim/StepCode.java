@@ -36,22 +36,34 @@ import java.util.List;
 final class StepCode {
   /** Factors of an SgdStep, in the order of the table. */
   enum Sgd {
-    DECAY,
-    MOMENTUM,
-    NEGATIVE_RATE
+    DECAY(0),
+    MOMENTUM(1),
+    NEGATIVE_RATE(2);
+
+    final int index;
+
+    Sgd(int index) {
+      this.index = index;
+    }
   }
 
   /** Those of an AdamStep. */
   enum Adam {
-    DECAY,
-    BETA1,
-    ONE_MINUS_BETA1,
-    BETA2,
-    ONE_MINUS_BETA2,
-    UNBIAS,
-    EPSILON,
-    NEGATIVE_RATE,
-    KEEP
+    DECAY(0),
+    BETA1(1),
+    ONE_MINUS_BETA1(2),
+    BETA2(3),
+    ONE_MINUS_BETA2(4),
+    UNBIAS(5),
+    EPSILON(6),
+    NEGATIVE_RATE(7),
+    KEEP(8);
+
+    final int index;
+
+    Adam(int index) {
+      this.index = index;
+    }
   }
 
   /** Operands without the scalars. */
@@ -81,8 +93,12 @@ final class StepCode {
     return Vec.of(number, BITS);
   }
 
-  private static Vec factor(Enum<?> factor) {
-    return vec(FIRST_FACTOR + factor.ordinal());
+  private static Vec factor(Sgd factor) {
+    return vec(FIRST_FACTOR + factor.index);
+  }
+
+  private static Vec factor(Adam factor) {
+    return vec(FIRST_FACTOR + factor.index);
   }
 
   /** {@link StepMath#sgd}. */

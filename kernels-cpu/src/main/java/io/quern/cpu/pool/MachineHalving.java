@@ -58,7 +58,7 @@ final class MachineHalving extends Halving {
     long whole = mayGoBeyond ? wholeRows(rows, n, row / 4, LANES) : 0;
     call(wide, from, row, whole, 4 * LANES, -1, n, windows, to);
     long done = 2 * whole * row;
-    long columns = (1L << 2 * n) - 1;
+    long columns = (1L << (2 * n)) - 1;
     long ofRow = (1L << n) - 1;
     long left = windows + 4 * whole * n;
     call(narrow, from + done, row, rows - whole, columns, ofRow, n, left, to + done);

@@ -66,7 +66,7 @@ final class MachineRunReduce extends RunReduce {
   @Override
   public void addRow(long from, long n, long to) {
     long whole = n / VECTOR * VECTOR;
-    long rest = (1L << n - whole) - 1;
+    long rest = (1L << (n - whole)) - 1;
     addRow.call(from, 4 * whole, to, rest);
   }
 

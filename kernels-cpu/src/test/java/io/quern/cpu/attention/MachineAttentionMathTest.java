@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.GuardedMemory;
 import io.quern.runtime.Raw;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -50,6 +51,8 @@ class MachineAttentionMathTest {
     }
   }
 
+  private static final List<Loop> ALL = List.of(Loop.values());
+
   private final SplittableRandom random = new SplittableRandom(1);
   private final AttentionMath code = isUsed() ? new MachineAttentionMath() : SCALARS;
   private final GuardedMemory[] memories = new GuardedMemory[4];
@@ -77,7 +80,7 @@ class MachineAttentionMathTest {
 
   private void check(int times) {
     for (int i = 0; i < times; i++) {
-      Loop loop = Loop.values()[random.nextInt(Loop.values().length)];
+      Loop loop = ALL.get(random.nextInt(ALL.size()));
       int n =
           loop.takesAnyLength()
               ? random.nextInt(LONGEST + 1)

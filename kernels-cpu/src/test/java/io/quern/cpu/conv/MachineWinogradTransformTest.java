@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.GuardedMemory;
 import io.quern.runtime.Raw;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -39,6 +40,8 @@ class MachineWinogradTransformTest {
     }
   }
 
+  private static final List<Method> ALL = List.of(Method.values());
+
   private final SplittableRandom random = new SplittableRandom(1);
   private final WinogradTransform code = isUsed() ? new MachineWinogradTransform() : SCALARS;
   private final GuardedMemory from = new GuardedMemory(MOST_BYTES);
@@ -62,14 +65,14 @@ class MachineWinogradTransformTest {
 
   private void check(int times) {
     for (int i = 0; i < times; i++) {
-      Method method = Method.values()[random.nextInt(Method.values().length)];
+      Method method = ALL.get(random.nextInt(ALL.size()));
       int count = method == Method.WEIGHT_GRAD ? 1 : random.nextInt(1, MOST_GROUPS + 1);
       long bytes = VECTOR * random.nextInt(1, MOST_VECTORS + 1);
       // Groups lie one after another and points within them, or the other way round.
       boolean groupsFirst = random.nextBoolean();
-      long x = place(from, method.inputs * count * bytes, true);
+      long x = place(from, bytes * method.inputs * count, true);
       long y = place(bias, bytes, true);
-      long size = method.outputs * count * bytes;
+      long size = bytes * method.outputs * count;
       long found = place(to[0], size, false);
       long wanted = place(to[1], size, false);
       run(code, method, groupsFirst, count, bytes, x, y, found);
@@ -102,9 +105,9 @@ class MachineWinogradTransformTest {
       long bias,
       long y) {
     long in = groupsFirst ? bytes : count * bytes;
-    long next = groupsFirst ? method.inputs * bytes : bytes;
+    long next = groupsFirst ? bytes * method.inputs : bytes;
     long out = groupsFirst ? bytes : count * bytes;
-    long toNext = groupsFirst ? method.outputs * bytes : bytes;
+    long toNext = groupsFirst ? bytes * method.outputs : bytes;
     switch (method) {
       case INPUT ->
           one.input(

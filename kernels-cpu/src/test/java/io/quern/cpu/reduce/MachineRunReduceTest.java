@@ -7,6 +7,7 @@ import io.quern.cpu.asm.GuardedMemory;
 import io.quern.op.Reduce;
 import io.quern.runtime.Raw;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Tag;
@@ -21,6 +22,8 @@ import org.junit.jupiter.api.condition.EnabledIf;
 class MachineRunReduceTest {
   private static final int MOST = 1000;
   private static final int MOST_ROWS = 6;
+
+  private static final List<Reduce.Fn> ALL = List.of(Reduce.Fn.values());
 
   private final SplittableRandom random = new SplittableRandom(1);
   private final Map<Reduce.Fn, RunReduce> code = new EnumMap<>(Reduce.Fn.class);
@@ -54,7 +57,7 @@ class MachineRunReduceTest {
 
   private void check(int times) {
     for (int i = 0; i < times; i++) {
-      Reduce.Fn fn = Reduce.Fn.values()[random.nextInt(Reduce.Fn.values().length)];
+      Reduce.Fn fn = ALL.get(random.nextInt(ALL.size()));
       RunReduce one = code.get(fn);
       RunReduce other = scalars.get(fn);
       int n = random.nextInt(random.nextBoolean() ? 130 : MOST);
