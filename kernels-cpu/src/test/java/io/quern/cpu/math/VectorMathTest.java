@@ -15,12 +15,18 @@ import java.util.function.IntConsumer;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Whether vectors of this JVM's width give the bits of {@link ScalarMath}. */
 @Tag("conformance")
+@EnabledIf(value = "hasVectorApi", disabledReason = "this JVM has no module jdk.incubator.vector")
 class VectorMathTest {
+  static boolean hasVectorApi() {
+    return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+  }
+
   enum Twins {
     EXP(ScalarMath::exp, VectorMath::exp),
     EXP_NEGATIVE(ScalarMath::expNegative, VectorMath::expNegative),
