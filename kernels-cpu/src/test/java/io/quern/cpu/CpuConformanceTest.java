@@ -4,7 +4,6 @@ import io.quern.Device;
 import io.quern.conformance.AbstractConformance;
 import io.quern.conformance.Mode;
 import java.util.List;
-import java.util.stream.Stream;
 
 /** The CPU's kernels and tensors against the reference, at the vector width of this JVM. */
 class CpuConformanceTest extends AbstractConformance {
@@ -16,25 +15,36 @@ class CpuConformanceTest extends AbstractConformance {
   /** With vectors of another width, or without what is there, kernels differ, and plans do not. */
   @Override
   protected List<Mode> modes() {
-    boolean widest = System.getProperty("quern.vectorBits", "512").equals("512");
-    boolean all =
-        widest
-            && hasVectorApi()
-            && Stream.of("quern.vector", "quern.asm").allMatch(this::isDefault);
-    return all ? super.modes() : List.of(Mode.PLAN_OPTIMISED);
+    return isDefault() ? super.modes() : List.of(Mode.PLAN_OPTIMISED);
   }
 
-  /** Without the Vector API machine code and scalars are mixed, which others run in full. */
+  /**
+   * JVMs that are started otherwise take all cases in pairs: 512 bits without machine code and 128,
+   * 256 and none. The mixture without the Vector API takes some. All run all where {@code
+   * quern.test.all} is set.
+   */
   @Override
-  protected int every() {
-    return hasVectorApi() ? 1 : 5;
+  protected boolean runs(int index) {
+    if (isDefault() || Boolean.getBoolean("quern.test.all")) {
+      return true;
+    }
+    if (!hasVectorApi()) {
+      return index % 5 == 0;
+    }
+    boolean odd =
+        System.getProperty("quern.vectorBits", "").equals("128")
+            || System.getProperty("quern.vector") != null;
+    return index % 2 == (odd ? 1 : 0);
+  }
+
+  private static boolean isDefault() {
+    return hasVectorApi()
+        && System.getProperty("quern.vectorBits", "512").equals("512")
+        && System.getProperty("quern.vector") == null
+        && System.getProperty("quern.asm") == null;
   }
 
   private static boolean hasVectorApi() {
     return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
-  }
-
-  private boolean isDefault(String setting) {
-    return System.getProperty(setting) == null;
   }
 }
