@@ -226,6 +226,29 @@ public final class Assembler {
     lines.add("j" + when.name().toLowerCase(Locale.ROOT) + " " + to);
   }
 
+  /** A loop that runs while {@code at}, which goes on by so many, is below an end. */
+  public void loop(Reg at, Reg end, int step, Runnable body) {
+    Label done = label();
+    cmp(at, end);
+    jump(Condition.AE, done);
+    align(32);
+    Label next = here();
+    body.run();
+    add(at, step);
+    cmp(at, end);
+    jump(Condition.B, next);
+    bind(done);
+  }
+
+  /** What runs unless a register is 0. */
+  public void unlessZero(Reg tested, Runnable body) {
+    Label done = label();
+    test(tested, tested);
+    jump(Condition.E, done);
+    body.run();
+    bind(done);
+  }
+
   /** Asks for a line of memory in all caches. */
   public void prefetch(Mem from) {
     int hint = 1;

@@ -14,8 +14,6 @@ import static io.quern.cpu.asm.VectorOp.VSUBPS;
 
 import io.quern.backend.Formulas;
 import io.quern.cpu.asm.Assembler;
-import io.quern.cpu.asm.Assembler.Condition;
-import io.quern.cpu.asm.Label;
 import io.quern.cpu.asm.Mem;
 import io.quern.cpu.asm.Reg;
 import io.quern.cpu.asm.Vec;
@@ -187,17 +185,8 @@ final class AttentionCode {
   }
 
   private void loop(int vectors, Runnable body) {
-    Label done = asm.label();
     asm.sub(AT, AT);
-    asm.test(ROW_BYTES, ROW_BYTES);
-    asm.jump(Condition.E, done);
-    asm.align(32);
-    Label next = asm.here();
-    body.run();
-    asm.add(AT, vectors * BYTES);
-    asm.cmp(AT, ROW_BYTES);
-    asm.jump(Condition.B, next);
-    asm.bind(done);
+    asm.loop(AT, ROW_BYTES, vectors * BYTES, body);
   }
 
   private Assembler ret() {

@@ -60,27 +60,24 @@ final class EverySecondCode {
     asm.shr(R11, 16);
     asm.kmov(ofResult, R11);
     Label row = asm.here();
-    Label whole = asm.label();
-    Label next = asm.label();
     asm.sub(at, at);
-    asm.test(end, end);
-    asm.jump(Condition.E, whole);
-    asm.align(32);
-    Label vector = asm.here();
-    asm.op(VMOVUPS, first, Mem.at(from, at, 2));
-    asm.op(VPERMT2PS, first, evens, Mem.at(from, at, 2).plus(BYTES));
-    asm.op(VMOVUPS, Mem.at(to, at, 1), first);
-    asm.add(at, BYTES);
-    asm.cmp(at, end);
-    asm.jump(Condition.B, vector);
-    asm.bind(whole);
-    asm.test(rest, rest);
-    asm.jump(Condition.E, next);
-    asm.op(VMOVUPS, first.zeroed(ofFirst), Mem.at(from, at, 2));
-    asm.op(VMOVUPS, second.zeroed(ofSecond), Mem.at(from, at, 2).plus(BYTES));
-    asm.op(VPERMT2PS, first, evens, second);
-    asm.op(VMOVUPS, Mem.at(to, at, 1), first.masked(ofResult));
-    asm.bind(next);
+    asm.loop(
+        at,
+        end,
+        BYTES,
+        () -> {
+          asm.op(VMOVUPS, first, Mem.at(from, at, 2));
+          asm.op(VPERMT2PS, first, evens, Mem.at(from, at, 2).plus(BYTES));
+          asm.op(VMOVUPS, Mem.at(to, at, 1), first);
+        });
+    asm.unlessZero(
+        rest,
+        () -> {
+          asm.op(VMOVUPS, first.zeroed(ofFirst), Mem.at(from, at, 2));
+          asm.op(VMOVUPS, second.zeroed(ofSecond), Mem.at(from, at, 2).plus(BYTES));
+          asm.op(VPERMT2PS, first, evens, second);
+          asm.op(VMOVUPS, Mem.at(to, at, 1), first.masked(ofResult));
+        });
     asm.add(from, RSI);
     asm.add(to, RCX);
     asm.sub(rows, 1);

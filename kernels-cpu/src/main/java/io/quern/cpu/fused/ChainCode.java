@@ -169,16 +169,7 @@ final class ChainCode {
 
   /** Some vectors at a time up to an end, of which there are as many or none. */
   private void loop(Reg end, int vectors, Runnable body) {
-    Label done = asm.label();
-    asm.cmp(AT, end);
-    asm.jump(Condition.AE, done);
-    asm.align(32);
-    Label next = asm.here();
-    body.run();
-    asm.add(AT, vectors * BYTES);
-    asm.cmp(AT, end);
-    asm.jump(Condition.B, next);
-    asm.bind(done);
+    asm.loop(AT, end, vectors * BYTES, body);
   }
 
   /** The results of {@code count} vectors, the first of which is some vectors from here. */

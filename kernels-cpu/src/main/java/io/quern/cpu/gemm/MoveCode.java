@@ -49,25 +49,22 @@ final class MoveCode {
     asm.kmov(mask, rest);
     asm.op(VBROADCASTSS, BIAS, Mem.at(RSP, 16));
     Label row = asm.here();
-    Label whole = asm.label();
-    Label next = asm.label();
     asm.sub(at, at);
-    asm.test(end, end);
-    asm.jump(Condition.E, whole);
-    asm.align(32);
-    Label vector = asm.here();
-    asm.op(VADDPS, X, BIAS, Mem.at(from, at, 1));
-    asm.op(VMOVUPS, Mem.at(to, at, 1), X);
-    asm.add(at, BYTES);
-    asm.cmp(at, end);
-    asm.jump(Condition.B, vector);
-    asm.bind(whole);
-    asm.test(rest, rest);
-    asm.jump(Condition.E, next);
-    asm.op(VMOVUPS, X.zeroed(mask), Mem.at(from, at, 1));
-    asm.op(VADDPS, X, X, BIAS);
-    asm.op(VMOVUPS, Mem.at(to, at, 1), X.masked(mask));
-    asm.bind(next);
+    asm.loop(
+        at,
+        end,
+        BYTES,
+        () -> {
+          asm.op(VADDPS, X, BIAS, Mem.at(from, at, 1));
+          asm.op(VMOVUPS, Mem.at(to, at, 1), X);
+        });
+    asm.unlessZero(
+        rest,
+        () -> {
+          asm.op(VMOVUPS, X.zeroed(mask), Mem.at(from, at, 1));
+          asm.op(VADDPS, X, X, BIAS);
+          asm.op(VMOVUPS, Mem.at(to, at, 1), X.masked(mask));
+        });
     asm.add(from, RSI);
     asm.add(to, RCX);
     asm.sub(rows, 1);

@@ -20,8 +20,6 @@ import static io.quern.cpu.asm.VectorOp.VMULPS;
 import static io.quern.cpu.asm.VectorOp.VSQRTPS;
 
 import io.quern.cpu.asm.Assembler;
-import io.quern.cpu.asm.Assembler.Condition;
-import io.quern.cpu.asm.Label;
 import io.quern.cpu.asm.Mask;
 import io.quern.cpu.asm.Mem;
 import io.quern.cpu.asm.Reg;
@@ -165,23 +163,14 @@ final class StepCode {
   }
 
   private void loop(Body body) {
-    Label whole = asm.label();
-    Label done = asm.label();
     asm.sub(AT, AT);
-    asm.test(END, END);
-    asm.jump(Condition.E, whole);
-    asm.align(32);
-    Label next = asm.here();
-    body.write(Mask.ALL);
-    asm.add(AT, BYTES);
-    asm.cmp(AT, END);
-    asm.jump(Condition.B, next);
-    asm.bind(whole);
-    asm.test(REST, REST);
-    asm.jump(Condition.E, done);
-    asm.kmov(MASK, REST);
-    body.write(MASK);
-    asm.bind(done);
+    asm.loop(AT, END, BYTES, () -> body.write(Mask.ALL));
+    asm.unlessZero(
+        REST,
+        () -> {
+          asm.kmov(MASK, REST);
+          body.write(MASK);
+        });
   }
 
   private void load(Vec to, int operand, Mask mask) {

@@ -113,26 +113,21 @@ final class RunCode {
    */
   Assembler addRow() {
     Reg rest = RCX;
-    Label whole = asm.label();
-    Label done = asm.label();
     asm.sub(AT, AT);
-    asm.test(SIZE, SIZE);
-    asm.jump(Condition.E, whole);
-    asm.align(32);
-    Label next = asm.here();
-    asm.op(VMOVUPS, at(TO, 0), fold(1, at(TO, 0), at(FROM, 0)).getFirst());
-    asm.add(AT, BYTES);
-    asm.cmp(AT, SIZE);
-    asm.jump(Condition.B, next);
-    asm.bind(whole);
-    asm.test(rest, rest);
-    asm.jump(Condition.E, done);
-    asm.kmov(REST, rest);
-    asm.op(VMOVUPS, vec(0).zeroed(REST), at(TO, 0));
-    asm.op(VMOVUPS, vec(1).zeroed(REST), at(FROM, 0));
-    Vec result = fold(1, vec(0), vec(1)).getFirst();
-    asm.op(VMOVUPS, at(TO, 0), result.masked(REST));
-    asm.bind(done);
+    asm.loop(
+        AT,
+        SIZE,
+        BYTES,
+        () -> asm.op(VMOVUPS, at(TO, 0), fold(1, at(TO, 0), at(FROM, 0)).getFirst()));
+    asm.unlessZero(
+        rest,
+        () -> {
+          asm.kmov(REST, rest);
+          asm.op(VMOVUPS, vec(0).zeroed(REST), at(TO, 0));
+          asm.op(VMOVUPS, vec(1).zeroed(REST), at(FROM, 0));
+          Vec result = fold(1, vec(0), vec(1)).getFirst();
+          asm.op(VMOVUPS, at(TO, 0), result.masked(REST));
+        });
     return ret();
   }
 
