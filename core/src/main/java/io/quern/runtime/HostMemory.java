@@ -4,7 +4,10 @@ import java.lang.foreign.Arena;
 import java.lang.management.ManagementFactory;
 import org.jspecify.annotations.Nullable;
 
-/** A pool of the process' native memory. */
+/**
+ * A pool of the process' native memory. Helpers of {@link Workers} keep what they free of the
+ * shared one for themselves, some megabytes each.
+ */
 public final class HostMemory extends MemoryPool {
   private static final Knob LIMIT =
       Knob.of(
@@ -23,6 +26,42 @@ public final class HostMemory extends MemoryPool {
   /** The pool that all tensors of the process share. */
   public static HostMemory shared() {
     return SHARED;
+  }
+
+  @Override
+  public Block allocate(long bytes) {
+    NearBlocks near = near();
+    Block block = near == null ? null : near.take(sizeClass(bytes));
+    return block == null ? super.allocate(bytes) : block;
+  }
+
+  @Override
+  public void free(Block block) {
+    NearBlocks near = near();
+    if (near == null || !near.keep(block)) {
+      super.free(block);
+    }
+  }
+
+  private @Nullable NearBlocks near() {
+    return this == SHARED && Thread.currentThread() instanceof Workers.Helper helper
+        ? helper.near
+        : null;
+  }
+
+  @Override
+  protected void recall() {
+    if (this == SHARED) {
+      Workers.shared().recall(this);
+    }
+  }
+
+  /** What helpers keep counts as unused. */
+  @Override
+  public Usage usage() {
+    Usage usage = super.usage();
+    long kept = this == SHARED ? Workers.shared().keptBytes() : 0;
+    return new Usage(usage.live() - kept, usage.peakLive(), usage.mapped(), usage.limit());
   }
 
   private record Native(Arena arena, long address) implements Mapping {

@@ -91,6 +91,14 @@ public abstract class MemoryPool implements Blocks {
     public long bytes() {
       return bytes;
     }
+
+    /** Changes whether it is free, which it must not be already when it becomes so. */
+    void setFree(boolean changed) {
+      if (free && changed) {
+        throw new IllegalStateException("tensor memory: block freed twice");
+      }
+      free = changed;
+    }
   }
 
   /** A mapping that small blocks are cut from. */
@@ -134,10 +142,7 @@ public abstract class MemoryPool implements Blocks {
 
   @Override
   public synchronized void free(Block block) {
-    if (block.free) {
-      throw new IllegalStateException("tensor memory: block freed twice");
-    }
-    block.free = true;
+    block.setFree(true);
     liveBytes -= block.bytes;
     if (block.slab != null) {
       block.slab.live--;
@@ -176,7 +181,7 @@ public abstract class MemoryPool implements Blocks {
       block = takeLarger(rounded);
     }
     if (block != null) {
-      block.free = false;
+      block.setFree(false);
       liveBytes += block.bytes;
       if (block.slab != null) {
         block.slab.live++;
@@ -266,7 +271,11 @@ public abstract class MemoryPool implements Blocks {
     slabs.removeIf(slab -> slab.live == 0);
   }
 
+  /** Takes back free blocks that are kept elsewhere, before memory is sought by other means. */
+  protected void recall() {}
+
   private void collectForgotten(int attempt) {
+    recall();
     Log.get().log(Level.DEBUG, "tensor memory: budget reached, asking the garbage collector");
     System.gc();
     try {

@@ -20,8 +20,11 @@ public final class Workers {
   private static final Knob THREADS =
       Knob.of("quern.threads", "0", "threads that compute, 0 for one per core of the container");
 
-  /** How long a helper looks for work before it parks; about the time of one small kernel. */
-  private static final long SPIN_NANOS = 20_000;
+  /**
+   * How long a helper looks for work before it parks: about the time of a small kernel, during
+   * which one of few chunks may keep the caller busy, and more than it takes to wake up.
+   */
+  private static final long SPIN_NANOS = 100_000;
 
   /** Chunk number that stands for a task whose chunks cannot be claimed. */
   private static final int CLOSED = Integer.MAX_VALUE;
@@ -68,7 +71,7 @@ public final class Workers {
     helpers = new Helper[threads - 1];
     for (int i = 0; i < helpers.length; i++) {
       helpers[i] = new Helper(i + 1);
-      helpers[i].thread.start();
+      helpers[i].start();
     }
   }
 
@@ -210,7 +213,7 @@ public final class Workers {
   private void close() {
     closed = true;
     for (Helper helper : helpers) {
-      LockSupport.unpark(helper.thread);
+      LockSupport.unpark(helper);
     }
   }
 
@@ -219,19 +222,37 @@ public final class Workers {
     return threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
   }
 
-  private final class Helper implements Runnable {
+  /** Gives what helpers keep of a pool back to it. */
+  void recall(MemoryPool pool) {
+    for (Helper helper : helpers) {
+      helper.near.drainTo(pool);
+    }
+  }
+
+  /** Bytes of free blocks that helpers keep. */
+  long keptBytes() {
+    long bytes = 0;
+    for (Helper helper : helpers) {
+      bytes += helper.near.bytes();
+    }
+    return bytes;
+  }
+
+  /** One of the pool's threads. */
+  final class Helper extends Thread {
+    final NearBlocks near = new NearBlocks();
     private final int number;
-    private final Thread thread;
     private volatile boolean parked;
 
-    Helper(int number) {
+    private Helper(int number) {
+      super("quern-worker-" + number);
       this.number = number;
-      thread = Thread.ofPlatform().daemon().name("quern-worker-" + number).unstarted(this);
+      setDaemon(true);
     }
 
-    void wake() {
+    private void wake() {
       if (parked) {
-        LockSupport.unpark(thread);
+        LockSupport.unpark(this);
       }
     }
 
@@ -242,6 +263,7 @@ public final class Workers {
         seen = await(seen);
         takePart(seen, number);
       }
+      near.drainTo(HostMemory.shared());
     }
 
     private int await(int seen) {

@@ -251,11 +251,19 @@ public final class Assembler {
 
   /** Asks for a line of memory in all caches. */
   public void prefetch(Mem from) {
-    int hint = 1;
+    prefetch(from, 1);
+  }
+
+  /** Asks for a line of memory in all caches but the first. */
+  public void prefetchNear(Mem from) {
+    prefetch(from, 2);
+  }
+
+  private void prefetch(Mem from, int hint) {
     emitRex(false, hint, index(from), base(from));
     emit(0x0F, 0x18);
     emitMemory(hint, from, 1);
-    line("prefetcht0", from);
+    line("prefetcht" + (hint - 1), from);
   }
 
   /** Lets what was stored past the caches be seen before what is stored next. */

@@ -24,6 +24,13 @@ final class PatchProduct extends ConvProduct {
   private static final int WEIGHTS = 1;
   private static final int BIAS = 2;
   private static final int OUTPUTS = 3;
+  private static final int STRIP = 4;
+  private static final int PART = 5;
+
+  private static final int TASKS_PER_THREAD = 2;
+
+  /** Channels that are enough for a task. */
+  private static final int LEAST_CHANNELS = 2 * ROWS;
 
   private final MicroKernel micro = MicroKernel.chosen();
   private final int width = micro.columns();
@@ -32,7 +39,6 @@ final class PatchProduct extends ConvProduct {
   private final int images;
   private final int groups;
   private final int channels;
-  private final int strips;
   private final Arena owner = Arena.ofAuto();
   private final long offsets;
   private final Workers.Task<Operands> task = this::strip;
@@ -49,11 +55,6 @@ final class PatchProduct extends ConvProduct {
     this.groups = groups;
     this.channels = channels;
     this.packer = new RowPacker(groups, channels, patches.depth());
-    int rows = patches.positions() / Math.max(1, patches.columns());
-    this.strips =
-        patches.isDense()
-            ? (rows + patches.stripRows() - 1) / patches.stripRows()
-            : (patches.positions() + Patches.STRIP - 1) / Patches.STRIP;
     this.offsets = owner.allocate(4L * Math.max(1, patches.depth()), 64).address();
     Packing.offsets(offsets, patches.depth(), 4L * ROWS);
   }
@@ -70,52 +71,87 @@ final class PatchProduct extends ConvProduct {
 
   @Override
   void run(Operands call, long images, long weights, long bias, long outputs) {
+    if ((long) this.images * groups * channels * patches.positions() == 0) {
+      return;
+    }
     call.keep(IMAGES, images);
     call.keep(WEIGHTS, weights);
     call.keep(BIAS, bias);
     call.keep(OUTPUTS, outputs);
-    Workers.shared().run(task, call, this.images * groups * strips);
+    int threads = Workers.shared().threads();
+    int wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
+    int parts = (wanted + this.images * groups - 1) / (this.images * groups);
+    boolean splitsChannels = !patches.hasWholeLines() && channels >= parts * LEAST_CHANNELS;
+    int strip = strip(splitsChannels ? 1 : parts);
+    int part = splitsChannels ? roundUp((channels + parts - 1) / parts, ROWS) : channels;
+    call.keep(STRIP, strip);
+    call.keep(PART, part);
+    int tasks = this.images * groups * strips(strip) * ((channels + part - 1) / part);
+    Workers.shared().run(task, call, tasks);
   }
 
-  /** All channels of a strip of positions, to which the chain is applied at once. */
+  /** Positions of a task: whole rows, or else panels, in so many about equal shares. */
+  private int strip(int parts) {
+    if (patches.isDense()) {
+      return patches.stripRows() * patches.columns();
+    }
+    int even = roundUp((patches.positions() + parts - 1) / parts, width);
+    return Math.min(Patches.STRIP, even);
+  }
+
+  private int strips(int strip) {
+    return (patches.positions() + strip - 1) / strip;
+  }
+
+  private static int roundUp(int value, int multiple) {
+    return (value + multiple - 1) / multiple * multiple;
+  }
+
+  /** Some channels of a strip of positions, to which the chain is applied at once. */
   private void strip(Operands call, int chunk) {
-    int index = chunk / strips;
+    int strip = (int) call.kept(STRIP);
+    int strips = strips(strip);
+    int part = (int) call.kept(PART);
+    int parts = (channels + part - 1) / part;
+    int index = chunk / (strips * parts);
     int group = index % groups;
-    int strip = patches.isDense() ? patches.stripRows() * patches.columns() : Patches.STRIP;
+    int firstChannel = chunk / strips % parts * part;
+    int count = Math.min(part, channels - firstChannel);
     int first = chunk % strips * strip;
     int end = Math.min(patches.positions(), first + strip);
     long row = 4L * width;
     long panelBytes = patches.depth() * row;
-    long biasBytes = call.kept(BIAS) == 0 ? 0 : (channels + 2L * ROWS) * row;
-    long tableBytes = MicroKernel.tableBytes(channels);
+    long biasBytes = call.kept(BIAS) == 0 ? 0 : (count + 2L * ROWS) * row;
+    long tableBytes = MicroKernel.tableBytes(count);
     long scratchBytes = panelBytes + biasBytes + tableBytes;
     MemoryPool.Block memory =
         HostMemory.shared().allocate(scratchBytes + (patches.isDense() ? patches.stripBytes() : 0));
     long panel = memory.address();
     long image = call.kept(IMAGES) + index * patches.sourceBytes();
     long channel = 4L * patches.positions();
-    long output = call.kept(OUTPUTS) + (long) index * channels * channel;
-    long weights = call.kept(WEIGHTS) + group * packer.groupBytes();
+    long number = (long) index * channels + firstChannel;
+    long output = call.kept(OUTPUTS) + number * channel;
+    long weights =
+        call.kept(WEIGHTS) + group * packer.groupBytes() + 4L * firstChannel * patches.depth();
     long table = panel + panelBytes;
-    MicroKernel.packedRows(table, weights, patches.depth(), channels);
+    MicroKernel.packedRows(table, weights, patches.depth(), count);
     long bias = 0;
     if (call.kept(BIAS) != 0) {
       bias = table + tableBytes;
-      spreadBias(call.kept(BIAS) + 4L * group * channels, bias);
+      spreadBias(call.kept(BIAS) + 4L * (group * channels + firstChannel), count, bias);
     }
     if (patches.isDense()) {
-      rows(image, table, bias, output, first, end, panel, panel + scratchBytes);
+      rows(image, table, bias, output, count, first, end, panel, panel + scratchBytes);
     } else {
-      panels(image, table, bias, output, first, end, panel);
+      panels(image, table, bias, output, count, first, end, panel);
     }
-    long target = output + 4L * first;
-    finish(call, (long) index * channels, channels, channel, first, end - first, target);
+    finish(call, number, count, channel, first, end - first, output + 4L * first);
     HostMemory.shared().free(memory);
   }
 
   /** Panels of positions, whatever rows they are in. */
   private void panels(
-      long image, long table, long bias, long output, int first, int end, long panel) {
+      long image, long table, long bias, long output, int rows, int first, int end, long panel) {
     long row = 4L * width;
     for (int at = first; at < end; at += width) {
       int count = Math.min(width, end - at);
@@ -129,13 +165,22 @@ final class PatchProduct extends ConvProduct {
           direct ? 4L * patches.positions() : row,
           bias,
           output + 4L * at,
+          rows,
           count);
     }
   }
 
   /** Panels of one output row after another. */
   private void rows(
-      long image, long table, long bias, long output, int first, int end, long panel, long strip) {
+      long image,
+      long table,
+      long bias,
+      long output,
+      int rows,
+      int first,
+      int end,
+      long panel,
+      long strip) {
     int columns = patches.columns();
     long row = 4L * width;
     patches.strip(image, first / columns, strip);
@@ -143,31 +188,31 @@ final class PatchProduct extends ConvProduct {
       for (int x = 0; x < columns; x += width) {
         int count = Math.min(width, columns - x);
         patches.panelOfStrip(strip, (at - first) / columns, x, panel);
-        multiply(table, panel, row, bias, output + 4L * (at + x), count);
+        multiply(table, panel, row, bias, output + 4L * (at + x), rows, count);
       }
     }
   }
 
-  /** All channels of a panel of positions. */
-  private void multiply(long table, long panel, long panelRow, long bias, long output, int count) {
+  /** So many channels, rows of the table, of a panel of positions. */
+  private void multiply(
+      long table, long panel, long panelRow, long bias, long output, int rows, int count) {
     int depth = patches.depth();
     long channel = 4L * patches.positions();
     if (bias == 0) {
-      micro.panel(table, offsets, panel, panelRow, depth, output, channel, channels, count, false);
+      micro.panel(table, offsets, panel, panelRow, depth, output, channel, rows, count, false);
     } else {
       long row = 4L * width;
-      micro.panel(
-          table, offsets, panel, panelRow, depth, bias, row, output, channel, channels, count);
+      micro.panel(table, offsets, panel, panelRow, depth, bias, row, output, channel, rows, count);
     }
   }
 
   /** Rows of a tile for each channel, and for some beyond the last. */
-  private void spreadBias(long bias, long to) {
+  private void spreadBias(long bias, int count, long to) {
     long row = 4L * width;
-    MemoryPool.Block values = HostMemory.shared().allocate(4L * (channels + ROWS));
-    Raw.zero(values.address(), 4L * (channels + ROWS));
-    Raw.copy(bias, values.address(), 4L * channels);
-    for (int c = 0; c < channels; c += ROWS) {
+    MemoryPool.Block values = HostMemory.shared().allocate(4L * (count + ROWS));
+    Raw.zero(values.address(), 4L * (count + ROWS));
+    Raw.copy(bias, values.address(), 4L * count);
+    for (int c = 0; c < count; c += ROWS) {
       micro.fill(values.address() + 4L * c, to + c * row, row);
     }
     HostMemory.shared().free(values);

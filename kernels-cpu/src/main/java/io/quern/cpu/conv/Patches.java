@@ -14,10 +14,10 @@ import java.lang.foreign.Arena;
 final class Patches {
   private static final Twins<EverySecond> EVERY_SECOND = EverySecond.twins();
 
-  /** Rows of an image this far apart, or a multiple of it, share too few sets of the cache. */
-  private static final int PAGE_PART = 256;
+  private static final int LINE = 64;
 
-  private static final int FEW = 64;
+  /** Images up to this size are in the second-level cache, or soon will be. */
+  private static final long NEAR_BYTES = 1 << 20;
 
   /** Positions of a strip, about. */
   static final int STRIP = 1024;
@@ -43,8 +43,7 @@ final class Patches {
     this.depth = (turned ? shape.oc() : shape.c()) * window.kernelH() * window.kernelW();
     this.columns = turned ? shape.w() : shape.ow();
     this.positions = turned ? shape.inputPixels() : shape.outputPixels();
-    this.direct =
-        !turned && shape.isPointwise() && (4 * positions % PAGE_PART != 0 || depth <= FEW);
+    this.direct = !turned && shape.isPointwise() && (hasWholeLines() || isNear());
     this.dense = !turned && shape.isDense() && !shape.isPointwise();
     this.offsets = dense ? owner.allocate(4L * Math.max(1, depth), 64).address() : 0;
     if (dense) {
@@ -64,6 +63,15 @@ final class Patches {
         }
       }
     }
+  }
+
+  /** Whether channels of the result begin with a line of the cache, as do panels of the image. */
+  boolean hasWholeLines() {
+    return 4 * positions % LINE == 0;
+  }
+
+  private boolean isNear() {
+    return shape.imageBytes() <= NEAR_BYTES;
   }
 
   private int paddedWidth() {

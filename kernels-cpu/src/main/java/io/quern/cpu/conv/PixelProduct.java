@@ -5,6 +5,7 @@ import static io.quern.cpu.gemm.MicroKernel.ROWS;
 import io.quern.backend.Operands;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packer;
+import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.gemm.PanelPacker;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.op.Window;
@@ -12,6 +13,7 @@ import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
+import java.lang.foreign.Arena;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,16 +22,25 @@ import org.jspecify.annotations.Nullable;
  * columns. Tiles are transposed on their way to the output.
  *
  * <p>Strips of pixels go over the channels in panels, and over k in blocks, so that a block of a
- * panel stays in the first-level cache. Either a strip goes over all panels before the next strip,
- * or, where there is more weight than image, all strips go over some panels before the next ones.
+ * panel stays in the first-level cache. Where a strip meets some panels, it is copied together
+ * first: in the image, rows of a tile for one weight after another lie at distances that share few
+ * sets of the cache.
  */
 final class PixelProduct extends ConvProduct {
   private static final int BLOCK_K = 256;
-  private static final int STRIP = 14 * ROWS;
+  private static final int STRIP = 208;
   private static final int TASKS_PER_THREAD = 4;
 
-  /** What may stay in the second-level cache while something else goes through it. */
-  private static final long NEAR_BYTES = 1 << 19;
+  /** Panels that repay copying a strip; half of them do where another thread has the others. */
+  private static final int LEAST_PANELS = 4;
+
+  /** Bytes of unfinished products of a task, more or less. */
+  private static final long UNFINISHED_BYTES = 1 << 18;
+
+  private static final int LINE = 64;
+
+  /** Floats of a line; strips are so many long that no two of them share one. */
+  private static final int LANES = LINE / 4;
 
   /** Channels that a task pads. */
   private static final int PADDED = 16;
@@ -67,7 +78,14 @@ final class PixelProduct extends ConvProduct {
   private final int strips;
   private final int strip;
   private final int block;
-  private final boolean panelsFirst;
+  private final boolean gathers;
+  private final int mostPanels;
+  private final long pitch;
+
+  /** Address of a table of offsets in a strip that was copied together. */
+  private final long offsets;
+
+  private final Arena owner = Arena.ofAuto();
   private final Workers.Task<Operands> pad = this::pad;
   private final Workers.Task<Operands> multiply = this::multiply;
 
@@ -76,16 +94,23 @@ final class PixelProduct extends ConvProduct {
     this.shape = shape;
     this.plane = Plane.padded(shape);
     int depth = shape.depth();
+    int blocks = (depth + BLOCK_K - 1) / BLOCK_K;
+    this.block = (depth + blocks - 1) / blocks;
     this.packer =
-        new PanelPacker(shape.groups(), shape.weightBytes(), shape.oc(), depth, 4, 4L * depth);
+        new PanelPacker(
+            shape.groups(), shape.weightBytes(), shape.oc(), depth, 4, 4L * depth, block);
     this.panels = (shape.oc() + width - 1) / width;
     this.strips = (shape.outputPixels() + STRIP - 1) / STRIP;
     int pixels = (shape.outputPixels() + strips - 1) / strips;
-    this.strip = (pixels + ROWS - 1) / ROWS * ROWS;
-    int blocks = (depth + BLOCK_K - 1) / BLOCK_K;
-    this.block = (depth + blocks - 1) / blocks;
-    this.panelsFirst =
-        strips > 1 && packer.matrixBytes() > NEAR_BYTES && shape.imageBytes() <= NEAR_BYTES;
+    this.strip = (pixels + LANES - 1) / LANES * LANES;
+    this.gathers = panels >= LEAST_PANELS && plane.gathersRows();
+    this.mostPanels =
+        depth <= block
+            ? panels
+            : Math.toIntExact(Math.clamp(UNFINISHED_BYTES / (4L * width * strip), 1, panels));
+    this.pitch = ((4L * strip + LINE - 1) / LINE | 1) * LINE;
+    this.offsets = owner.allocate(4L * block, LINE).address();
+    Packing.offsets(offsets, block, pitch);
   }
 
   /**
@@ -162,49 +187,87 @@ final class PixelProduct extends ConvProduct {
   private void share(Operands call, int planes) {
     int threads = Workers.shared().threads();
     int wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
-    int perTask = Math.clamp((long) planes * strips * panels / wanted, 1, panels);
-    if (panelsFirst) {
-      perTask = Math.clamp(NEAR_BYTES / 2 / (4L * width * shape.depth()), 1, perTask);
-    }
+    long even = (long) planes * strips * panels / wanted;
+    int perTask = Math.clamp(Math.max(even, gathers ? LEAST_PANELS / 2 : 1), 1, mostPanels);
     call.keep(PANELS_PER_TASK, perTask);
     Workers.shared().run(multiply, call, planes * strips * ((panels + perTask - 1) / perTask));
   }
 
+  /** The products of a strip with some panels. */
   private void multiply(Operands call, int chunk) {
     int perTask = (int) call.kept(PANELS_PER_TASK);
     int groupsOfPanels = (panels + perTask - 1) / perTask;
     int index = chunk / groupsOfPanels / strips;
     int ofIndex = chunk - index * groupsOfPanels * strips;
-    int panel = (panelsFirst ? ofIndex / strips : ofIndex % groupsOfPanels) * perTask;
-    int first = (panelsFirst ? ofIndex % strips : ofIndex / groupsOfPanels) * strip;
+    int firstPanel = ofIndex % groupsOfPanels * perTask;
+    int endPanel = Math.min(panels, firstPanel + perTask);
+    int first = ofIndex / groupsOfPanels * strip;
     int count = Math.min(strip, shape.outputPixels() - first);
     long row = 4L * width;
-    long bytes = Transpose.SCRATCH + strip * (row + 8) + row;
-    MemoryPool.Block scratch = HostMemory.shared().allocate(bytes);
-    long products = scratch.address() + Transpose.SCRATCH;
-    long addresses = products + strip * row;
-    long biasRow = addresses + 8L * strip;
-    addresses(image(call, index), first, addresses);
-    long plane = call.kept(FIRST) + index;
-    int group = (int) (plane % shape.groups());
-    for (int p = panel; p < Math.min(panels, panel + perTask); p++) {
-      int oc = p * width;
-      int channels = Math.min(width, shape.oc() - oc);
-      Raw.zero(biasRow, row);
-      if (call.kept(BIAS) != 0) {
-        Raw.copy(call.kept(BIAS) + 4L * (group * shape.oc() + oc), biasRow, 4L * channels);
+    boolean isOneBlock = shape.depth() <= block;
+    long productBytes = strip * row;
+    long toAddresses =
+        Transpose.SCRATCH + row + (isOneBlock ? 1 : endPanel - firstPanel) * productBytes;
+    long toGathered = toAddresses + MicroKernel.tableBytes(strip);
+    MemoryPool.Block scratch =
+        HostMemory.shared().allocate(toGathered + (gathers ? block * pitch + 2 * LINE : 0));
+    long biasRow = scratch.address() + Transpose.SCRATCH;
+    long addresses = scratch.address() + toAddresses;
+    long gathered = (scratch.address() + toGathered + LINE - 1) / LINE * LINE;
+    long image = image(call, index);
+    if (gathers) {
+      MicroKernel.evenRows(addresses, gathered, 4, strip + ROWS);
+    } else {
+      addresses(image, first, addresses);
+    }
+    long number = call.kept(FIRST) + index;
+    long weights = call.kept(WEIGHTS) + number % shape.groups() * packer.matrixBytes();
+    for (int t = 0; t < shape.depth(); t += block) {
+      int depth = Math.min(block, shape.depth() - t);
+      if (gathers) {
+        plane.gather(image, t, depth, first, count, gathered, pitch);
       }
-      long weights = call.kept(WEIGHTS) + group * packer.matrixBytes();
-      tiles(addresses, weights + oc * 4L * shape.depth(), biasRow, products, count);
-      boolean isFinished = finishAside(products, (long) count * width);
-      long pixels = 4L * shape.outputPixels();
-      long target = call.kept(OUTPUTS) + plane * shape.outputBytes() + oc * pixels + 4L * first;
-      transpose.run(products, row, count, channels, target, pixels, scratch.address());
-      if (!isFinished) {
-        finish(call, plane * shape.oc() + oc, channels, pixels, first, count, target);
+      long steps = gathers ? offsets : plane.offsets() + 4L * t;
+      for (int p = firstPanel; p < endPanel; p++) {
+        long products = biasRow + row + (isOneBlock ? 0 : (p - firstPanel) * productBytes);
+        if (t == 0) {
+          bias(call, number, p, biasRow);
+        }
+        long start = t == 0 ? biasRow : products;
+        long startRow = t == 0 ? 0 : row;
+        long panel = weights + packer.panelOffset(t, p);
+        micro.panel(
+            addresses, steps, panel, row, depth, start, startRow, products, row, count, width);
+        if (t + depth == shape.depth()) {
+          store(call, number, p, first, count, products, scratch.address());
+        }
       }
     }
     HostMemory.shared().free(scratch);
+  }
+
+  /** The row that sums of a panel begin with. */
+  private void bias(Operands call, long plane, int panel, long to) {
+    int oc = panel * width;
+    Raw.zero(to, 4L * width);
+    if (call.kept(BIAS) != 0) {
+      long from = call.kept(BIAS) + 4L * (plane % shape.groups() * shape.oc() + oc);
+      Raw.copy(from, to, 4L * Math.min(width, shape.oc() - oc));
+    }
+  }
+
+  /** Finishes the products of a strip with a panel, and stores them channel by channel. */
+  private void store(
+      Operands call, long plane, int panel, int first, int count, long products, long scratch) {
+    int oc = panel * width;
+    int channels = Math.min(width, shape.oc() - oc);
+    boolean isFinished = finishAside(products, (long) count * width);
+    long pixels = 4L * shape.outputPixels();
+    long target = call.kept(OUTPUTS) + plane * shape.outputBytes() + oc * pixels + 4L * first;
+    transpose.run(products, 4L * width, count, channels, target, pixels, scratch);
+    if (!isFinished) {
+      finish(call, plane * shape.oc() + oc, channels, pixels, first, count, target);
+    }
   }
 
   private long image(Operands call, int index) {
@@ -217,27 +280,12 @@ final class PixelProduct extends ConvProduct {
   private void addresses(long image, int first, long to) {
     Window window = shape.window();
     int last = shape.outputPixels() - 1;
-    for (int i = 0; i < strip; i++) {
+    for (int i = 0; i < strip + ROWS; i++) {
       int pixel = Math.min(first + i, last);
       int y = pixel / shape.ow();
       int x = pixel - y * shape.ow();
       long at = (long) y * window.strideH() * plane.pitch() + (long) x * window.strideW();
       Raw.putLong(to + 8L * i, image + 4 * at);
-    }
-  }
-
-  /** Products of the pixels with a panel of weights, on top of a row for each pixel. */
-  private void tiles(long addresses, long panel, long first, long products, int count) {
-    long row = 4L * width;
-    int rounded = (count + ROWS - 1) / ROWS * ROWS;
-    for (int t = 0; t < shape.depth(); t += block) {
-      int depth = Math.min(block, shape.depth() - t);
-      long offsets = plane.offsets() + 4L * t;
-      long start = t == 0 ? first : products;
-      long startRow = t == 0 ? 0 : row;
-      long weights = panel + t * row;
-      micro.panel(
-          addresses, offsets, weights, row, depth, start, startRow, products, row, rounded, width);
     }
   }
 }

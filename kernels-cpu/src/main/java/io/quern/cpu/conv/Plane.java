@@ -155,6 +155,45 @@ final class Plane {
     }
   }
 
+  /** Whether {@link #gather} moves more than an element at a time. */
+  boolean gathersRows() {
+    return shape.window().strideW() <= 2;
+  }
+
+  /**
+   * Copies some rows of the matrix of output pixels to rows {@code pitch} bytes apart: of the
+   * weights from {@code t} on the pixels from {@code first} on.
+   *
+   * @param image the padded image
+   */
+  void gather(long image, int t, int depth, int first, int count, long to, long pitch) {
+    Window window = shape.window();
+    int taps = window.kernelH() * window.kernelW();
+    long channel = 4L * paddedH * paddedW;
+    for (int tap = 0; tap < taps; tap++) {
+      int begin = (t - tap + taps - 1) / taps;
+      int rows = (t + depth - tap + taps - 1) / taps - begin;
+      long from = image + Raw.getInt(offsets + 4L * tap) + begin * channel;
+      long target = to + ((long) begin * taps + tap - t) * pitch;
+      for (int done = 0; done < count; ) {
+        int y = (first + done) / shape.ow();
+        int x = first + done - y * shape.ow();
+        int pixels = shape.isPointwise() ? count : Math.min(count - done, shape.ow() - x);
+        long at = (long) y * window.strideH() * paddedW + (long) x * window.strideW();
+        gatherRows(from + 4 * at, channel, target + 4L * done, taps * pitch, rows, pixels);
+        done += pixels;
+      }
+    }
+  }
+
+  private void gatherRows(long from, long fromRow, long to, long toRow, int rows, int count) {
+    if (shape.window().strideW() == 1) {
+      MicroKernel.chosen().copyRows(from, fromRow, to, toRow, rows, count, -0f);
+    } else {
+      EVERY_SECOND.get().copyRows(from, fromRow, to, toRow, rows, count);
+    }
+  }
+
   private void unfold(long image, long to) {
     Window window = shape.window();
     for (int c = 0; c < shape.c(); c++) {

@@ -11,7 +11,10 @@ import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Workers;
 
-/** Transforms the weights of a 3x3 convolution and packs those of each point into panels. */
+/**
+ * Transforms the weights of a 3x3 convolution and packs those of each point into panels. All points
+ * of a panel come before the next panel.
+ */
 final class WinogradPacker implements Packer {
   private static final int FROM = 0;
   private static final int TO = 1;
@@ -41,12 +44,17 @@ final class WinogradPacker implements Packer {
 
   /** Bytes from the weights of a point to those of the next. */
   long pointBytes() {
-    return WinogradTiles.pointBytes((long) panels * weights.c, 4L * width);
+    return 4L * width * weights.c;
+  }
+
+  /** Bytes from a panel to the next. */
+  long panelBytes() {
+    return POINTS * pointBytes();
   }
 
   @Override
   public long bytes() {
-    return POINTS * pointBytes();
+    return panels * panelBytes();
   }
 
   @Override
@@ -67,7 +75,7 @@ final class WinogradPacker implements Packer {
     int oc = panel * width;
     int count = Math.min(width, weights.oc - oc);
     gather(call.kept(FROM), oc, count, block * BLOCK, taps, scratch);
-    long to = call.kept(TO) + (panel * (long) weights.c + (long) block * BLOCK) * row;
+    long to = call.kept(TO) + panel * panelBytes() + (long) block * BLOCK * row;
     long first = taps + (weights.turned ? 8 : 0) * row;
     long tap = weights.turned ? -row : row;
     for (int x = 0; x < 3; x++) {

@@ -19,14 +19,24 @@ import org.jspecify.annotations.Nullable;
  * one product for each of 36 points, four times fewer multiplications than a direct product.
  * Immutable and thread-safe.
  *
- * <p>Bands of tiles that stay in the second-level cache go through all steps one after another.
+ * <p>Bands of tiles that stay in the second-level cache go through all steps one after another:
+ * many bands at a time, or the panels of channels of one band, whose products and outputs nobody
+ * else reads or writes.
  */
 final class WinogradProduct extends ConvProduct {
   private static final long BAND_BYTES = 3 << 18;
+
+  /** Products of a task that are near enough when they are transformed. */
+  private static final long PRODUCT_BYTES = 300_000;
+
   private static final int LEAST_TILES = 24;
   private static final int MOST_TILES = 96;
 
+  /** Output channels for each tile from which on panels are shared rather than tiles. */
+  private static final int MUCH_WEIGHT = 8;
+
   private static final int PIECES = 4;
+  private static final int TASKS_PER_THREAD = 2;
 
   // What a call keeps for its tasks.
   private static final int IMAGES = 0;
@@ -34,6 +44,7 @@ final class WinogradProduct extends ConvProduct {
   private static final int BIAS = 2;
   private static final int OUTPUTS = 3;
   private static final int OFFSETS = 4;
+  private static final int BAND = 5;
 
   private final MicroKernel micro = MicroKernel.chosen();
   private final int width = micro.columns();
@@ -47,8 +58,7 @@ final class WinogradProduct extends ConvProduct {
   private final Spare<Band> bands = new Spare<>(Band::new);
   private final Workers.Task<Operands> bandTask = this::band;
   private final Workers.Task<Band> transformInput = this::transformInput;
-  private final Workers.Task<Band> multiply = this::multiply;
-  private final Workers.Task<Band> transformOutput = this::transformOutput;
+  private final Workers.Task<Band> panelTask = this::panels;
 
   /**
    * The product for a convolution.
@@ -62,16 +72,12 @@ final class WinogradProduct extends ConvProduct {
     this.shape = tiles.shape();
     this.packer = new WinogradPacker(shape.oc(), shape.c(), turned);
     this.panels = (shape.oc() + width - 1) / width;
-    long perTile = 4L * POINTS * (shape.c() + shape.oc());
-    this.band = tiles.band(Math.clamp(BAND_BYTES / perTile, LEAST_TILES, MOST_TILES));
+    long perTile = 4L * POINTS * (shape.c() + width);
+    long bandBytes = Math.max(BAND_BYTES, packer.bytes());
+    this.band = tiles.band(Math.clamp(bandBytes / perTile, LEAST_TILES, MOST_TILES));
     long count = ((long) band * tiles.across() + ROWS - 1) / ROWS * ROWS;
     this.inputPoint = WinogradTiles.pointBytes(count, 4L * shape.c());
-    this.outputPoint = WinogradTiles.pointBytes(count, outputTile());
-  }
-
-  /** Bytes of a row of the product, whole tiles of the micro-kernel. */
-  private long outputTile() {
-    return 4L * panels * width;
+    this.outputPoint = WinogradTiles.pointBytes(count, 4L * width);
   }
 
   @Override
@@ -99,8 +105,11 @@ final class WinogradProduct extends ConvProduct {
       call.keep(BIAS, bias);
       call.keep(OUTPUTS, outputs);
       call.keep(OFFSETS, offsets.address());
-      int bands = (tiles.rows() + band - 1) / band;
-      if (bands >= 4) {
+      int threads = Workers.shared().threads();
+      int rows = sharesPanels(threads) ? band : evenBand(threads);
+      int bands = (tiles.rows() + rows - 1) / rows;
+      call.keep(BAND, rows);
+      if (bands >= threads) {
         Workers.shared().run(bandTask, call, bands);
       } else {
         for (int i = 0; i < bands; i++) {
@@ -112,14 +121,26 @@ final class WinogradProduct extends ConvProduct {
     }
   }
 
-  /** Some rows of tiles, transformed and multiplied; {@code pieces} tasks share a transform. */
+  /** Whether there are too few tiles for all threads, or so few that weights are what is read. */
+  private boolean sharesPanels(int threads) {
+    int rows = tiles.rows();
+    return rows < threads || (rows <= band && shape.oc() > MUCH_WEIGHT * rows * tiles.across());
+  }
+
+  /** Rows of tiles of a band when all threads have as many bands, about. */
+  private int evenBand(int threads) {
+    int rounds = (tiles.rows() + band * threads - 1) / (band * threads);
+    return (tiles.rows() + rounds * threads - 1) / (rounds * threads);
+  }
+
+  /** Some rows of tiles; {@code pieces} tasks share the transform of their pixels. */
   private static final class Band {
     private @Nullable Operands call;
     private int first;
     private int count;
     private int pieces;
+    private int panelsPerTask;
     private long inputs;
-    private long products;
 
     int start(int piece) {
       return (int) ((long) count * piece / pieces);
@@ -135,17 +156,17 @@ final class WinogradProduct extends ConvProduct {
   }
 
   private void band(Operands call, int chunk) {
-    MemoryPool.Block memory = HostMemory.shared().allocate(POINTS * (inputPoint + outputPoint));
+    MemoryPool.Block memory = HostMemory.shared().allocate(POINTS * inputPoint);
+    int rows = (int) call.kept(BAND);
     Band part = bands.take();
     part.call = call;
-    part.first = chunk * band;
-    part.count = Math.min(band, tiles.rows() - part.first);
+    part.first = chunk * rows;
+    part.count = Math.min(rows, tiles.rows() - part.first);
     part.pieces = Math.min(part.count, PIECES);
     part.inputs = memory.address();
-    part.products = memory.address() + POINTS * inputPoint;
     Workers.shared().run(transformInput, part, part.pieces);
-    Workers.shared().run(multiply, part, POINTS);
-    Workers.shared().run(transformOutput, part, part.pieces);
+    part.panelsPerTask = panelsPerTask();
+    Workers.shared().run(panelTask, part, (panels + part.panelsPerTask - 1) / part.panelsPerTask);
     part.call = null;
     bands.give(part);
     HostMemory.shared().free(memory);
@@ -167,60 +188,73 @@ final class WinogradProduct extends ConvProduct {
     HostMemory.shared().free(scratch);
   }
 
-  private void multiply(Band band, int point) {
-    multiply(
-        band.inputs + point * inputPoint,
-        band.kept(WEIGHTS) + point * packer.pointBytes(),
-        band.kept(OFFSETS),
-        band.products + point * outputPoint,
-        (long) band.count * tiles.across());
+  /** Panels of a task: as many as their products are near enough, in equal shares. */
+  private int panelsPerTask() {
+    int threads = Workers.shared().threads();
+    int even = threads == 1 ? panels : panels / (TASKS_PER_THREAD * threads);
+    return (int) Math.clamp(PRODUCT_BYTES / (POINTS * outputPoint), 1, Math.max(1, even));
   }
 
-  private void multiply(long inputs, long weights, long offsets, long products, long count) {
-    long row = 4L * shape.c();
-    long panelBytes = 4L * width * shape.c();
-    long rounded = (count + ROWS - 1) / ROWS * ROWS;
+  /** The products and outputs of some panels of channels. */
+  private void panels(Band band, int chunk) {
+    int first = chunk * band.panelsPerTask;
+    int end = Math.min(panels, first + band.panelsPerTask);
+    long productBytes = POINTS * outputPoint;
+    MemoryPool.Block memory =
+        HostMemory.shared().allocate((end - first) * productBytes + tiles.outputScratch(width));
+    multiply(band, first, end, memory.address());
+    long scratch = memory.address() + (end - first) * productBytes;
+    for (int panel = first; panel < end; panel++) {
+      long products = memory.address() + (panel - first) * productBytes;
+      for (int row = 0; row < band.count; row++) {
+        long from = products + (long) row * tiles.across() * 4 * width;
+        store(band, band.first + row, panel * width, from, scratch);
+      }
+    }
+    HostMemory.shared().free(memory);
+  }
+
+  private void multiply(Band band, int first, int end, long products) {
+    long count = (long) band.count * tiles.across();
+    long row = 4L * width;
     MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(count));
-    MicroKernel.evenRows(table.address(), inputs, row, rounded);
-    for (int panel = 0; panel < panels; panel++) {
-      micro.panel(
-          table.address(),
-          offsets,
-          weights + panel * panelBytes,
-          4L * width,
-          shape.c(),
-          products + 4L * panel * width,
-          outputTile(),
-          rounded,
-          width,
-          false);
+    for (int point = 0; point < POINTS; point++) {
+      MicroKernel.evenRows(
+          table.address(), band.inputs + point * inputPoint, 4L * shape.c(), count + ROWS);
+      long at = products + point * outputPoint;
+      for (int panel = first; panel < end; panel++) {
+        micro.panel(
+            table.address(),
+            band.kept(OFFSETS),
+            band.kept(WEIGHTS) + panel * packer.panelBytes() + point * packer.pointBytes(),
+            row,
+            shape.c(),
+            at,
+            row,
+            count,
+            width,
+            false);
+        at += POINTS * outputPoint;
+      }
     }
     HostMemory.shared().free(table);
   }
 
-  private void transformOutput(Band band, int piece) {
-    MemoryPool.Block scratch = HostMemory.shared().allocate(tiles.outputScratch());
-    for (int row = band.start(piece); row < band.start(piece + 1); row++) {
-      int number = band.first + row;
-      long from = band.products + (long) row * tiles.across() * outputTile();
-      long strip =
-          tiles.output(from, outputTile(), outputPoint, band.kept(BIAS), number, scratch.address());
-      boolean isFinished = finishAside(strip, tiles.outputPixels(number) * shape.oc());
-      tiles.store(strip, band.kept(OUTPUTS), number, scratch.address());
-      if (!isFinished) {
-        finish(band, number);
-      }
-    }
-    HostMemory.shared().free(scratch);
-  }
-
-  /** Applies the chain to the outputs of a row of tiles. */
-  private void finish(Band band, int row) {
-    int image = row / tiles.down();
-    long first = row % tiles.down() * 4L * shape.ow();
+  /** Transforms products of a row of tiles to pixels, finishes and stores them. */
+  private void store(Band band, int row, int first, long from, long scratch) {
+    int channels = Math.min(width, shape.oc() - first);
+    long bias = band.kept(BIAS) == 0 ? 0 : band.kept(BIAS) + 4L * first;
+    long strip = tiles.output(from, 4L * width, outputPoint, bias, row, channels, scratch);
     long count = tiles.outputPixels(row);
-    long channel = 4L * shape.outputPixels();
-    long at = band.kept(OUTPUTS) + image * shape.outputBytes() + 4 * first;
-    finish(band.call(), (long) image * shape.oc(), shape.oc(), channel, first, count, at);
+    boolean isFinished = finishAside(strip, count * channels);
+    int image = row / tiles.down();
+    long pixel = row % tiles.down() * 4L * shape.ow();
+    long plane = 4L * shape.outputPixels();
+    long to = band.kept(OUTPUTS) + image * shape.outputBytes() + first * plane + 4 * pixel;
+    tiles.store(strip, to, row, channels, scratch);
+    if (!isFinished) {
+      long number = (long) image * shape.oc() + first;
+      finish(band.call(), number, channels, plane, pixel, count, to);
+    }
   }
 }

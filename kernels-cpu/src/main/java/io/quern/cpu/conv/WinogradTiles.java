@@ -125,8 +125,23 @@ final class WinogradTiles {
 
   /** Prepares scratch memory for any number of calls of {@link #input}. */
   void clearInput(long scratch) {
-    long strip = Transpose.SCRATCH + 24L * shape.c() * shape.w();
-    Raw.zero(scratch + strip, inputScratch() - strip);
+    int left = shape.window().padLeft();
+    long none = scratch + Transpose.SCRATCH + 24L * shape.c() * shape.w();
+    clear(none, 4L * shape.c(), shape.w(), left, 4 * across + 2);
+  }
+
+  /**
+   * Clears a row of so many pixels, and in the six rows of {@code columns} pixels behind it what
+   * comes before and after {@code left} and so many pixels.
+   */
+  private static void clear(long none, long pixel, int pixels, int left, int columns) {
+    Raw.zero(none, pixels * pixel);
+    long row = none + pixels * pixel;
+    for (int i = 0; i < 6; i++) {
+      Raw.zero(row, left * pixel);
+      Raw.zero(row + (left + pixels) * pixel, (columns - left - pixels) * pixel);
+      row += columns * pixel;
+    }
   }
 
   /**
@@ -192,18 +207,18 @@ final class WinogradTiles {
   }
 
   /** Bytes of scratch memory that {@link #output} needs. */
-  long outputScratch() {
-    return Transpose.SCRATCH + 4L * shape.oc() * (4L * shape.ow() + 24L * across + 2);
+  long outputScratch(int channels) {
+    return Transpose.SCRATCH + 4L * channels * (4L * shape.ow() + 24L * across + 2);
   }
 
   /**
-   * Transforms the points of a row of tiles back and adds the bias.
+   * Transforms the points of a row of tiles back and adds the bias, for {@code count} channels.
    *
    * @param bias address of one float per channel, or 0
-   * @return address of the pixels, all channels of one after another
+   * @return address of the pixels, the channels of one after another
    */
-  long output(long from, long tileBytes, long point, long bias, int row, long scratch) {
-    long channels = 4L * shape.oc();
+  long output(long from, long tileBytes, long point, long bias, int row, int count, long scratch) {
+    long channels = 4L * count;
     long columns = scratch + Transpose.SCRATCH;
     long columnsRow = 6L * across * channels;
     long trash = columns + 4 * columnsRow;
@@ -227,10 +242,9 @@ final class WinogradTiles {
               across,
               channels);
     }
-    int count = outputRows(row);
     int whole = shape.ow() / 4;
     int left = shape.ow() % 4;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < outputRows(row); i++) {
       long tile = columns + i * columnsRow;
       long to = strip + (long) i * shape.ow() * channels;
       long add = bias == 0 ? none : bias;
@@ -259,13 +273,10 @@ final class WinogradTiles {
     return (long) outputRows(row) * shape.ow();
   }
 
-  /** Writes the pixels of a row of tiles, as {@link #output} gives them, to the outputs. */
-  void store(long strip, long outputs, int row, long scratch) {
-    long first = row % down * 4L * shape.ow();
-    long target = outputs + row / down * shape.outputBytes() + 4 * first;
+  /** Writes the pixels of a row of tiles, as {@link #output} gives them, to their channels. */
+  void store(long strip, long to, int row, int channels, long scratch) {
     long plane = 4L * shape.outputPixels();
-    long channels = 4L * shape.oc();
-    transpose.run(strip, channels, outputPixels(row), shape.oc(), target, plane, scratch);
+    transpose.run(strip, 4L * channels, outputPixels(row), channels, to, plane, scratch);
   }
 
   /** Transforms rows of tiles to pixels, of which only the first {@code left} are kept. */
@@ -294,8 +305,8 @@ final class WinogradTiles {
 
   /** Prepares scratch memory for any number of calls of {@link #gradient}. */
   void clearGradient(long scratch) {
-    long strip = Transpose.SCRATCH + 16L * shape.oc() * shape.ow();
-    Raw.zero(scratch + strip, gradientScratch() - strip);
+    long none = scratch + Transpose.SCRATCH + 16L * shape.oc() * shape.ow();
+    clear(none, 4L * shape.oc(), shape.ow(), 0, 4 * across);
   }
 
   /** Transforms the gradients of the outputs of a row of tiles, as {@link #input} the pixels. */

@@ -49,6 +49,15 @@ final class PanelCode {
 
   private static final int LINE = 64;
 
+  /** Steps of k between two jumps. */
+  private static final int UNROLLED = 4;
+
+  /** Rows that are too few for a tile: their sums wait for each other. */
+  private static final int FEW = 4;
+
+  /** Tiles that ask for the whole next panel with a line for each {@link #UNROLLED} steps. */
+  private static final int MANY = 8;
+
   /** Where the addresses of a tile's rows of A are. */
   private static final List<Reg> A_ROWS = List.of(RAX, RBX, RBP, R8, R10, R11, R12, R13);
 
@@ -57,11 +66,12 @@ final class PanelCode {
   private static final Reg OFFSETS = RSI;
   private static final Reg B = RDX;
   private static final Reg B_ROW = RCX;
-  private static final Reg END = R9;
   private static final Reg AT = R14;
 
-  /** From a row of B to a line that the next panel has at the same place. */
+  /** A line of the next panel, and from it to another that is asked for together with it. */
   private static final Reg AHEAD = R15;
+
+  private static final Reg TO_OTHER = R9;
 
   // In memory from the stack pointer on, once registers are saved.
   private static final Mem FIRST_OFFSET = Mem.at(RSP, 0);
@@ -69,11 +79,17 @@ final class PanelCode {
   private static final Mem START = Mem.at(RSP, 16);
   private static final Mem ROWS_LEFT = Mem.at(RSP, 24);
 
-  /** The values of AHEAD for this tile and the next one. */
-  private static final Mem LINE_AHEAD = Mem.at(RSP, 32);
+  /** Where offsets end, and where the last whole {@link #UNROLLED} of them do. */
+  private static final Mem END_OF_ALL = Mem.at(RSP, 32);
 
-  private static final Mem OTHER_LINE_AHEAD = Mem.at(RSP, 40);
-  private static final int LOCALS = 48;
+  private static final Mem END_OF_WHOLE = Mem.at(RSP, 40);
+
+  /** Where AHEAD begins in the next tile, and how it goes on from tile to tile and in a tile. */
+  private static final Mem FIRST_AHEAD = Mem.at(RSP, 48);
+
+  private static final Mem NEXT_FIRST_AHEAD = Mem.at(RSP, 56);
+  private static final Mem NEXT_AHEAD = Mem.at(RSP, 64);
+  private static final int LOCALS = 72;
   private static final Mem START_ROW = Mem.at(RSP, LOCALS + 8 * SAVED.size() + 8);
   private static final Mem C = START_ROW.plus(8);
   private static final Mem C_ROW = START_ROW.plus(16);
@@ -122,11 +138,15 @@ final class PanelCode {
     asm.mov(FIRST_OFFSET, OFFSETS);
     asm.mov(FIRST_B, B);
     asm.mov(START, R9);
-    asm.shl(R8, 2);
-    asm.lea(END, Mem.at(OFFSETS, R8, 1));
+    findNextPanel();
+    asm.lea(RAX, Mem.at(OFFSETS, R8, 4));
+    asm.mov(END_OF_ALL, RAX);
+    asm.shr(R8, Integer.numberOfTrailingZeros(UNROLLED));
+    asm.shl(R8, Integer.numberOfTrailingZeros(4 * UNROLLED));
+    asm.lea(RAX, Mem.at(OFFSETS, R8, 1));
+    asm.mov(END_OF_WHOLE, RAX);
     asm.mov(RAX, COUNT);
     asm.mov(ROWS_LEFT, RAX);
-    findNextPanel();
     Label end = asm.label();
     if (bits == 512) {
       Label all = asm.label();
@@ -150,29 +170,44 @@ final class PanelCode {
     return asm;
   }
 
-  /** Where a packed panel ends the next one begins; one in place has it at its right side. */
+  /**
+   * Where a packed panel ends the next one begins; one in place has it at its right side. Tiles ask
+   * for it in about equal parts, since caches wait for some lines only at a time: lines one after
+   * another, or in place both lines of every fourth row.
+   */
   private void findNextPanel() {
     int row = WIDTH * bits / 8;
-    Label packed = asm.label();
-    asm.mov(AHEAD, END);
-    asm.sub(AHEAD, OFFSETS);
-    asm.shl(AHEAD, Integer.numberOfTrailingZeros(row / 4));
+    Label inPlace = asm.label();
+    Label found = asm.label();
+    asm.lea(AHEAD, Mem.at(B, row));
+    asm.sub(TO_OTHER, TO_OTHER);
+    asm.add(TO_OTHER, LINE);
+    asm.mov(RAX, B_ROW);
+    asm.mov(RBX, B_ROW);
+    asm.shl(RBX, Integer.numberOfTrailingZeros(UNROLLED));
     asm.cmp(B_ROW, row);
-    asm.jump(Condition.E, packed);
-    asm.sub(AHEAD, AHEAD);
-    asm.add(AHEAD, row);
-    asm.bind(packed);
-    asm.mov(LINE_AHEAD, AHEAD);
-    asm.add(AHEAD, LINE);
-    asm.mov(OTHER_LINE_AHEAD, AHEAD);
-  }
-
-  /** Each tile asks for one of the two lines of a row. */
-  private void takeTurn() {
-    asm.mov(AHEAD, LINE_AHEAD);
-    asm.mov(AT, OTHER_LINE_AHEAD);
-    asm.mov(LINE_AHEAD, AT);
-    asm.mov(OTHER_LINE_AHEAD, AHEAD);
+    asm.jump(Condition.NE, inPlace);
+    Label few = asm.label();
+    asm.mov(RBX, COUNT);
+    asm.cmp(RBX, MANY * tileRows);
+    asm.jump(Condition.B, few);
+    asm.sub(TO_OTHER, TO_OTHER);
+    asm.bind(few);
+    asm.lea(RBX, Mem.at(TO_OTHER, LINE));
+    asm.mov(AHEAD, R8);
+    asm.mov(RAX, R8);
+    asm.shl(AHEAD, Integer.numberOfTrailingZeros(row));
+    asm.add(AHEAD, B);
+    asm.shr(RAX, Integer.numberOfTrailingZeros(UNROLLED));
+    asm.shl(RAX, Integer.numberOfTrailingZeros(LINE));
+    asm.test(TO_OTHER, TO_OTHER);
+    asm.jump(Condition.E, found);
+    asm.add(RAX, RAX);
+    asm.bind(inPlace);
+    asm.bind(found);
+    asm.mov(FIRST_AHEAD, AHEAD);
+    asm.mov(NEXT_FIRST_AHEAD, RAX);
+    asm.mov(NEXT_AHEAD, RBX);
   }
 
   /**
@@ -180,28 +215,27 @@ final class PanelCode {
    * with masks, and what is stored by them cannot be read before it is in the cache.
    */
   private void panel(int width, boolean masked, Label end) {
+    Label whole = asm.label();
     Label rest = asm.label();
     Label next = asm.here();
     asm.mov(RAX, ROWS_LEFT);
     asm.cmp(RAX, tileRows);
-    asm.jump(Condition.L, rest);
-    tile(tileRows, width, masked);
-    asm.add(TABLE, 8 * tileRows);
-    asm.mov(RAX, ROWS_LEFT);
-    asm.sub(RAX, tileRows);
-    asm.mov(ROWS_LEFT, RAX);
-    asm.jmp(next);
+    asm.jump(Condition.E, whole);
+    asm.jump(Condition.B, rest);
+    asm.cmp(RAX, tileRows + FEW);
+    asm.jump(Condition.AE, whole);
+    asm.shr(RAX, 1);
     asm.bind(rest);
     for (int rows = 1; rows < tileRows; rows++) {
       Label other = asm.label();
-      asm.mov(RAX, ROWS_LEFT);
       asm.cmp(RAX, rows);
       asm.jump(Condition.NE, other);
-      tile(rows, width, masked);
-      asm.jmp(end);
+      tile(rows, width, masked, next, end);
       asm.bind(other);
     }
     asm.jmp(end);
+    asm.bind(whole);
+    tile(tileRows, width, masked, next, end);
   }
 
   /** Sets the masks, and RAX to the columns of the second vector. */
@@ -212,9 +246,12 @@ final class PanelCode {
     asm.kmov(mask(1), RAX);
   }
 
-  private void tile(int rows, int width, boolean masked) {
+  private void tile(int rows, int width, boolean masked, Label next, Label end) {
     askForResult(rows, width);
-    takeTurn();
+    asm.mov(AHEAD, FIRST_AHEAD);
+    asm.mov(AT, AHEAD);
+    asm.add(AT, NEXT_FIRST_AHEAD);
+    asm.mov(FIRST_AHEAD, AT);
     for (int i = 0; i < rows; i++) {
       asm.mov(A_ROWS.get(i), Mem.at(TABLE, 8 * i));
     }
@@ -226,16 +263,38 @@ final class PanelCode {
         asm.op(VXORPS, low, low, low);
       }
     }
-    Label stored = asm.label();
-    asm.cmp(OFFSETS, END);
-    asm.jump(Condition.AE, stored);
-    asm.align(32);
-    Label step = asm.here();
-    step(rows, width, masked);
-    asm.cmp(OFFSETS, END);
-    asm.jump(Condition.B, step);
-    asm.bind(stored);
+    if (!masked) {
+      steps(END_OF_WHOLE, UNROLLED, rows, width, false);
+    }
+    steps(END_OF_ALL, 1, rows, width, masked);
     store(rows, width, masked);
+    asm.add(TABLE, 8 * rows);
+    asm.mov(RAX, ROWS_LEFT);
+    asm.sub(RAX, rows);
+    asm.mov(ROWS_LEFT, RAX);
+    asm.jump(Condition.NE, next);
+    asm.jmp(end);
+  }
+
+  /** So many steps at a time up to the end of some offsets. */
+  private void steps(Mem end, int unrolled, int rows, int width, boolean masked) {
+    Label done = asm.label();
+    asm.cmp(OFFSETS, end);
+    asm.jump(Condition.AE, done);
+    asm.align(32);
+    Label next = asm.here();
+    for (int step = 0; step < unrolled; step++) {
+      step(step, rows, width, masked);
+    }
+    if (unrolled > 1) {
+      asm.prefetchNear(Mem.at(AHEAD));
+      asm.prefetchNear(Mem.at(AHEAD, TO_OTHER, 1));
+      asm.add(AHEAD, NEXT_AHEAD);
+    }
+    asm.add(OFFSETS, 4 * unrolled);
+    asm.cmp(OFFSETS, end);
+    asm.jump(Condition.B, next);
+    asm.bind(done);
   }
 
   /** What the sums are added to is far away when A and B fill the caches. */
@@ -253,13 +312,11 @@ final class PanelCode {
   }
 
   /** Adds the products of a column of A and a row of B. */
-  private void step(int rows, int width, boolean masked) {
-    asm.mov32(AT, Mem.at(OFFSETS));
-    asm.add(OFFSETS, 4);
+  private void step(int number, int rows, int width, boolean masked) {
+    asm.mov32(AT, Mem.at(OFFSETS, 4 * number));
     for (int j = 0; j < width; j++) {
       asm.op(VMOVUPS, masked ? b(j).zeroed(mask(j)) : b(j), Mem.at(B, j * bits / 8));
     }
-    asm.prefetch(Mem.at(B, AHEAD, 1));
     asm.add(B, B_ROW);
     for (int i = 0; i < rows; i++) {
       asm.op(VBROADCASTSS, a(), Mem.at(A_ROWS.get(i), AT, 1));

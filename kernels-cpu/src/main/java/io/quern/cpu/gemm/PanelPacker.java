@@ -7,7 +7,8 @@ import io.quern.runtime.Workers;
 
 /**
  * Packs matrices B of k rows and n columns, one after another, into panels of the micro-kernel's
- * width; element (t, j) of a panel lies {@code (t * width + j) * 4} bytes from its start.
+ * width; element (t, j) of a panel lies {@code (t * width + j) * 4} bytes from its start. All
+ * panels of some rows come before those of the next rows.
  */
 public final class PanelPacker implements Packer {
   private static final int FROM = 0;
@@ -25,11 +26,17 @@ public final class PanelPacker implements Packer {
    * @param row bytes from a row to the next
    * @param step bytes from an element to the next of its row
    */
-  private record Matrices(int count, long stride, long n, long k, long row, long step) {}
+  private record Matrices(
+      int count, long stride, long n, long k, long row, long step, long block) {}
 
   /** A packer of {@code count} matrices; strides in bytes, {@code step} along a row. */
   public PanelPacker(int count, long stride, long n, long k, long row, long step) {
-    this.matrices = new Matrices(count, stride, n, k, row, step);
+    this(count, stride, n, k, row, step, k);
+  }
+
+  /** The same with panels of at most {@code block} rows. */
+  public PanelPacker(int count, long stride, long n, long k, long row, long step, long block) {
+    this.matrices = new Matrices(count, stride, n, k, row, step, block);
   }
 
   /** Bytes of one packed matrix. */
@@ -56,17 +63,27 @@ public final class PanelPacker implements Packer {
   private void panel(Operands call, int chunk) {
     long matrix = chunk / panels();
     long j = chunk % panels() * width;
+    long from = call.kept(FROM) + matrix * matrices.stride + j * matrices.step;
+    long to = call.kept(TO) + matrix * matrixBytes();
     MemoryPool.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
-    Packing.packB(
-        micro,
-        call.kept(FROM) + matrix * matrices.stride + j * matrices.step,
-        matrices.row,
-        matrices.step,
-        Math.min(width, matrices.n - j),
-        matrices.k,
-        call.kept(TO) + matrix * matrixBytes() + 4 * j * matrices.k,
-        scratch.address());
+    for (long t = 0; t < matrices.k; t += matrices.block) {
+      Packing.packB(
+          micro,
+          from + t * matrices.row,
+          matrices.row,
+          matrices.step,
+          Math.min(width, matrices.n - j),
+          Math.min(matrices.block, matrices.k - t),
+          to + panelOffset(t, chunk % panels()),
+          scratch.address());
+    }
     HostMemory.shared().free(scratch);
+  }
+
+  /** Bytes from the start of a packed matrix to a panel of the rows from {@code t} on. */
+  public long panelOffset(long t, long panel) {
+    long rows = Math.min(matrices.block, matrices.k - t);
+    return 4L * width * (t * panels() + panel * rows);
   }
 
   @Override
