@@ -86,7 +86,7 @@ final class Lowering implements OpBuilder<Place> {
 
   /** Moves all values of a memory that starts where its values do. */
   void move(Memory old, Memory memory) {
-    places.replaceAll((value, place) -> place.moved(old, memory));
+    places.replaceAll((value, place) -> place.moved(old, memory, 0));
   }
 
   @Override
@@ -148,6 +148,13 @@ final class Lowering implements OpBuilder<Place> {
   /** A copy of the value in memory of its own. */
   Place copy(Place place) {
     return apply(new Cast(place.dtype()), List.of(place));
+  }
+
+  /** The step that copies a value to a place; it is not among the steps. */
+  Step copyStep(Place from, Place to) {
+    copy(from);
+    Step copy = steps.removeLast();
+    return new Step(copy.op(), copy.kernel(), copy.inputs(), List.of(to));
   }
 
   private static Place packed(Place place) {

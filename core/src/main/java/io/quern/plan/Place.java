@@ -15,9 +15,9 @@ record Place(Memory memory, DType dtype, Layout layout) {
     return dtype.byteSize(layout.offset());
   }
 
-  /** This place in {@code memory} if it is in {@code old}. */
-  Place moved(Memory old, Memory memory) {
-    return this.memory.equals(old) ? new Place(memory, dtype, layout) : this;
+  /** This place in {@code memory}, {@code by} elements further, if it is in {@code old}. */
+  Place moved(Memory old, Memory memory, long by) {
+    return this.memory.equals(old) ? new Place(memory, dtype, layout.moved(by)) : this;
   }
 
   TensorSpec spec() {

@@ -29,6 +29,9 @@ final class Planner {
     reuseInputs();
     List<Place> outputs = placeOutputs();
     writeTargets();
+    if (graph.device().context().isHostMemory()) {
+      ConcatInPlace.apply(lowering);
+    }
     prepared.use(steps);
     long arena = ArenaLayout.place(steps, lowering.hosts());
     return new Plan(
@@ -111,10 +114,8 @@ final class Planner {
             .map(place -> place.memory() instanceof Memory.Captured ? lowering.copy(place) : place)
             .toList();
     for (int i = 0; i < values.size(); i++) {
-      lowering.copy(values.get(i));
-      Step copy = steps.removeLast();
       Place target = lowering.place(copies.get(i).target());
-      steps.add(new Step(copy.op(), copy.kernel(), copy.inputs(), List.of(target)));
+      steps.add(lowering.copyStep(values.get(i), target));
     }
   }
 

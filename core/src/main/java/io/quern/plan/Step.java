@@ -21,11 +21,16 @@ record Step(Op op, Kernel kernel, List<Place> inputs, List<Place> outputs) {
 
   /** This step with other memory wherever it uses {@code old}. */
   Step with(Memory old, Memory memory) {
-    return new Step(op, kernel, moved(inputs, old, memory), moved(outputs, old, memory));
+    return with(old, memory, 0);
   }
 
-  private static List<Place> moved(List<Place> places, Memory old, Memory memory) {
-    return places.stream().map(place -> place.moved(old, memory)).toList();
+  /** The same, where all that was in {@code old} lies so many elements further. */
+  Step with(Memory old, Memory memory, long by) {
+    return new Step(op, kernel, moved(inputs, old, memory, by), moved(outputs, old, memory, by));
+  }
+
+  private static List<Place> moved(List<Place> places, Memory old, Memory memory, long by) {
+    return places.stream().map(place -> place.moved(old, memory, by)).toList();
   }
 
   boolean reads(Memory memory) {

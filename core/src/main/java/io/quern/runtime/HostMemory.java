@@ -36,6 +36,7 @@ public final class HostMemory extends MemoryPool {
   }
 
   @Override
+  @SuppressWarnings("UnsynchronizedOverridesSynchronized") // a helper's blocks have their own lock
   public void free(Block block) {
     NearBlocks near = near();
     if (near == null || !near.keep(block)) {
@@ -58,7 +59,7 @@ public final class HostMemory extends MemoryPool {
 
   /** What helpers keep counts as unused. */
   @Override
-  public Usage usage() {
+  public synchronized Usage usage() {
     Usage usage = super.usage();
     long kept = this == SHARED ? Workers.shared().keptBytes() : 0;
     return new Usage(usage.live() - kept, usage.peakLive(), usage.mapped(), usage.limit());

@@ -192,7 +192,7 @@ final class WinogradProduct extends ConvProduct {
   private int panelsPerTask() {
     int threads = Workers.shared().threads();
     int even = threads == 1 ? panels : panels / (TASKS_PER_THREAD * threads);
-    return (int) Math.clamp(PRODUCT_BYTES / (POINTS * outputPoint), 1, Math.max(1, even));
+    return Math.clamp(PRODUCT_BYTES / (POINTS * outputPoint), 1, Math.max(1, even));
   }
 
   /** The products and outputs of some panels of channels. */
