@@ -259,11 +259,20 @@ public final class Assembler {
     prefetch(from, 2);
   }
 
+  /** Asks for a line of memory that will be written. */
+  public void prefetchToWrite(Mem to) {
+    prefetch("prefetchw", 0x0D, 1, to);
+  }
+
   private void prefetch(Mem from, int hint) {
-    emitRex(false, hint, index(from), base(from));
-    emit(0x0F, 0x18);
-    emitMemory(hint, from, 1);
-    line("prefetcht" + (hint - 1), from);
+    prefetch("prefetcht" + (hint - 1), 0x18, hint, from);
+  }
+
+  private void prefetch(String name, int opcode, int hint, Mem at) {
+    emitRex(false, hint, index(at), base(at));
+    emit(0x0F, opcode);
+    emitMemory(hint, at, 1);
+    line(name, at);
   }
 
   /** Lets what was stored past the caches be seen before what is stored next. */

@@ -29,7 +29,10 @@ final class PatchProduct extends ConvProduct {
 
   private static final int TASKS_PER_THREAD = 2;
 
-  /** Channels that are enough for a task. */
+  /**
+   * Channels that are enough for a task. Where the image is near, threads share channels, so that
+   * none writes to lines of another.
+   */
   private static final int LEAST_CHANNELS = 2 * ROWS;
 
   private final MicroKernel micro = MicroKernel.chosen();
@@ -79,11 +82,12 @@ final class PatchProduct extends ConvProduct {
     call.keep(BIAS, bias);
     call.keep(OUTPUTS, outputs);
     int threads = Workers.shared().threads();
-    int wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
-    int parts = (wanted + this.images * groups - 1) / (this.images * groups);
-    boolean splitsChannels = !patches.hasWholeLines() && channels >= parts * LEAST_CHANNELS;
-    int strip = strip(splitsChannels ? 1 : parts);
-    int part = splitsChannels ? roundUp((channels + parts - 1) / parts, ROWS) : channels;
+    int perImage = (threads + this.images * groups - 1) / (this.images * groups);
+    boolean splitsChannels =
+        patches.isDirect() && patches.isNear() && channels >= perImage * LEAST_CHANNELS;
+    int parts = threads == 1 || splitsChannels ? 1 : TASKS_PER_THREAD * perImage;
+    int strip = strip(parts);
+    int part = splitsChannels ? roundUp((channels + perImage - 1) / perImage, ROWS) : channels;
     call.keep(STRIP, strip);
     call.keep(PART, part);
     int tasks = this.images * groups * strips(strip) * ((channels + part - 1) / part);

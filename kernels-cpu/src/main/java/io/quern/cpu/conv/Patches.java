@@ -16,7 +16,6 @@ final class Patches {
 
   private static final int LINE = 64;
 
-  /** Images up to this size are in the second-level cache, or soon will be. */
   private static final long NEAR_BYTES = 1 << 20;
 
   /** Positions of a strip, about. */
@@ -65,13 +64,13 @@ final class Patches {
     }
   }
 
-  /** Whether channels of the result begin with a line of the cache, as do panels of the image. */
-  boolean hasWholeLines() {
+  private boolean hasWholeLines() {
     return 4 * positions % LINE == 0;
   }
 
-  private boolean isNear() {
-    return shape.imageBytes() <= NEAR_BYTES;
+  /** Whether what the matrix is read from is in the second-level cache, or soon will be. */
+  boolean isNear() {
+    return sourceBytes() <= NEAR_BYTES;
   }
 
   private int paddedWidth() {

@@ -186,7 +186,7 @@ final class PixelProduct extends ConvProduct {
 
   private void share(Operands call, int planes) {
     int threads = Workers.shared().threads();
-    int wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
+    int wanted = threads == 1 ? 1 : (gathers ? 1 : TASKS_PER_THREAD) * threads;
     long even = (long) planes * strips * panels / wanted;
     int perTask = Math.clamp(Math.max(even, gathers ? LEAST_PANELS / 2 : 1), 1, mostPanels);
     call.keep(PANELS_PER_TASK, perTask);

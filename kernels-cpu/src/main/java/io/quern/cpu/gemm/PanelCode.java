@@ -297,15 +297,15 @@ final class PanelCode {
     asm.bind(done);
   }
 
-  /** What the sums are added to is far away when A and B fill the caches. */
+  /** Where the sums go, and mostly come from, is far away when A and B fill the caches. */
   private void askForResult(int rows, int width) {
     Reg at = RAX;
     Reg row = RBX;
-    asm.mov(at, START);
-    asm.mov(row, START_ROW);
+    asm.mov(at, C);
+    asm.mov(row, C_ROW);
     for (int i = 0; i < rows; i++) {
       for (int line = 0; line < width * bits / 8; line += LINE) {
-        asm.prefetch(Mem.at(at, line));
+        asm.prefetchToWrite(Mem.at(at, line));
       }
       asm.add(at, row);
     }

@@ -102,6 +102,8 @@ class AssemblerTest {
             a -> a.push(reg()),
             a -> a.pop(reg()),
             a -> a.prefetch(memory()),
+            a -> a.prefetchNear(memory()),
+            a -> a.prefetchToWrite(memory()),
             a -> a.kmov(new Mask(random.nextInt(1, 8)), reg()),
             Assembler::ret,
             Assembler::cpuid,
