@@ -10,6 +10,7 @@ import io.quern.backend.Kernel;
 import io.quern.backend.Operands;
 import io.quern.op.TensorSpec;
 import io.quern.runtime.Raw;
+import io.quern.runtime.Workers;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,6 +27,7 @@ final class Frame {
   private final HostSlot[] hosts;
   private final Replay replay;
   private final Runnable steps = this::runSteps;
+  private final Runnable kernelByKernel = this::runKernels;
 
   /** A place in the operands of a step that is filled in for each run. */
   private static final class Slot {
@@ -133,6 +135,14 @@ final class Frame {
   }
 
   private void runSteps() {
+    if (device.context().isHostMemory()) {
+      Workers.shared().runAll(kernelByKernel);
+    } else {
+      runKernels();
+    }
+  }
+
+  private void runKernels() {
     for (int i = 0; i < kernels.length; i++) {
       kernels[i].run(operands[i]);
     }

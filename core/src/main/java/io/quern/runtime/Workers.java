@@ -20,11 +20,11 @@ public final class Workers {
   private static final Knob THREADS =
       Knob.of("quern.threads", "0", "threads that compute, 0 for one per core of the container");
 
-  /**
-   * How long a helper looks for work before it parks: about the time of a small kernel, during
-   * which one of few chunks may keep the caller busy, and more than it takes to wake up.
-   */
-  private static final long SPIN_NANOS = 100_000;
+  /** How long a helper looks for work before it parks; about the time of one small kernel. */
+  private static final long SPIN_NANOS = 20_000;
+
+  /** The same while a caller has announced more tasks: waking up takes longer than most of them. */
+  private static final long ANNOUNCED_NANOS = 2_000_000;
 
   /** Chunk number that stands for a task whose chunks cannot be claimed. */
   private static final int CLOSED = Integer.MAX_VALUE;
@@ -54,6 +54,7 @@ public final class Workers {
   private final AtomicLongArray claims;
 
   private final AtomicInteger done = new AtomicInteger();
+  private final AtomicInteger announced = new AtomicInteger();
   private volatile @Nullable Throwable failure;
 
   /** Work in independent chunks. */
@@ -95,6 +96,16 @@ public final class Workers {
   /** Threads that work on a task, the caller included. */
   public int threads() {
     return helpers.length + 1;
+  }
+
+  /** Runs many tasks one after another; helpers stay awake in between. */
+  public void runAll(Runnable tasks) {
+    announced.getAndIncrement();
+    try {
+      tasks.run();
+    } finally {
+      announced.getAndDecrement();
+    }
   }
 
   /** Runs all chunks and returns when they are done; throws what a chunk has thrown. */
@@ -267,9 +278,10 @@ public final class Workers {
     }
 
     private int await(int seen) {
-      long deadline = System.nanoTime() + SPIN_NANOS;
+      long start = System.nanoTime();
       while (ticket() == seen && !closed) {
-        if (System.nanoTime() < deadline) {
+        long waited = System.nanoTime() - start;
+        if (waited < SPIN_NANOS || (waited < ANNOUNCED_NANOS && announced.get() > 0)) {
           Thread.onSpinWait();
           continue;
         }
