@@ -7,22 +7,35 @@ import io.quern.cpu.asm.Reg;
 final class Cpuid {
   private static final long FEATURES = 7;
   private static final int AVX512_VNNI = 11;
-  private static final long RCX = features();
+  private static final int AMX_TILE = 32 + 24;
+  private static final int AMX_INT8 = 32 + 25;
+  private static final long FOUND = features();
 
   private Cpuid() {}
 
   static boolean hasAvx512Vnni() {
-    return (RCX >> AVX512_VNNI & 1) != 0;
+    return has(AVX512_VNNI);
   }
 
-  /** RCX of leaf 7, which every processor with AVX-512 has. */
+  /** Whether there are tiles of bytes; the system must be asked for them. */
+  static boolean hasAmxInt8() {
+    return has(AMX_TILE) && has(AMX_INT8);
+  }
+
+  private static boolean has(int bit) {
+    return (FOUND >> bit & 1) != 0;
+  }
+
+  /** RCX and, above it, RDX of leaf 7, which every processor with AVX-512 has. */
   private static long features() {
     Assembler asm = new Assembler();
     asm.push(Reg.RBX);
     asm.mov(Reg.RAX, Reg.RDI);
     asm.sub(Reg.RCX, Reg.RCX);
     asm.cpuid();
-    asm.mov(Reg.RAX, Reg.RCX);
+    asm.mov(Reg.RAX, Reg.RDX);
+    asm.shl(Reg.RAX, 32);
+    asm.add(Reg.RAX, Reg.RCX);
     asm.pop(Reg.RBX);
     asm.ret();
     return MachineTier.place("cpuid", asm).call(FEATURES);

@@ -16,6 +16,9 @@ public final class MachineTier {
   private static final Knob ASM =
       Knob.of("quern.asm", "on", "off computes with what the JVM compiles, without machine code");
 
+  private static final Knob AMX =
+      Knob.of("quern.amx", "on", "off multiplies bytes by vectors where there are tile registers");
+
   /** Too much for the cache that cores share on most machines. */
   private static final long STREAMED_BYTES = 32L << 20;
 
@@ -38,6 +41,17 @@ public final class MachineTier {
     return has512Bits() && Cpuid.hasAvx512Vnni();
   }
 
+  /** Apart from the class itself: only products of bytes ask for it. */
+  private static final class Tiles {
+    static final boolean ARE_USED =
+        AMX.isOn() && multipliesBytes() && Cpuid.hasAmxInt8() && CodeMemory.requestTiles();
+  }
+
+  /** Whether code may multiply bytes in tile registers. */
+  public static boolean hasTiles() {
+    return Tiles.ARE_USED;
+  }
+
   /** Whether a result of so many bytes leaves the caches before it is read. */
   public static boolean streams(long bytes) {
     return bytes >= STREAMED_BYTES;
@@ -47,7 +61,8 @@ public final class MachineTier {
   static String describe() {
     return REFUSAL
         .map(reason -> "no machine code: " + reason)
-        .orElse(multipliesBytes() ? "machine code with VNNI" : "machine code");
+        .orElse(
+            "machine code" + (hasTiles() ? " with AMX" : multipliesBytes() ? " with VNNI" : ""));
   }
 
   /** The instruction sets that the JVM has found tell what code may use. */

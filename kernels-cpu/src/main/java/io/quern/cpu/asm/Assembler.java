@@ -458,6 +458,59 @@ public final class Assembler {
     }
   }
 
+  // ---- tiles --------------------------------------------------------------------------------
+
+  /** Sets how many rows and bytes the tiles have, and clears them. */
+  public void loadTileConfig(Mem from) {
+    tile(VectorOp.Prefix.NONE, 0x49, 0, from);
+    line("ldtilecfg", from);
+  }
+
+  /** Gives the tiles up. */
+  public void releaseTiles() {
+    tile(VectorOp.Prefix.NONE, 0x49, new Tile(0), new Tile(0), new Tile(0));
+    lines.add("tilerelease");
+  }
+
+  /** Clears a tile. */
+  public void zero(Tile to) {
+    tile(VectorOp.Prefix.HF2, 0x49, to, new Tile(0), new Tile(0));
+    line("tilezero", to);
+  }
+
+  /** Loads a tile; the index register has the bytes from a row to the next. */
+  public void load(Tile to, Mem rows) {
+    tile(VectorOp.Prefix.HF2, 0x4B, to.number(), rows);
+    line("tileloadd", to, rows);
+  }
+
+  /** Stores a tile; the index register has the bytes from a row to the next. */
+  public void store(Mem rows, Tile from) {
+    tile(VectorOp.Prefix.HF3, 0x4B, from.number(), rows);
+    line("tilestored", rows, from);
+  }
+
+  /**
+   * Adds to 32-bit integers the products of unsigned bytes of {@code left} and signed ones of
+   * {@code right}, whose rows have fours of bytes of a column side by side.
+   */
+  public void multiplyBytes(Tile to, Tile left, Tile right) {
+    tile(VectorOp.Prefix.H66, 0x5E, to, left, right);
+    line("tdpbusd", to, left, right);
+  }
+
+  private void tile(VectorOp.Prefix prefix, int opcode, int tile, Mem memory) {
+    emitVex(VectorOp.Map.OF38, prefix, tile, index(memory), base(memory), 0, 0);
+    emit(opcode);
+    emitMemory(tile, memory, 1);
+  }
+
+  private void tile(VectorOp.Prefix prefix, int opcode, Tile to, Tile left, Tile right) {
+    emitVex(VectorOp.Map.OF38, prefix, to.number(), 0, left.number(), right.number(), 0);
+    emit(opcode);
+    emitRegister(to.number(), left.number());
+  }
+
   // ---- bytes --------------------------------------------------------------------------------
 
   private static int base(Mem memory) {

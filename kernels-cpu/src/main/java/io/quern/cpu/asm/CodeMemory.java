@@ -15,6 +15,7 @@ public final class CodeMemory {
   private static final class Libc {
     static final MachineFunction MMAP = function("mmap");
     static final MachineFunction MPROTECT = function("mprotect");
+    static final MachineFunction SYSCALL = function("syscall");
 
     private static MachineFunction function(String name) {
       return new MachineFunction(
@@ -25,7 +26,16 @@ public final class CodeMemory {
     }
   }
 
+  private static final int SYS_ARCH_PRCTL = 158;
+  private static final int ARCH_REQ_XCOMP_PERM = 0x1023;
+  private static final int XFEATURE_XTILEDATA = 18;
+
   private CodeMemory() {}
+
+  /** Asks the system to let all threads use tile registers; it must be Linux. */
+  public static boolean requestTiles() {
+    return Libc.SYSCALL.call(SYS_ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+  }
 
   /**
    * Places code and gives the function that begins with its first byte.

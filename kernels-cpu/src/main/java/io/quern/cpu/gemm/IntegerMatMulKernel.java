@@ -46,9 +46,16 @@ public final class IntegerMatMulKernel implements Kernel {
         new MachinePanel("gemm_u8i8_f32", PanelCode.Elements.BYTES_TO_FLOATS, 512);
   }
 
+  /** Apart from the class itself, for processors that have tile registers. */
+  private static final class Tiles {
+    static final TilePanel TO_I32 = new TilePanel("tiles_u8i8", false);
+    static final TilePanel TO_F32 = new TilePanel("tiles_u8i8_f32", true);
+  }
+
   private final KernelKey key;
   private final BytePacker packer;
   private final MachinePanel code;
+  private final @Nullable TilePanel tiles;
   private final boolean packedBefore;
   private final boolean signedA;
   private final long m;
@@ -64,6 +71,7 @@ public final class IntegerMatMulKernel implements Kernel {
     this.code = key.dtype(4) == DType.F32 ? Code.TO_F32 : Code.TO_I32;
     this.n = key.output().shape().dim(-1);
     this.k = key.shape(0).dim(-1);
+    this.tiles = TilePanel.fits(k) ? key.dtype(4) == DType.F32 ? Tiles.TO_F32 : Tiles.TO_I32 : null;
     this.m = key.shape(0).slice(0, key.shape(0).rank() - 1).size();
     this.signedA = key.dtype(0) == DType.I8;
     this.packer = new BytePacker(k, n, key.dtype(2) == DType.I8);
@@ -180,8 +188,9 @@ public final class IntegerMatMulKernel implements Kernel {
     long c = call.address(4) + 4 * first * n;
     long tableBytes = MicroKernel.tableBytes(count);
     MemoryPool.Block scratch =
-        HostMemory.shared().allocate(tableBytes + 4L * BLOCK + 4L * BytePacker.WIDTH);
-    long table = scratch.address();
+        HostMemory.shared()
+            .allocate(TileCode.SCRATCH + tableBytes + 4L * BLOCK + 4L * BytePacker.WIDTH);
+    long table = scratch.address() + TileCode.SCRATCH;
     long sums = table + tableBytes;
     long start = sums + 4L * BLOCK;
     MicroKernel.evenRows(table, a, row, count);
@@ -202,18 +211,15 @@ public final class IntegerMatMulKernel implements Kernel {
       if (shifted) {
         prefill(start, sums, call.kept(ZEROS_OF_B) + 4 * column, count, columns, to);
       }
-      code.run(
-          table,
-          offsets,
-          b,
-          4L * BytePacker.WIDTH,
-          packer.fours(),
-          shifted ? to : start,
-          shifted ? 4 * n : 0,
-          to,
-          4 * n,
-          count,
-          columns);
+      long from = shifted ? to : start;
+      long fromRow = shifted ? 4 * n : 0;
+      if (tiles == null) {
+        long bRow = 4L * BytePacker.WIDTH;
+        long fours = packer.fours();
+        code.run(table, offsets, b, bRow, fours, from, fromRow, to, 4 * n, count, columns);
+      } else {
+        tiles.run(a, row, b, k, from, fromRow, to, 4 * n, count, columns, scratch.address());
+      }
     }
     HostMemory.shared().free(scratch);
   }

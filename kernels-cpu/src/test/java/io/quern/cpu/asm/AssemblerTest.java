@@ -104,6 +104,12 @@ class AssemblerTest {
             a -> a.prefetch(memory()),
             a -> a.prefetchNear(memory()),
             a -> a.prefetchToWrite(memory()),
+            a -> a.loadTileConfig(memory()),
+            a -> a.zero(tile()),
+            a -> a.load(tile(), rows()),
+            a -> a.store(rows(), tile()),
+            this::multiplyBytes,
+            Assembler::releaseTiles,
             a -> a.kmov(new Mask(random.nextInt(1, 8)), reg()),
             Assembler::ret,
             Assembler::cpuid,
@@ -186,6 +192,24 @@ class AssemblerTest {
   private Reg reg() {
     List<Reg> all = List.of(Reg.values());
     return all.get(random.nextInt(all.size()));
+  }
+
+  /** All three tiles must be different ones. */
+  private void multiplyBytes(Assembler to) {
+    int first = random.nextInt(8);
+    int step = 1 + 2 * random.nextInt(4);
+    to.multiplyBytes(
+        new Tile(first), new Tile((first + step) % 8), new Tile((first + 2 * step) % 8));
+  }
+
+  private Tile tile() {
+    return new Tile(random.nextInt(8));
+  }
+
+  private Mem rows() {
+    Reg index = reg();
+    Mem rows = Mem.at(reg(), index == Reg.RSP ? Reg.RAX : index, 1 << random.nextInt(4));
+    return rows.plus(random.nextInt(-300, 300));
   }
 
   private int value() {
