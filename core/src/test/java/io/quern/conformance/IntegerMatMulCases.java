@@ -17,7 +17,8 @@ final class IntegerMatMulCases {
     {17, 259, 16},
     {2, 0, 3},
     {0, 4, 5},
-    {200, 384, 96}
+    {200, 384, 96},
+    {21, 128, 40}
   };
 
   /** Those that take one row, many rows, or sums in parts. */

@@ -108,6 +108,13 @@ final class MatMulCases {
                 left + " x " + right));
       }
     }
+    for (Input.Form right : List.of(Input.Form.PLAIN, Input.Form.PERMUTED)) {
+      cases.add(
+          of(
+              Input.of(dtype, Shape.of(2, 35, 96), Values.signed()),
+              Input.of(dtype, Shape.of(96, 64), Values.signed(), right),
+              "whole tiles, " + right));
+    }
     Shape[][] batches = {
       {Shape.of(3, 72, 128), Shape.of(3, 128, 80)},
       {Shape.of(3, 72, 128), Shape.of(128, 80)},

@@ -133,6 +133,19 @@ public final class Compare {
           "shape",
           shape);
     }
+    for (String shape : List.of("512x512x512", "1024x1024x1024")) {
+      long[] sizes = MatmulBenchmark.sizes(shape);
+      double flops = 2e-3 * sizes[0] * sizes[1] * sizes[2];
+      lines.add(
+          new Line(
+              "bf16 " + shape,
+              "GFLOP/s",
+              "io.quern.jmh.MatmulBenchmark.quern",
+              "",
+              Map.of("shape", shape, "dtype", "BF16"),
+              score -> flops / score,
+              2));
+    }
     for (String work :
         List.of("copy", "chain", "softmax", "layer_norm", "sum", "chain_sum", "adam")) {
       boolean hasPeer = !work.equals("copy") && !work.equals("adam");

@@ -1,5 +1,6 @@
 package io.quern.jmh;
 
+import io.quern.DType;
 import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Rng;
@@ -22,7 +23,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** Matrix products in float; shape MxKxN. */
+/** Matrix products of floats, or of narrow ones with a constant matrix; shape MxKxN. */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -33,6 +34,10 @@ public class MatmulBenchmark {
   /** Sizes of the product. */
   @Param({"256x256x256", "512x512x512", "1024x1024x1024"})
   public String shape;
+
+  /** Type of all elements. */
+  @Param("F32")
+  public DType dtype;
 
   /** Threads that compute. */
   @Param({"1", "2"})
@@ -53,13 +58,16 @@ public class MatmulBenchmark {
     Workers.setThreads(workers);
     long[] sizes = sizes(shape);
     Rng rng = Rng.of(1);
-    arguments = new Tensor[] {rng.normal(sizes[0], sizes[1]), rng.normal(sizes[1], sizes[2])};
-    result = new Tensor[] {Tensor.zeros(sizes[0], sizes[2])};
+    Tensor a = rng.normal(sizes[0], sizes[1]).to(dtype);
+    Tensor b = rng.normal(sizes[1], sizes[2]).to(dtype);
+    boolean isConstant = dtype != DType.F32;
+    arguments = isConstant ? new Tensor[] {a} : new Tensor[] {a, b};
+    result = new Tensor[] {Tensor.full(0, dtype, Device.cpu(), sizes[0], sizes[2])};
     compiled =
         Quern.compile(
             Device.cpu(),
-            in -> List.of(in.get(0).matmul(in.get(1))),
-            List.of(arguments[0].spec(), arguments[1].spec()));
+            in -> List.of(in.getFirst().matmul(isConstant ? b : in.getLast())),
+            Arrays.stream(arguments).map(Tensor::spec).toList());
   }
 
   /** One product. */

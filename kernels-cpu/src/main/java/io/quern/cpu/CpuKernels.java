@@ -12,6 +12,7 @@ import io.quern.cpu.elementwise.ElementwiseKernel;
 import io.quern.cpu.elementwise.FillKernel;
 import io.quern.cpu.elementwise.RandomKernel;
 import io.quern.cpu.fused.FusedKernel;
+import io.quern.cpu.gemm.BrainMatMulKernel;
 import io.quern.cpu.gemm.IntegerMatMulKernel;
 import io.quern.cpu.gemm.MatMulF64Kernel;
 import io.quern.cpu.gemm.MatMulKernel;
@@ -78,6 +79,7 @@ final class CpuKernels {
     return new KernelTable()
         .add(MatMul.class, gemm, MatMulKernel::create)
         .add(MatMul.class, "gemm_f64", MatMulF64Kernel::create)
+        .add(MatMul.class, "gemm_bf16_amx", BrainMatMulKernel::create)
         .add(IntegerMatMul.class, "gemm_u8i8_asm", IntegerMatMulKernel::create)
         .add(Epilogue.class, gemm + "_epilogue", MatMulKernel::withEpilogue)
         .add(Conv2d.class, "conv2d_depthwise_f32", DepthwiseConv::forward)

@@ -7,6 +7,7 @@ import io.quern.cpu.asm.Reg;
 final class Cpuid {
   private static final long FEATURES = 7;
   private static final int AVX512_VNNI = 11;
+  private static final int AMX_BF16 = 32 + 22;
   private static final int AMX_TILE = 32 + 24;
   private static final int AMX_INT8 = 32 + 25;
   private static final long FOUND = features();
@@ -20,6 +21,11 @@ final class Cpuid {
   /** Whether there are tiles of bytes; the system must be asked for them. */
   static boolean hasAmxInt8() {
     return has(AMX_TILE) && has(AMX_INT8);
+  }
+
+  /** Whether these tiles can hold BF16, too. */
+  static boolean hasAmxBf16() {
+    return has(AMX_BF16);
   }
 
   private static boolean has(int bit) {

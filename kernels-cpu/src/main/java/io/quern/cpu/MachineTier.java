@@ -17,7 +17,7 @@ public final class MachineTier {
       Knob.of("quern.asm", "on", "off computes with what the JVM compiles, without machine code");
 
   private static final Knob AMX =
-      Knob.of("quern.amx", "on", "off multiplies bytes by vectors where there are tile registers");
+      Knob.of("quern.amx", "on", "off multiplies bytes and BF16 without tile registers");
 
   /** Too much for the cache that cores share on most machines. */
   private static final long STREAMED_BYTES = 32L << 20;
@@ -50,6 +50,11 @@ public final class MachineTier {
   /** Whether code may multiply bytes in tile registers. */
   public static boolean hasTiles() {
     return Tiles.ARE_USED;
+  }
+
+  /** The same for BF16. */
+  public static boolean hasBrainTiles() {
+    return hasTiles() && Cpuid.hasAmxBf16();
   }
 
   /** Whether a result of so many bytes leaves the caches before it is read. */

@@ -381,6 +381,13 @@ public final class Assembler {
     lines.add("vcmpps " + to + ", " + left + ", " + right + ", " + number);
   }
 
+  /** Rounds floats to BF16, which take the lower half of {@code to}. */
+  public void toBrainFloats(Vec to, Vec from) {
+    VectorOp op = VectorOp.VCVTNEPS2BF16;
+    vector(op, op.opcode, to.number(), from, 0, from);
+    line(op.toString(), to.bits(from.bits() / 2), from);
+  }
+
   /** Shifts the elements of a vector. */
   public void shift(Shift shift, Vec to, Vec from, int bits) {
     vector(VectorOp.VPADDD, 0x72, shift.extension, to, to.number(), from);
@@ -497,6 +504,15 @@ public final class Assembler {
   public void multiplyBytes(Tile to, Tile left, Tile right) {
     tile(VectorOp.Prefix.H66, 0x5E, to, left, right);
     line("tdpbusd", to, left, right);
+  }
+
+  /**
+   * Adds to floats the products of BF16 of {@code left} and {@code right}, whose rows have pairs of
+   * elements of a column side by side. Subnormal numbers count as zero.
+   */
+  public void multiplyBrainFloats(Tile to, Tile left, Tile right) {
+    tile(VectorOp.Prefix.HF3, 0x5C, to, left, right);
+    line("tdpbf16ps", to, left, right);
   }
 
   private void tile(VectorOp.Prefix prefix, int opcode, int tile, Mem memory) {

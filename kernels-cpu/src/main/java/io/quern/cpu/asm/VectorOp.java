@@ -49,6 +49,8 @@ public enum VectorOp {
    */
   VPDPBUSD(Prefix.H66, Map.OF38, 0x50),
   VCVTDQ2PS(Prefix.NONE, Map.OF, 0x5B),
+  /** Rounds floats to half as many bits, to the nearest; the target has half as many bits, too. */
+  VCVTNEPS2BF16(Prefix.HF3, Map.OF38, 0x72),
   /** Towards zero; what does not fit is the least integer. */
   VCVTTPS2DQ(Prefix.HF3, Map.OF, 0x5B),
   /** Stores unsigned integers of 32 bits as bytes, saturated. */
@@ -118,6 +120,7 @@ public enum VectorOp {
     return switch (this) {
       case VPDPBUSD,
           VPMOVUSDB,
+          VCVTNEPS2BF16,
           VRANGEPS,
           VSHUFF32X4,
           VPERMT2PS,

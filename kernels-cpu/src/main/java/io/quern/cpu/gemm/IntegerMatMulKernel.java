@@ -48,8 +48,9 @@ public final class IntegerMatMulKernel implements Kernel {
 
   /** Apart from the class itself, for processors that have tile registers. */
   private static final class Tiles {
-    static final TilePanel TO_I32 = new TilePanel("tiles_u8i8", false);
-    static final TilePanel TO_F32 = new TilePanel("tiles_u8i8_f32", true);
+    static final TilePanel TO_I32 = new TilePanel("tiles_u8i8", TileCode.Elements.BYTES);
+    static final TilePanel TO_F32 =
+        new TilePanel("tiles_u8i8_f32", TileCode.Elements.BYTES_TO_FLOATS);
   }
 
   private final KernelKey key;

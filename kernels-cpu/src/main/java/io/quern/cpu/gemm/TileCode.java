@@ -41,8 +41,15 @@ final class TileCode {
   /** Rows of a block. */
   static final int ROWS = 32;
 
-  /** Steps of k that tiles hold. */
-  static final int STEPS = 64;
+  /** What is multiplied. */
+  enum Elements {
+    /** U8 with a panel of {@link BytePacker}; results are I32. */
+    BYTES,
+    /** The same, with floats as results. */
+    BYTES_TO_FLOATS,
+    /** BF16 with a panel of {@link PairPacker}, of all columns; sums begin with zero. */
+    BRAIN_FLOATS
+  }
 
   /** Bytes of a tile's row, and of a configuration. */
   static final int LINE = 64;
@@ -85,11 +92,10 @@ final class TileCode {
   private static final Mem SCRATCH_PARAMETER = C_PARAMETER.plus(40);
 
   private final Assembler asm = new Assembler();
-  private final boolean converts;
+  private final Elements elements;
 
-  /** The code, whose results are floats if {@code converts}. */
-  TileCode(boolean converts) {
-    this.converts = converts;
+  TileCode(Elements elements) {
+    this.elements = elements;
   }
 
   /** The code, which begins with the function. */
@@ -168,33 +174,45 @@ final class TileCode {
       if (i > 0) {
         asm.load(A_TILES[i], Mem.at(AT_A[i], A_ROW, 1));
       }
-      asm.multiplyBytes(SUMS[2 * i], A_TILES[i], B_TILES[0]);
-      asm.multiplyBytes(SUMS[2 * i + 1], A_TILES[i], B_TILES[1]);
-      asm.add(AT_A[i], STEPS);
+      multiply(SUMS[2 * i], A_TILES[i], B_TILES[0]);
+      multiply(SUMS[2 * i + 1], A_TILES[i], B_TILES[1]);
+      asm.add(AT_A[i], LINE);
     }
-    asm.add(AT_B, STEPS / 4 * ROW);
+    asm.add(AT_B, LINE / 4 * ROW);
     asm.cmp(AT_B, B_END);
     asm.jump(Condition.B, step);
     for (int i = 0; i < 2 * tiles; i++) {
       int at = i / 2 * HALF * ROW + i % 2 * LINE;
       asm.store(Mem.at(SUMS_AT, STRIDE, 1).plus(at), SUMS[i]);
     }
-    Label narrow = asm.label();
-    Label done = asm.label();
-    asm.test(IS_NARROW, IS_NARROW);
-    asm.jump(Condition.NE, narrow);
-    finish(false);
-    asm.jmp(done);
-    asm.bind(narrow);
-    finish(true);
-    asm.bind(done);
+    if (elements == Elements.BRAIN_FLOATS) {
+      finish(this::round);
+    } else {
+      Label narrow = asm.label();
+      Label done = asm.label();
+      asm.test(IS_NARROW, IS_NARROW);
+      asm.jump(Condition.NE, narrow);
+      finish(() -> add(false));
+      asm.jmp(done);
+      asm.bind(narrow);
+      finish(() -> add(true));
+      asm.bind(done);
+    }
     asm.mov(RAX, A_ROW);
     asm.shl(RAX, Integer.numberOfTrailingZeros(ROWS));
     asm.add(A, RAX);
   }
 
-  /** Adds to the sums what they begin with, and stores up to {@link #ROWS} rows of results. */
-  private void finish(boolean masked) {
+  private void multiply(Tile to, Tile left, Tile right) {
+    if (elements == Elements.BRAIN_FLOATS) {
+      asm.multiplyBrainFloats(to, left, right);
+    } else {
+      asm.multiplyBytes(to, left, right);
+    }
+  }
+
+  /** Makes up to {@link #ROWS} rows of results from the sums at RAX. */
+  private void finish(Runnable row) {
     Reg left = RBX;
     Label enough = asm.label();
     Label next = asm.label();
@@ -207,21 +225,36 @@ final class TileCode {
     asm.bind(enough);
     asm.sub(ROWS_LEFT, left);
     asm.bind(next);
-    for (int j = 0; j < 2; j++) {
-      Vec sum = Vec.of(j, 512);
-      Vec kept = masked ? sum.masked(mask(j)) : sum;
-      asm.op(VMOVUPS, sum, Mem.at(RAX, j * LINE));
-      asm.op(VPADDD, kept, sum, Mem.at(START, j * LINE));
-      if (converts) {
-        asm.op(VCVTDQ2PS, sum, sum);
-      }
-      asm.op(VMOVUPS, Mem.at(C, j * LINE), kept);
-    }
+    row.run();
     asm.add(RAX, ROW);
     asm.add(START, START_ROW);
     asm.add(C, C_ROW);
     asm.sub(left, 1);
     asm.jump(Condition.NE, next);
+  }
+
+  /** Adds what the sums of a row begin with. */
+  private void add(boolean masked) {
+    for (int j = 0; j < 2; j++) {
+      Vec sum = Vec.of(j, 512);
+      Vec kept = masked ? sum.masked(mask(j)) : sum;
+      asm.op(VMOVUPS, sum, Mem.at(RAX, j * LINE));
+      asm.op(VPADDD, kept, sum, Mem.at(START, j * LINE));
+      if (elements == Elements.BYTES_TO_FLOATS) {
+        asm.op(VCVTDQ2PS, sum, sum);
+      }
+      asm.op(VMOVUPS, Mem.at(C, j * LINE), kept);
+    }
+  }
+
+  /** Rounds the sums of a row to BF16. */
+  private void round() {
+    for (int j = 0; j < 2; j++) {
+      Vec sum = Vec.of(j, 512);
+      asm.op(VMOVUPS, sum, Mem.at(RAX, j * LINE));
+      asm.toBrainFloats(sum, sum);
+      asm.op(VMOVUPS, Mem.at(C, j * LINE / 2), sum.bits(256));
+    }
   }
 
   private static Mask mask(int j) {

@@ -18,9 +18,9 @@ final class TilePanel {
   private final MemorySegment configurations =
       owner.allocate((TileCode.ROWS + 1L) * TileCode.LINE, TileCode.LINE);
 
-  /** Assembles it; results are floats or integers. */
-  TilePanel(String name, boolean toFloats) {
-    this.code = MachineTier.place(name, new TileCode(toFloats).write());
+  /** Assembles it. */
+  TilePanel(String name, TileCode.Elements elements) {
+    this.code = MachineTier.place(name, new TileCode(elements).write());
     for (int rows = 1; rows <= TileCode.ROWS; rows++) {
       configure(rows);
     }
@@ -41,14 +41,15 @@ final class TilePanel {
     }
   }
 
-  /** Whether rows of k bytes are whole tiles. */
-  static boolean fits(long k) {
-    return MachineTier.hasTiles() && k > 0 && k % TileCode.STEPS == 0;
+  /** Whether rows of so many bytes are whole tiles. */
+  static boolean fits(long bytes) {
+    return MachineTier.hasTiles() && bytes > 0 && bytes % TileCode.LINE == 0;
   }
 
   /**
-   * Multiplies rows of A, of k unsigned bytes, with a panel of {@link BytePacker}.
+   * Multiplies rows of A with a panel.
    *
+   * @param bytes of a row of A, whole lines
    * @param start address of 32-bit integers that sums are added to, {@code startRow} bytes from row
    *     to row
    * @param scratch address of {@link TileCode#SCRATCH} bytes
@@ -57,7 +58,7 @@ final class TilePanel {
       long a,
       long aRow,
       long panel,
-      long k,
+      long bytes,
       long start,
       long startRow,
       long c,
@@ -67,6 +68,6 @@ final class TilePanel {
       long scratch) {
     long bits = (1L << columns) - 1;
     long table = configurations.address();
-    code.call(a, aRow, panel, k, start, startRow, c, cRow, count, bits, table, scratch);
+    code.call(a, aRow, panel, bytes, start, startRow, c, cRow, count, bits, table, scratch);
   }
 }

@@ -67,6 +67,11 @@ class AssemblerTest {
     }
     switch (op) {
       case VMOVUPS, VBROADCASTSS, VCVTDQ2PS, VCVTTPS2DQ, VSQRTPS -> asm.op(op, to, right);
+      case VCVTNEPS2BF16 -> {
+        if (bits == 512) {
+          asm.toBrainFloats(vec(bits), vec(bits));
+        }
+      }
       case VRANGEPS, VSHUFPS -> asm.op(op, to, vec(bits), right, random.nextInt(16));
       case VSHUFF32X4 -> {
         if (bits > 128) {
@@ -108,7 +113,8 @@ class AssemblerTest {
             a -> a.zero(tile()),
             a -> a.load(tile(), rows()),
             a -> a.store(rows(), tile()),
-            this::multiplyBytes,
+            to -> multiply(to::multiplyBytes),
+            to -> multiply(to::multiplyBrainFloats),
             Assembler::releaseTiles,
             a -> a.kmov(new Mask(random.nextInt(1, 8)), reg()),
             Assembler::ret,
@@ -194,12 +200,15 @@ class AssemblerTest {
     return all.get(random.nextInt(all.size()));
   }
 
+  private interface TileProduct {
+    void of(Tile to, Tile left, Tile right);
+  }
+
   /** All three tiles must be different ones. */
-  private void multiplyBytes(Assembler to) {
+  private void multiply(TileProduct product) {
     int first = random.nextInt(8);
     int step = 1 + 2 * random.nextInt(4);
-    to.multiplyBytes(
-        new Tile(first), new Tile((first + step) % 8), new Tile((first + 2 * step) % 8));
+    product.of(new Tile(first), new Tile((first + step) % 8), new Tile((first + 2 * step) % 8));
   }
 
   private Tile tile() {

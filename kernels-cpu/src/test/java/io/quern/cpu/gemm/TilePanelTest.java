@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * Products in tile registers are those of plain loops over integers, and touch nothing but their
@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class TilePanelTest {
   private static final int MOST_ROWS = 70;
   private static final int WIDTH = BytePacker.WIDTH;
-  private static final int MOST_DEPTH = 3 * TileCode.STEPS;
+  private static final int MOST_DEPTH = 3 * TileCode.LINE;
 
   /** Elements between rows. */
   private static final int GAP = 5;
@@ -50,32 +50,98 @@ class TilePanelTest {
   }
 
   @ParameterizedTest
-  @ValueSource(booleans = {false, true})
-  void productsAreRightAndStayWithinTheirOperands(boolean toFloats) {
-    check(toFloats, 3_000);
+  @EnumSource(names = {"BYTES", "BYTES_TO_FLOATS"})
+  void productsOfBytesAreRightAndStayWithinTheirOperands(TileCode.Elements elements) {
+    check(elements, 3_000);
+  }
+
+  @Test
+  @EnabledIf(value = "hasBrainFloats", disabledReason = "no tile registers for BF16 here")
+  void productsOfBrainFloatsAreRightAndStayWithinTheirOperands() {
+    checkBrainFloats(3_000);
   }
 
   @Test
   @Tag("soak")
   void manyProducts() {
-    check(false, 1_000_000);
+    check(TileCode.Elements.BYTES, 1_000_000);
+    if (hasBrainFloats()) {
+      checkBrainFloats(1_000_000);
+    }
   }
 
-  private void check(boolean toFloats, int times) {
-    TilePanel code = new TilePanel("test", toFloats);
+  static boolean hasBrainFloats() {
+    return MachineTier.hasBrainTiles();
+  }
+
+  private void check(TileCode.Elements elements, int times) {
+    TilePanel code = new TilePanel("test", elements);
     for (int i = 0; i < times; i++) {
       draw();
       long scratch = scratchMemory.place(TileCode.SCRATCH, random.nextBoolean());
       code.run(a, aRow, panel, depth, start, startRow, c, cRow, rows, columns, scratch);
-      checkResult(toFloats);
+      checkResult(elements == TileCode.Elements.BYTES_TO_FLOATS);
     }
+  }
+
+  /** Small integers, whose sums are exact in any order. */
+  private void checkBrainFloats(int times) {
+    TilePanel code = new TilePanel("test", TileCode.Elements.BRAIN_FLOATS);
+    for (int i = 0; i < times; i++) {
+      rows = random.nextInt(1, MOST_ROWS + 1);
+      depth = TileCode.LINE / 2 * random.nextInt(1, MOST_DEPTH / TileCode.LINE + 1);
+      aRow = 2L * (depth + random.nextInt(GAP));
+      cRow = 2L * (WIDTH + random.nextInt(GAP));
+      a = integers(aMemory, (rows - 1) * aRow + 2L * depth);
+      panel = integers(panelMemory, 2L * depth * WIDTH);
+      c = integers(cMemory, (rows - 1) * cRow + 2L * WIDTH);
+      long scratch = scratchMemory.place(TileCode.SCRATCH, random.nextBoolean());
+      code.run(a, aRow, panel, 2L * depth, 0, 0, c, cRow, rows, WIDTH, scratch);
+      checkBrainFloats();
+    }
+  }
+
+  private long integers(GuardedMemory memory, long size) {
+    long address = memory.place(size, random.nextBoolean());
+    for (long at = 0; at < size; at += 2) {
+      int value = memory == cMemory ? SENTINEL : random.nextInt(-20, 21);
+      Raw.putShort(address + at, brainFloat(value));
+    }
+    return address;
+  }
+
+  private void checkBrainFloats() {
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < cRow / 2 && (i < rows - 1 || j < WIDTH); j++) {
+        float sum = 0;
+        for (int t = 0; t < depth && j < WIDTH; t++) {
+          float right = value(panel + (t / 2 * WIDTH + j) * 4L + 2L * (t % 2));
+          sum += value(a + i * aRow + 2L * t) * right;
+        }
+        short expected = brainFloat(j < WIDTH ? sum : SENTINEL);
+        short found = Raw.getShort(c + i * cRow + 2L * j);
+        if (found != expected) {
+          assertThat(found).as("element %d, %d of %d, k %d", i, j, rows, depth).isEqualTo(expected);
+        }
+      }
+    }
+  }
+
+  private static float value(long address) {
+    return Float.intBitsToFloat(Raw.getShort(address) << 16);
+  }
+
+  /** To the nearest, of two to the even one. */
+  private static short brainFloat(float value) {
+    int bits = Float.floatToRawIntBits(value);
+    return (short) ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
   }
 
   private void draw() {
     rows = random.nextInt(1, MOST_ROWS + 1);
     columns = random.nextInt(3) == 0 ? WIDTH : random.nextInt(1, WIDTH + 1);
-    depth = TileCode.STEPS * random.nextInt(1, MOST_DEPTH / TileCode.STEPS + 1);
-    aRow = depth + random.nextInt(GAP);
+    depth = TileCode.LINE * random.nextInt(1, MOST_DEPTH / TileCode.LINE + 1);
+    aRow = (long) depth + random.nextInt(GAP);
     startRow = random.nextBoolean() ? 0 : 4L * (columns + random.nextInt(GAP));
     cRow = 4L * (columns + random.nextInt(GAP));
     a = bytes(aMemory, (rows - 1L) * aRow + depth);

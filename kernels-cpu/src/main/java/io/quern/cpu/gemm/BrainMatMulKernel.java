@@ -1,0 +1,140 @@
+package io.quern.cpu.gemm;
+
+import io.quern.DType;
+import io.quern.backend.Kernel;
+import io.quern.backend.KernelKey;
+import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
+import io.quern.op.Layout;
+import io.quern.op.MatMul;
+import io.quern.runtime.HostMemory;
+import io.quern.runtime.MemoryPool;
+import io.quern.runtime.Workers;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * MatMul of BF16 with one matrix B in tile registers: sums are floats, rounded once when they are
+ * stored. Even and odd elements are added up apart and subnormal numbers count as zero, as the
+ * instruction does, so that results may differ in their last bit from those of products that are
+ * widened to F32. Immutable and thread-safe.
+ */
+public final class BrainMatMulKernel implements Kernel {
+  private static final int BLOCK = 2 * TileCode.ROWS;
+  private static final int TASKS_PER_THREAD = 4;
+  private static final int BYTES = 2;
+
+  // What a call keeps for its tasks.
+  private static final int PANELS_OF_B = 0;
+  private static final int PANELS_PER_TASK = 1;
+
+  /** Apart from the class itself, for processors that have the instructions. */
+  private static final class Code {
+    static final TilePanel TILES = new TilePanel("tiles_bf16", TileCode.Elements.BRAIN_FLOATS);
+  }
+
+  private final KernelKey key;
+  private final boolean packedBefore;
+  private final PairPacker packer;
+  private final long m;
+  private final long n;
+  private final long k;
+  private final Workers.Task<Operands> task = this::multiply;
+
+  private BrainMatMulKernel(KernelKey key, boolean packedBefore) {
+    this.key = key;
+    this.packedBefore = packedBefore;
+    Layout b = key.layout(1);
+    this.k = b.shape().dim(-2);
+    this.n = b.shape().dim(-1);
+    this.m = key.output().shape().size() / n;
+    this.packer = new PairPacker(k, n, BYTES * b.stride(-2), BYTES * b.stride(-1));
+  }
+
+  /** The kernel for {@code key}, or null when an operand does not fit. */
+  public static @Nullable Kernel create(KernelKey key) {
+    if (!(key.op() instanceof MatMul) || !key.all(DType.BF16) || !MachineTier.hasBrainTiles()) {
+      return null;
+    }
+    Layout a = key.layout(0);
+    Layout b = key.layout(1);
+    boolean fits =
+        a.isContiguous()
+            && a.rank() >= 2
+            && b.rank() >= 2
+            && b.shape().slice(0, b.rank() - 2).size() == 1
+            && key.output().shape().size() > 0
+            && TilePanel.fits(BYTES * b.shape().dim(-2))
+            && b.shape().dim(-1) % PairPacker.WIDTH == 0;
+    return fits ? new BrainMatMulKernel(key, false) : null;
+  }
+
+  @Override
+  public void run(Operands operands) {
+    if (packedBefore) {
+      multiply(operands, operands.address(1));
+      return;
+    }
+    MemoryPool.Block packed = HostMemory.shared().allocate(packer.bytes());
+    try {
+      packer.pack(operands, operands.address(1), packed.address());
+      multiply(operands, packed.address());
+    } finally {
+      HostMemory.shared().free(packed);
+    }
+  }
+
+  private void multiply(Operands call, long panels) {
+    int threads = Workers.shared().threads();
+    long wanted = threads == 1 ? 1 : (long) TASKS_PER_THREAD * threads;
+    call.keep(PANELS_OF_B, panels);
+    long each = Math.clamp(blocks() * packer.panels() / wanted, 1, packer.panels());
+    call.keep(PANELS_PER_TASK, each);
+    long tasks = blocks() * ((packer.panels() + each - 1) / each);
+    Workers.shared().run(task, call, Math.toIntExact(tasks));
+  }
+
+  private long blocks() {
+    return (m + BLOCK - 1) / BLOCK;
+  }
+
+  /** Some panels for a block of rows. */
+  private void multiply(Operands call, int chunk) {
+    long first = chunk % blocks() * BLOCK;
+    long count = Math.min(BLOCK, m - first);
+    long each = call.kept(PANELS_PER_TASK);
+    long begin = chunk / blocks() * each;
+    long end = Math.min(packer.panels(), begin + each);
+    long row = BYTES * k;
+    long a = call.address(0) + first * row;
+    long c = call.address(2) + BYTES * first * n;
+    MemoryPool.Block scratch = HostMemory.shared().allocate(TileCode.SCRATCH);
+    for (long panel = begin; panel < end; panel++) {
+      Code.TILES.run(
+          a,
+          row,
+          call.kept(PANELS_OF_B) + panel * packer.panelBytes(),
+          row,
+          0,
+          0,
+          c + panel * BYTES * PairPacker.WIDTH,
+          BYTES * n,
+          count,
+          PairPacker.WIDTH,
+          scratch.address());
+    }
+    HostMemory.shared().free(scratch);
+  }
+
+  /** A constant matrix B is packed once. */
+  @Override
+  public @Nullable Prepared prepared() {
+    return packedBefore
+        ? null
+        : new Prepared(1, packer.bytes(), packer, new BrainMatMulKernel(key, true));
+  }
+
+  @Override
+  public String name() {
+    return "gemm_bf16_amx";
+  }
+}
