@@ -62,18 +62,29 @@ final class Batcher implements Agent {
     }
   }
 
+  /** Always says that there was work: an idle agent ends when somebody interrupts its thread. */
   @Override
   public int doWork() {
+    if (work()) {
+      doorbell.reset();
+    } else {
+      doorbell.idle();
+    }
+    return 1;
+  }
+
+  /** Answers a batch; false when there is nothing to do yet. */
+  private boolean work() {
     int present = queue.waiting();
     if (present == 0) {
       if (queue.isDrained()) {
         drained.countDown();
       }
       doorbell.sleepUntil(1);
-      return 0;
+      return false;
     }
     if (shouldWait(present)) {
-      return 0;
+      return false;
     }
     List<Request> batch = take();
     if (!batch.isEmpty()) {
@@ -83,7 +94,7 @@ final class Batcher implements Agent {
       policy.ran(batch.size(), System.nanoTime() - start, queue.waiting());
       answer(batch, rows);
     }
-    return batch.size();
+    return !batch.isEmpty();
   }
 
   private boolean shouldWait(int present) {

@@ -1,7 +1,6 @@
 package io.quern.serve;
 
 import java.util.concurrent.locks.LockSupport;
-import org.agrona.concurrent.IdleStrategy;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -9,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * closed or its own time has come. A sleeper costs nothing; callers pay for waking it only when it
  * sleeps.
  */
-final class Doorbell implements IdleStrategy {
+final class Doorbell {
   private static final long SPIN_NANOS = 10_000;
 
   private final RequestQueue queue;
@@ -51,17 +50,8 @@ final class Doorbell implements IdleStrategy {
     return queue.waiting() >= enough || queue.isClosed();
   }
 
-  @Override
-  public void idle(int workCount) {
-    if (workCount > 0) {
-      reset();
-    } else {
-      idle();
-    }
-  }
-
-  @Override
-  public void idle() {
+  /** Waits a moment, or sleeps. */
+  void idle() {
     long now = System.nanoTime();
     if (!idling) {
       idling = true;
@@ -73,8 +63,7 @@ final class Doorbell implements IdleStrategy {
     } else {
       sleep(now);
     }
-    // Whoever interrupts this thread must not end it: others wait for its answers.
-    Thread.interrupted();
+    Thread.interrupted(); // an interrupted thread would not sleep any more
   }
 
   private void sleep(long now) {
@@ -89,8 +78,8 @@ final class Doorbell implements IdleStrategy {
     sleeper = null;
   }
 
-  @Override
-  public void reset() {
+  /** There was work. */
+  void reset() {
     idling = false;
   }
 }

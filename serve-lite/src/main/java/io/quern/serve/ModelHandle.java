@@ -14,6 +14,7 @@ import java.util.concurrent.Executor;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.agrona.concurrent.AgentRunner;
+import org.agrona.concurrent.NoOpIdleStrategy;
 
 /**
  * A model that many threads ask for predictions, one example each; what they ask at the same time
@@ -69,7 +70,7 @@ public final class ModelHandle implements AutoCloseable {
             new BatchPolicy(builder.maxBatch, builder.maxDelay.toNanos()),
             runner,
             meter);
-    agent = new AgentRunner(doorbell, Meter::logUnexpected, null, batcher);
+    agent = new AgentRunner(NoOpIdleStrategy.INSTANCE, Meter::logUnexpected, null, batcher);
     AgentRunner.startOnThread(
         agent, task -> Thread.ofPlatform().daemon().name(builder.name).unstarted(task));
   }

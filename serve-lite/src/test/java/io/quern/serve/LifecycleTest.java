@@ -133,7 +133,7 @@ class LifecycleTest {
   @Test
   void anInterruptFromOutsideDoesNotEndTheHandle() {
     try (ModelHandle handle = ModelHandle.builder(model, DType.F32, INPUTS).name("tough").build()) {
-      for (int i = 0; i < 20; i++) {
+      for (int i = 0; i < 200; i++) {
         Thread.getAllStackTraces().keySet().stream()
             .filter(thread -> thread.getName().equals("tough"))
             .forEach(Thread::interrupt);

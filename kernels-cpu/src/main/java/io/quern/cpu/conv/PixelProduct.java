@@ -28,7 +28,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class PixelProduct extends ConvProduct {
   private static final int BLOCK_K = 256;
+
+  /** Most pixels of a strip. */
   private static final int STRIP = 208;
+
   private static final int TASKS_PER_THREAD = 4;
 
   /** Panels that repay copying a strip; half of them do where another thread has the others. */
