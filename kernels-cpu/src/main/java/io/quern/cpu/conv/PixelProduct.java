@@ -190,8 +190,9 @@ final class PixelProduct extends ConvProduct {
   private void share(Operands call, int planes) {
     int threads = Workers.shared().threads();
     int wanted = threads == 1 ? 1 : (gathers ? 1 : TASKS_PER_THREAD) * threads;
-    long even = (long) planes * strips * panels / wanted;
-    int perTask = Math.clamp(Math.max(even, gathers ? LEAST_PANELS / 2 : 1), 1, mostPanels);
+    long all = (long) planes * strips * panels;
+    int least = gathers && all >= LEAST_PANELS / 2 * (long) threads ? LEAST_PANELS / 2 : 1;
+    int perTask = Math.clamp(Math.max(all / wanted, least), 1, mostPanels);
     call.keep(PANELS_PER_TASK, perTask);
     Workers.shared().run(multiply, call, planes * strips * ((panels + perTask - 1) / perTask));
   }

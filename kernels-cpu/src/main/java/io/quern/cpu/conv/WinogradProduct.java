@@ -97,6 +97,9 @@ final class WinogradProduct extends ConvProduct {
 
   @Override
   void run(Operands call, long images, long weights, long bias, long outputs) {
+    if (tiles.rows() == 0) {
+      return;
+    }
     MemoryPool.Block offsets = HostMemory.shared().allocate(4L * shape.c());
     try {
       Packing.offsets(offsets.address(), shape.c(), 4);
@@ -105,30 +108,24 @@ final class WinogradProduct extends ConvProduct {
       call.keep(BIAS, bias);
       call.keep(OUTPUTS, outputs);
       call.keep(OFFSETS, offsets.address());
-      int threads = Workers.shared().threads();
-      int rows = sharesPanels(threads) ? band : evenBand(threads);
-      int bands = (tiles.rows() + rows - 1) / rows;
+      int rows = isMostlyWeight() ? tiles.rows() : evenBand();
       call.keep(BAND, rows);
-      if (bands >= threads) {
-        Workers.shared().run(bandTask, call, bands);
-      } else {
-        for (int i = 0; i < bands; i++) {
-          band(call, i);
-        }
-      }
+      // A task that is alone shares its own steps.
+      Workers.shared().run(bandTask, call, (tiles.rows() + rows - 1) / rows);
     } finally {
       HostMemory.shared().free(offsets);
     }
   }
 
-  /** Whether there are too few tiles for all threads, or so few that weights are what is read. */
-  private boolean sharesPanels(int threads) {
+  /** Whether there are so few tiles that weights are most of what is read. */
+  private boolean isMostlyWeight() {
     int rows = tiles.rows();
-    return rows < threads || (rows <= band && shape.oc() > MUCH_WEIGHT * rows * tiles.across());
+    return rows <= band && shape.oc() > MUCH_WEIGHT * rows * tiles.across();
   }
 
   /** Rows of tiles of a band when all threads have as many bands, about. */
-  private int evenBand(int threads) {
+  private int evenBand() {
+    int threads = Workers.shared().threads();
     int rounds = (tiles.rows() + band * threads - 1) / (band * threads);
     return (tiles.rows() + rounds * threads - 1) / (rounds * threads);
   }
