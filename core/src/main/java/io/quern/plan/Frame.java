@@ -27,7 +27,6 @@ final class Frame {
   private final HostSlot[] hosts;
   private final Replay replay;
   private final Runnable steps = this::runSteps;
-  private final Runnable kernelByKernel = this::runKernels;
 
   /** A place in the operands of a step that is filled in for each run. */
   private static final class Slot {
@@ -131,18 +130,14 @@ final class Frame {
       new WatchedRun(plan).run(kernels, operands);
       return;
     }
-    replay.run(steps);
-  }
-
-  private void runSteps() {
     if (device.context().isHostMemory()) {
-      Workers.shared().runAll(kernelByKernel);
+      Workers.shared().runAll(steps);
     } else {
-      runKernels();
+      replay.run(steps);
     }
   }
 
-  private void runKernels() {
+  private void runSteps() {
     for (int i = 0; i < kernels.length; i++) {
       kernels[i].run(operands[i]);
     }

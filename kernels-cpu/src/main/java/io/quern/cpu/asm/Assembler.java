@@ -228,14 +228,23 @@ public final class Assembler {
 
   /** A loop that runs while {@code at}, which goes on by so many, is below an end. */
   public void loop(Reg at, Reg end, int step, Runnable body) {
+    loop(at, () -> cmp(at, end), step, body);
+  }
+
+  /** The same with an end in memory. */
+  public void loop(Reg at, Mem end, int step, Runnable body) {
+    loop(at, () -> cmp(at, end), step, body);
+  }
+
+  private void loop(Reg at, Runnable compare, int step, Runnable body) {
     Label done = label();
-    cmp(at, end);
+    compare.run();
     jump(Condition.AE, done);
     align(32);
     Label next = here();
     body.run();
     add(at, step);
-    cmp(at, end);
+    compare.run();
     jump(Condition.B, next);
     bind(done);
   }

@@ -16,6 +16,7 @@ final class Patches {
 
   private static final int LINE = 64;
 
+  /** What second-level caches hold, more or less. */
   private static final long NEAR_BYTES = 1 << 20;
 
   /** Positions of a strip, about. */

@@ -20,7 +20,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class BrainMatMulKernel implements Kernel {
   private static final int BLOCK = 2 * TileCode.ROWS;
-  private static final int TASKS_PER_THREAD = 4;
+
+  /** Products below which a second thread costs more than it brings. */
+  private static final double PARALLEL_WORK = 1 << 21;
+
   private static final int BYTES = 2;
 
   // What a call keeps for its tasks.
@@ -35,6 +38,7 @@ public final class BrainMatMulKernel implements Kernel {
   private final KernelKey key;
   private final boolean packedBefore;
   private final PairPacker packer;
+  private final PanelShares shares;
   private final long m;
   private final long n;
   private final long k;
@@ -48,6 +52,7 @@ public final class BrainMatMulKernel implements Kernel {
     this.n = b.shape().dim(-1);
     this.m = key.output().shape().size() / n;
     this.packer = new PairPacker(k, n, BYTES * b.stride(-2), BYTES * b.stride(-1));
+    this.shares = new PanelShares(m, BLOCK, packer.panels(), PANELS_PER_TASK);
   }
 
   /** The kernel for {@code key}, or null when an operand does not fit. */
@@ -84,31 +89,20 @@ public final class BrainMatMulKernel implements Kernel {
   }
 
   private void multiply(Operands call, long panels) {
-    int threads = Workers.shared().threads();
-    long wanted = threads == 1 ? 1 : (long) TASKS_PER_THREAD * threads;
     call.keep(PANELS_OF_B, panels);
-    long each = Math.clamp(blocks() * packer.panels() / wanted, 1, packer.panels());
-    call.keep(PANELS_PER_TASK, each);
-    long tasks = blocks() * ((packer.panels() + each - 1) / each);
-    Workers.shared().run(task, call, Math.toIntExact(tasks));
-  }
-
-  private long blocks() {
-    return (m + BLOCK - 1) / BLOCK;
+    shares.run(call, (double) m * n * k >= PARALLEL_WORK, task);
   }
 
   /** Some panels for a block of rows. */
   private void multiply(Operands call, int chunk) {
-    long first = chunk % blocks() * BLOCK;
-    long count = Math.min(BLOCK, m - first);
-    long each = call.kept(PANELS_PER_TASK);
-    long begin = chunk / blocks() * each;
-    long end = Math.min(packer.panels(), begin + each);
+    long first = shares.firstRow(chunk);
+    long count = shares.count(chunk);
+    long end = shares.endPanel(call, chunk);
     long row = BYTES * k;
     long a = call.address(0) + first * row;
     long c = call.address(2) + BYTES * first * n;
     MemoryPool.Block scratch = HostMemory.shared().allocate(TileCode.SCRATCH);
-    for (long panel = begin; panel < end; panel++) {
+    for (long panel = shares.firstPanel(call, chunk); panel < end; panel++) {
       Code.TILES.run(
           a,
           row,

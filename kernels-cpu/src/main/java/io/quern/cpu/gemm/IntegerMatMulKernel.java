@@ -25,8 +25,6 @@ public final class IntegerMatMulKernel implements Kernel {
   /** Rows that are multiplied with a panel while it is in the first-level cache. */
   private static final int BLOCK = 8 * MicroKernel.ROWS;
 
-  private static final int TASKS_PER_THREAD = 4;
-
   /** Products of bytes below which a second thread costs more than it brings. */
   private static final double PARALLEL_WORK = 1 << 21;
 
@@ -64,6 +62,7 @@ public final class IntegerMatMulKernel implements Kernel {
   private final long k;
   private final Arena owner = Arena.ofAuto();
   private final long offsets;
+  private final PanelShares shares;
   private final Workers.Task<Operands> task = this::multiply;
 
   private IntegerMatMulKernel(KernelKey key, boolean packedBefore) {
@@ -76,6 +75,7 @@ public final class IntegerMatMulKernel implements Kernel {
     this.m = key.shape(0).slice(0, key.shape(0).rank() - 1).size();
     this.signedA = key.dtype(0) == DType.I8;
     this.packer = new BytePacker(k, n, key.dtype(2) == DType.I8);
+    this.shares = new PanelShares(m, BLOCK, packer.panels(), PANELS_PER_TASK);
     this.offsets = owner.allocate(4 * Math.max(1, packer.fours()), 64).address();
     Packing.offsets(offsets, packer.fours(), 4);
   }
@@ -117,34 +117,10 @@ public final class IntegerMatMulKernel implements Kernel {
       operands.keep(ROWS_OF_A, a);
       operands.keep(PANELS_OF_B, b);
       operands.keep(ZEROS_OF_B, zerosOfB(operands.address(3), zeros) ? zeros : 0);
-      multiply(operands);
+      shares.run(operands, (double) m * n * k >= PARALLEL_WORK, task);
     } finally {
       HostMemory.shared().free(memory);
     }
-  }
-
-  private void multiply(Operands call) {
-    long panels = packer.panels();
-    if ((double) m * n * k < PARALLEL_WORK) {
-      call.keep(PANELS_PER_TASK, panels);
-      for (int block = 0; block < blocks(); block++) {
-        multiply(call, block);
-      }
-      return;
-    }
-    int threads = Workers.shared().threads();
-    long wanted = threads == 1 ? 1 : (long) TASKS_PER_THREAD * threads;
-    call.keep(PANELS_PER_TASK, Math.clamp(blocks() * panels / wanted, 1, panels));
-    Workers.shared().run(task, call, Math.toIntExact(blocks() * groups(call)));
-  }
-
-  private long blocks() {
-    return (m + BLOCK - 1) / BLOCK;
-  }
-
-  private long groups(Operands call) {
-    long each = call.kept(PANELS_PER_TASK);
-    return (packer.panels() + each - 1) / each;
   }
 
   /** Rows of A of whole fours, as U8. */
@@ -179,11 +155,9 @@ public final class IntegerMatMulKernel implements Kernel {
 
   /** Some panels for a block of rows. */
   private void multiply(Operands call, int chunk) {
-    long first = chunk % blocks() * BLOCK;
-    long count = Math.min(BLOCK, m - first);
-    long each = call.kept(PANELS_PER_TASK);
-    long panel = chunk / blocks() * each;
-    long end = Math.min(packer.panels(), panel + each);
+    long first = shares.firstRow(chunk);
+    long count = shares.count(chunk);
+    long end = shares.endPanel(call, chunk);
     long row = 4 * packer.fours();
     long a = call.kept(ROWS_OF_A) + first * row;
     long c = call.address(4) + 4 * first * n;
@@ -200,7 +174,7 @@ public final class IntegerMatMulKernel implements Kernel {
     if (shifted) {
       sumRows(a, count, zero, sums);
     }
-    for (; panel < end; panel++) {
+    for (long panel = shares.firstPanel(call, chunk); panel < end; panel++) {
       long column = panel * BytePacker.WIDTH;
       long columns = Math.min(BytePacker.WIDTH, n - column);
       long b = call.kept(PANELS_OF_B) + panel * packer.panelBytes();

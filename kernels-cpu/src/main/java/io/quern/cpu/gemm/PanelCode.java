@@ -177,7 +177,6 @@ final class PanelCode {
    */
   private void findNextPanel() {
     int row = WIDTH * bits / 8;
-    Label inPlace = asm.label();
     Label found = asm.label();
     asm.lea(AHEAD, Mem.at(B, row));
     asm.sub(TO_OTHER, TO_OTHER);
@@ -186,7 +185,7 @@ final class PanelCode {
     asm.mov(RBX, B_ROW);
     asm.shl(RBX, Integer.numberOfTrailingZeros(UNROLLED));
     asm.cmp(B_ROW, row);
-    asm.jump(Condition.NE, inPlace);
+    asm.jump(Condition.NE, found);
     Label few = asm.label();
     asm.mov(RBX, COUNT);
     asm.cmp(RBX, MANY * tileRows);
@@ -203,7 +202,6 @@ final class PanelCode {
     asm.test(TO_OTHER, TO_OTHER);
     asm.jump(Condition.E, found);
     asm.add(RAX, RAX);
-    asm.bind(inPlace);
     asm.bind(found);
     asm.mov(FIRST_AHEAD, AHEAD);
     asm.mov(NEXT_FIRST_AHEAD, RAX);
@@ -278,23 +276,20 @@ final class PanelCode {
 
   /** So many steps at a time up to the end of some offsets. */
   private void steps(Mem end, int unrolled, int rows, int width, boolean masked) {
-    Label done = asm.label();
-    asm.cmp(OFFSETS, end);
-    asm.jump(Condition.AE, done);
-    asm.align(32);
-    Label next = asm.here();
-    for (int step = 0; step < unrolled; step++) {
-      step(step, rows, width, masked);
-    }
-    if (unrolled > 1) {
-      asm.prefetchNear(Mem.at(AHEAD));
-      asm.prefetchNear(Mem.at(AHEAD, TO_OTHER, 1));
-      asm.add(AHEAD, NEXT_AHEAD);
-    }
-    asm.add(OFFSETS, 4 * unrolled);
-    asm.cmp(OFFSETS, end);
-    asm.jump(Condition.B, next);
-    asm.bind(done);
+    asm.loop(
+        OFFSETS,
+        end,
+        4 * unrolled,
+        () -> {
+          for (int step = 0; step < unrolled; step++) {
+            step(step, rows, width, masked);
+          }
+          if (unrolled > 1) {
+            asm.prefetchNear(Mem.at(AHEAD));
+            asm.prefetchNear(Mem.at(AHEAD, TO_OTHER, 1));
+            asm.add(AHEAD, NEXT_AHEAD);
+          }
+        });
   }
 
   /** Where the sums go, and mostly come from, is far away when A and B fill the caches. */
