@@ -35,6 +35,8 @@ import io.quern.op.Op;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
+import io.quern.op.QuantizedAdd;
+import io.quern.op.QuantizedConv2d;
 import io.quern.op.Random;
 import io.quern.op.Reduce;
 import io.quern.op.RmsNorm;
@@ -80,7 +82,8 @@ final class GradRules {
       case View view -> list(view(view));
       case Unary unary -> list(unary(unary.fn()));
       case Binary binary -> binary(binary.fn());
-      case Compare _, IntegerMatMul _, ArgReduce _, Fill _, Iota _, Random _ -> zeros();
+      case Compare _, IntegerMatMul _, QuantizedConv2d _, QuantizedAdd _ -> zeros();
+      case ArgReduce _, Fill _, Iota _, Random _ -> zeros();
       case Where _ -> where();
       case Cast _ -> list(x(0).dtype().isFloat() ? g().to(x(0).dtype()) : null);
       case Reduce reduce -> list(reduce(reduce));

@@ -15,6 +15,8 @@ public sealed interface Composite extends Op
         Epilogue,
         AttentionWeights,
         IntegerMatMul,
+        QuantizedConv2d,
+        QuantizedAdd,
         Attention,
         SoftmaxGrad,
         RmsNorm,

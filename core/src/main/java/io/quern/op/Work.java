@@ -34,6 +34,8 @@ public final class Work {
       case Conv2dInputGrad _ -> convolution(inputs.get(1).shape(), inputs.getFirst().shape());
       case Conv2dWeightGrad _ -> convolution(inputs.get(1).shape(), output);
       case Conv3d _ -> convolution(output, inputs.get(1).shape());
+      case QuantizedConv2d _ -> convolution(output, inputs.get(1).shape());
+      case QuantizedAdd _ -> 6 * output.size();
       case ConvTranspose2d _ -> convolution(inputs.get(0).shape(), inputs.get(1).shape());
       case Pool2d pool -> output.size() * pool.window().kernelH() * pool.window().kernelW();
       case Pool2dGrad grad ->

@@ -27,6 +27,9 @@ import io.quern.op.Op;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
+import io.quern.op.Quantization;
+import io.quern.op.QuantizedAdd;
+import io.quern.op.QuantizedConv2d;
 import io.quern.op.Random;
 import io.quern.op.Reduce;
 import io.quern.op.RmsNorm;
@@ -243,6 +246,22 @@ public final class ErrorCases {
         f32(8, 3, 3, 3),
         f32(7));
     refused(cases, new Conv2d(window, 1), "the input must have rank 4", f32(3, 9, 9), f32(3));
+    QuantizedConv2d bytes = new QuantizedConv2d(window, 1, 3, Quantization.of(DType.U8, 0));
+    Values integers = Values.integers(0, 9);
+    Input image = Input.of(DType.U8, Shape.of(1, 3, 9, 9), integers);
+    Input weight = Input.of(DType.I8, Shape.of(8, 3, 3, 3), integers);
+    Input unsigned = Input.of(DType.U8, Shape.of(8, 3, 3, 3), integers);
+    Input biases = Input.of(DType.I32, Shape.of(8), integers);
+    refused(cases, bytes, "takes U8 and I8, found F32", f32(1, 3, 9, 9), weight, f32(8), biases);
+    refused(cases, bytes, "takes weights of I8", image, unsigned, f32(8), biases);
+    refused(cases, bytes, "the scale must be F32[8], found F32[1]", image, weight, f32(1), biases);
+    refused(cases, bytes, "the bias must be I32[8], found F32[8]", image, weight, f32(8), f32(8));
+    refused(
+        cases,
+        new QuantizedAdd(1, -1, 1, 0, Quantization.of(DType.U8, 0)),
+        "-1 is not of U8",
+        image,
+        image);
     refused(
         cases,
         new Conv2dInputGrad(window, 1, Shape.of(1, 3, 9, 9)),

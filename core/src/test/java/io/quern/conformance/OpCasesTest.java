@@ -12,6 +12,8 @@ import io.quern.op.Iota;
 import io.quern.op.NormGrad;
 import io.quern.op.Op;
 import io.quern.op.Pool2dGrad;
+import io.quern.op.QuantizedAdd;
+import io.quern.op.QuantizedConv2d;
 import io.quern.op.Random;
 import io.quern.op.SgdStep;
 import java.lang.reflect.RecordComponent;
@@ -31,6 +33,8 @@ class OpCasesTest {
       Set.of(
           Compare.class,
           IntegerMatMul.class,
+          QuantizedConv2d.class,
+          QuantizedAdd.class,
           Fill.class,
           Iota.class,
           Random.class,

@@ -8,8 +8,10 @@ import io.quern.cpu.conv.ConvInputGrad;
 import io.quern.cpu.conv.ConvWeightGrad;
 import io.quern.cpu.conv.DepthwiseConv;
 import io.quern.cpu.conv.DepthwiseWeightGrad;
+import io.quern.cpu.conv.QuantizedConvKernel;
 import io.quern.cpu.elementwise.ElementwiseKernel;
 import io.quern.cpu.elementwise.FillKernel;
+import io.quern.cpu.elementwise.QuantizedAddKernel;
 import io.quern.cpu.elementwise.RandomKernel;
 import io.quern.cpu.fused.FusedKernel;
 import io.quern.cpu.gemm.BrainMatMulKernel;
@@ -57,6 +59,8 @@ import io.quern.op.NormGrad;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
+import io.quern.op.QuantizedAdd;
+import io.quern.op.QuantizedConv2d;
 import io.quern.op.Random;
 import io.quern.op.Reduce;
 import io.quern.op.RmsNorm;
@@ -81,6 +85,7 @@ final class CpuKernels {
         .add(MatMul.class, "gemm_f64", MatMulF64Kernel::create)
         .add(MatMul.class, "gemm_bf16_amx", BrainMatMulKernel::create)
         .add(IntegerMatMul.class, "gemm_u8i8_asm", IntegerMatMulKernel::create)
+        .add(QuantizedConv2d.class, "quantized_conv2d_u8i8_asm", QuantizedConvKernel::create)
         .add(Epilogue.class, gemm + "_epilogue", MatMulKernel::withEpilogue)
         .add(Conv2d.class, "conv2d_depthwise_f32", DepthwiseConv::forward)
         .add(Epilogue.class, "conv2d_depthwise_f32_epilogue", DepthwiseConv::withEpilogue)
@@ -94,6 +99,7 @@ final class CpuKernels {
         .add(Unary.class, "unary_f32", FusedKernel::unary)
         .add(Binary.class, "binary_f32", FusedKernel::binary)
         .add(Fused.class, "fused_f32", FusedKernel::create)
+        .add(QuantizedAdd.class, "quantized_add_asm", QuantizedAddKernel::create)
         .add(Compare.class, "compare_f32", ElementwiseKernel::compare)
         .add(Where.class, "where_f32", ElementwiseKernel::where)
         .add(Cast.class, "cast", ElementwiseKernel::cast)

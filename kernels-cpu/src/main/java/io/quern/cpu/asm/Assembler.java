@@ -515,6 +515,12 @@ public final class Assembler {
     line("tdpbusd", to, left, right);
   }
 
+  /** The same for signed bytes of {@code left} and unsigned ones of {@code right}. */
+  public void multiplySignedBytes(Tile to, Tile left, Tile right) {
+    tile(VectorOp.Prefix.HF3, 0x5E, to, left, right);
+    line("tdpbsud", to, left, right);
+  }
+
   /**
    * Adds to floats the products of BF16 of {@code left} and {@code right}, whose rows have pairs of
    * elements of a column side by side. Subnormal numbers count as zero.

@@ -53,6 +53,14 @@ public enum VectorOp {
   VCVTNEPS2BF16(Prefix.HF3, Map.OF38, 0x72),
   /** Towards zero; what does not fit is the least integer. */
   VCVTTPS2DQ(Prefix.HF3, Map.OF, 0x5B),
+  /** To the nearest integer, halves to the even one. */
+  VCVTPS2DQ(Prefix.H66, Map.OF, 0x5B),
+  /** Loads unsigned bytes as integers of 32 bits. */
+  VPMOVZXBD(Prefix.H66, Map.OF38, 0x31, -1, Tuple.QUARTER),
+  /** Loads signed bytes as integers of 32 bits. */
+  VPMOVSXBD(Prefix.H66, Map.OF38, 0x21, -1, Tuple.QUARTER),
+  /** Stores the low bytes of integers of 32 bits. */
+  VPMOVDB(Prefix.HF3, Map.OF38, -1, 0x31, Tuple.QUARTER),
   /** Stores unsigned integers of 32 bits as bytes, saturated. */
   VPMOVUSDB(Prefix.HF3, Map.OF38, -1, 0x11, Tuple.QUARTER);
 
@@ -120,6 +128,7 @@ public enum VectorOp {
     return switch (this) {
       case VPDPBUSD,
           VPMOVUSDB,
+          VPMOVDB,
           VCVTNEPS2BF16,
           VRANGEPS,
           VSHUFF32X4,

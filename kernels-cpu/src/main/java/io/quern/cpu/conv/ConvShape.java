@@ -90,6 +90,11 @@ record ConvShape(Window window, int n, int groups, int c, int h, int w, int oc, 
         output.intDim(3));
   }
 
+  /** The same with another number of input channels in a group. */
+  ConvShape withChannels(int other) {
+    return new ConvShape(window, n, groups, other, h, w, oc, oh, ow);
+  }
+
   /** Weights per output channel: the length of the dot products. */
   int depth() {
     return c * window.kernelH() * window.kernelW();

@@ -98,20 +98,20 @@ final class PanelCode {
 
   /** What is multiplied. */
   enum Elements {
-    FLOATS(VFMADD231PS, VADDPS, false),
+    FLOATS(VFMADD231PS, VADDPS),
     /** Fours of U8 in A and of I8 in B. */
-    BYTES(VPDPBUSD, VPADDD, false),
+    BYTES(VPDPBUSD, VPADDD),
     /** The same, with floats as results. */
-    BYTES_TO_FLOATS(VPDPBUSD, VPADDD, true);
+    BYTES_TO_FLOATS(VPDPBUSD, VPADDD),
+    /** Fours of I8 in A and of U8 in B, with bytes as results, see {@link ByteResults}. */
+    BYTES_TO_BYTES(VPDPBUSD, VPADDD);
 
     final VectorOp multiplyAdd;
     final VectorOp add;
-    final boolean converts;
 
-    Elements(VectorOp multiplyAdd, VectorOp add, boolean converts) {
+    Elements(VectorOp multiplyAdd, VectorOp add) {
       this.multiplyAdd = multiplyAdd;
       this.add = add;
-      this.converts = converts;
     }
   }
 
@@ -298,8 +298,9 @@ final class PanelCode {
     Reg row = RBX;
     asm.mov(at, C);
     asm.mov(row, C_ROW);
+    int bytes = elements == Elements.BYTES_TO_BYTES ? width * bits / 32 : width * bits / 8;
     for (int i = 0; i < rows; i++) {
-      for (int line = 0; line < width * bits / 8; line += LINE) {
+      for (int line = 0; line < bytes; line += LINE) {
         asm.prefetchToWrite(Mem.at(at, line));
       }
       asm.add(at, row);
@@ -316,7 +317,8 @@ final class PanelCode {
     for (int i = 0; i < rows; i++) {
       asm.op(VBROADCASTSS, a(), Mem.at(A_ROWS.get(i), AT, 1));
       for (int j = 0; j < width; j++) {
-        asm.op(elements.multiplyAdd, sum(i, j), a(), b(j));
+        boolean isSwapped = elements == Elements.BYTES_TO_BYTES; // unsigned bytes come first
+        asm.op(elements.multiplyAdd, sum(i, j), isSwapped ? b(j) : a(), isSwapped ? a() : b(j));
       }
     }
   }
@@ -332,19 +334,30 @@ final class PanelCode {
     asm.mov(toRow, C_ROW);
     for (int i = 0; i < rows; i++) {
       for (int j = 0; j < width; j++) {
-        int at = j * bits / 8;
         Vec sum = masked ? sum(i, j).masked(mask(j)) : sum(i, j);
-        asm.op(elements.add, sum, sum(i, j), Mem.at(from, at));
-        if (elements.converts) {
-          asm.op(VCVTDQ2PS, sum, sum(i, j));
+        if (elements == Elements.BYTES_TO_BYTES) {
+          ByteResults.store(asm, sum(i, j), from, fromRow, Mem.at(to, j * bits / 32), sum);
+        } else {
+          add(sum, sum(i, j), Mem.at(from, j * bits / 8), Mem.at(to, j * bits / 8));
         }
-        asm.op(VMOVUPS, Mem.at(to, at), sum);
       }
-      asm.add(from, fromRow);
+      if (elements == Elements.BYTES_TO_BYTES) {
+        asm.add(from, ByteResults.ROW);
+      } else {
+        asm.add(from, fromRow);
+      }
       asm.add(to, toRow);
     }
     asm.mov(START, from);
     asm.mov(C, to);
+  }
+
+  private void add(Vec kept, Vec sum, Mem from, Mem to) {
+    asm.op(elements.add, kept, sum, from);
+    if (elements == Elements.BYTES_TO_FLOATS) {
+      asm.op(VCVTDQ2PS, kept, sum);
+    }
+    asm.op(VMOVUPS, to, kept);
   }
 
   private static Mask mask(int j) {

@@ -47,6 +47,11 @@ final class TileCode {
     BYTES,
     /** The same, with floats as results. */
     BYTES_TO_FLOATS,
+    /**
+     * I8, in blocks of {@link ByteRowPacker}, with a panel of U8; results are bytes, see {@link
+     * ByteResults}.
+     */
+    BYTES_TO_BYTES,
     /** BF16 with a panel of {@link PairPacker}, of all columns; sums begin with zero. */
     BRAIN_FLOATS
   }
@@ -176,11 +181,14 @@ final class TileCode {
       }
       multiply(SUMS[2 * i], A_TILES[i], B_TILES[0]);
       multiply(SUMS[2 * i + 1], A_TILES[i], B_TILES[1]);
-      asm.add(AT_A[i], LINE);
+      asm.add(AT_A[i], elements == Elements.BYTES_TO_BYTES ? ROWS * LINE : LINE);
     }
     asm.add(AT_B, LINE / 4 * ROW);
     asm.cmp(AT_B, B_END);
     asm.jump(Condition.B, step);
+    if (elements == Elements.BYTES_TO_BYTES) {
+      asm.mov(A, AT_A[0]);
+    }
     for (int i = 0; i < 2 * tiles; i++) {
       int at = i / 2 * HALF * ROW + i % 2 * LINE;
       asm.store(Mem.at(SUMS_AT, STRIDE, 1).plus(at), SUMS[i]);
@@ -198,16 +206,19 @@ final class TileCode {
       finish(() -> add(true));
       asm.bind(done);
     }
+    if (elements == Elements.BYTES_TO_BYTES) {
+      return;
+    }
     asm.mov(RAX, A_ROW);
     asm.shl(RAX, Integer.numberOfTrailingZeros(ROWS));
     asm.add(A, RAX);
   }
 
   private void multiply(Tile to, Tile left, Tile right) {
-    if (elements == Elements.BRAIN_FLOATS) {
-      asm.multiplyBrainFloats(to, left, right);
-    } else {
-      asm.multiplyBytes(to, left, right);
+    switch (elements) {
+      case BYTES, BYTES_TO_FLOATS -> asm.multiplyBytes(to, left, right);
+      case BYTES_TO_BYTES -> asm.multiplySignedBytes(to, left, right);
+      case BRAIN_FLOATS -> asm.multiplyBrainFloats(to, left, right);
     }
   }
 
@@ -227,7 +238,11 @@ final class TileCode {
     asm.bind(next);
     row.run();
     asm.add(RAX, ROW);
-    asm.add(START, START_ROW);
+    if (elements == Elements.BYTES_TO_BYTES) {
+      asm.add(START, ByteResults.ROW);
+    } else {
+      asm.add(START, START_ROW);
+    }
     asm.add(C, C_ROW);
     asm.sub(left, 1);
     asm.jump(Condition.NE, next);
@@ -239,6 +254,10 @@ final class TileCode {
       Vec sum = Vec.of(j, 512);
       Vec kept = masked ? sum.masked(mask(j)) : sum;
       asm.op(VMOVUPS, sum, Mem.at(RAX, j * LINE));
+      if (elements == Elements.BYTES_TO_BYTES) {
+        ByteResults.store(asm, sum, START, START_ROW, Mem.at(C, j * LINE / 4), kept);
+        continue;
+      }
       asm.op(VPADDD, kept, sum, Mem.at(START, j * LINE));
       if (elements == Elements.BYTES_TO_FLOATS) {
         asm.op(VCVTDQ2PS, sum, sum);

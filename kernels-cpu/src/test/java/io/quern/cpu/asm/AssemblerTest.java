@@ -66,12 +66,14 @@ class AssemblerTest {
       to = to.zeroed(to.mask());
     }
     switch (op) {
-      case VMOVUPS, VBROADCASTSS, VCVTDQ2PS, VCVTTPS2DQ, VSQRTPS -> asm.op(op, to, right);
+      case VMOVUPS, VBROADCASTSS, VCVTDQ2PS, VCVTTPS2DQ, VCVTPS2DQ, VSQRTPS ->
+          asm.op(op, to, right);
       case VCVTNEPS2BF16 -> {
         if (bits == 512) {
           asm.toBrainFloats(vec(bits), vec(bits));
         }
       }
+      case VPMOVZXBD, VPMOVSXBD -> asm.op(op, to, memory());
       case VRANGEPS, VSHUFPS -> asm.op(op, to, vec(bits), right, random.nextInt(16));
       case VSHUFF32X4 -> {
         if (bits > 128) {
@@ -114,6 +116,7 @@ class AssemblerTest {
             a -> a.load(tile(), rows()),
             a -> a.store(rows(), tile()),
             to -> multiply(to::multiplyBytes),
+            to -> multiply(to::multiplySignedBytes),
             to -> multiply(to::multiplyBrainFloats),
             Assembler::releaseTiles,
             a -> a.kmov(new Mask(random.nextInt(1, 8)), reg()),
