@@ -15,6 +15,7 @@ import picocli.CommandLine.Spec;
       OnnxCheckCommand.class,
       OnnxRunCommand.class,
       OnnxExportCommand.class,
+      OnnxQuantizeCommand.class,
       OnnxDumpCommand.class,
       OnnxTestCommand.class
     })

@@ -25,10 +25,18 @@ final class ConvOps {
   }
 
   static Tensor conv(Call call, Tensor x, Tensor weight, @Nullable Tensor bias) {
-    long[] kernel = weight.shape().slice(2, weight.rank()).toArray();
-    Windows windows = Windows.of(call, x.shape(), kernel);
+    Windows windows = windows(call, x, weight);
     int groups = (int) call.integer("group", 1);
     return convolve(x, weight, bias, windows, groups);
+  }
+
+  /** The window of a convolution of images. */
+  static Window window(Call call, Tensor x, Tensor weight) {
+    return windows(call, x, weight).window(x.shape());
+  }
+
+  private static Windows windows(Call call, Tensor x, Tensor weight) {
+    return Windows.of(call, x.shape(), weight.shape().slice(2, weight.rank()).toArray());
   }
 
   private static Tensor convolve(

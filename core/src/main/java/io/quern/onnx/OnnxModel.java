@@ -55,10 +55,17 @@ public final class OnnxModel implements AutoCloseable {
   private volatile boolean closed;
 
   private OnnxModel(Object source, MemorySegment bytes, @Nullable Path folder) {
+    this(
+        source,
+        QuantizedNodes.fuse(ModelReader.model(source, bytes)),
+        new TensorReader(source, new ExternalData(source, folder)));
+  }
+
+  /** A model that was made or changed; {@code source} is what messages call it. */
+  OnnxModel(Object source, ModelProto proto, TensorReader constants) {
     this.source = source;
-    this.proto = ModelReader.model(source, bytes);
-    this.interpreter =
-        new Interpreter(proto, new TensorReader(source, new ExternalData(source, folder)));
+    this.proto = proto;
+    this.interpreter = new Interpreter(proto, constants);
     this.inputs =
         proto.graph().inputs().stream()
             .filter(input -> !proto.graph().initializers().containsKey(input.name()))

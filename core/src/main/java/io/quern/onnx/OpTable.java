@@ -56,6 +56,7 @@ final class OpTable {
     AttentionOps.addTo(table);
     LossOps.addTo(table);
     QuantizeOps.addTo(table);
+    QuantizedOps.addTo(table);
     CastOps.addTo(table);
     CreationOps.addTo(table);
     ControlOps.addTo(table);

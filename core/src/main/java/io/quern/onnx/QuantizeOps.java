@@ -18,9 +18,7 @@ final class QuantizeOps {
     table.op("DequantizeLinear", 10, QuantizeOps::dequantize);
     table.ops("DynamicQuantizeLinear", 11, call -> dynamic(call.in(0)));
     table.op("MatMulInteger", 10, QuantizeOps::matmulInteger);
-    table.op("QLinearMatMul", 10, QuantizeOps::qlinearMatmul);
     table.op("ConvInteger", 10, QuantizeOps::convInteger);
-    table.op("QLinearConv", 10, QuantizeOps::qlinearConv);
   }
 
   /** A scale or zero point, shaped to broadcast to {@code x}: of one axis, or of blocks. */
@@ -108,7 +106,7 @@ final class QuantizeOps {
   }
 
   /** Zero points of the rows of a left operand. */
-  private static Tensor ofRows(Tensor zero) {
+  static Tensor ofRows(Tensor zero) {
     return zero.rank() == 1 && zero.size() > 1 ? zero.unsqueeze(1) : zero;
   }
 
@@ -134,28 +132,12 @@ final class QuantizeOps {
         call.atOnce(() -> IntegerProducts.centred(b, zeroB), b, zeroB));
   }
 
-  private static Tensor qlinearMatmul(Call call) {
-    Tensor product = product(call, call.in(0), call.in(2), call.in(3), call.in(5));
-    Tensor scale =
-        ofRows(call.in(1))
-            .to(DType.F64)
-            .mul(call.in(4).to(DType.F64))
-            .div(call.in(6).to(DType.F64));
-    return requantized(product, scale, call, 7);
-  }
-
-  private static Tensor requantized(Tensor product, Tensor scale, Call call, int zeroPoint) {
-    Tensor scaled = product.to(DType.F64).mul(scale).map(Unary.Fn.ROUND);
-    Tensor zero = call.in(zeroPoint).to(DType.F64);
-    return saturated(scaled.add(zero), call.dense(zeroPoint).type());
-  }
-
   private static Tensor perOutput(Tensor values, Tensor weight) {
     return values.size() == 1 ? values.reshape(Shape.scalar()) : along(values, 0, weight.rank());
   }
 
   /** The convolution of an image and a weight with their zero points, exact. */
-  private static Tensor convolve(
+  static Tensor convolve(
       Call call, Tensor x, @Nullable Tensor zero, Tensor weight, @Nullable Tensor zeros) {
     return IntegerProducts.conv(
         call,
@@ -174,24 +156,5 @@ final class QuantizeOps {
             call.in(1),
             call.has(3) ? call.in(3) : null)
         .to(DType.I32);
-  }
-
-  private static Tensor qlinearConv(Call call) {
-    Tensor sum = convolve(call, call.in(0), call.in(2), call.in(3), call.in(5)).to(DType.F64);
-    if (call.has(8)) {
-      sum = sum.add(ConvOps.perChannel(call.in(8).to(DType.F64), sum.rank()));
-    }
-    Tensor weightScale = call.in(4).to(DType.F64);
-    Tensor perChannel =
-        weightScale.size() == 1
-            ? weightScale.reshape(Shape.scalar())
-            : ConvOps.perChannel(weightScale, sum.rank());
-    Tensor scale =
-        call.in(1)
-            .to(DType.F64)
-            .reshape(Shape.scalar())
-            .mul(perChannel)
-            .div(call.in(6).to(DType.F64).reshape(Shape.scalar()));
-    return requantized(sum, scale, call, 7);
   }
 }

@@ -73,6 +73,15 @@ final class TensorReader {
     }
   }
 
+  /** The bytes of a constant's elements, which are not text. */
+  MemorySegment bytes(TensorProto proto) {
+    ElementType type = ElementType.of(proto.type());
+    if (type == null) {
+      throw error(proto, "elements of type " + proto.type() + ", which is not supported");
+    }
+    return bytes(proto, type);
+  }
+
   private MemorySegment bytes(TensorProto proto, ElementType type) {
     if (proto.external() != null) {
       return external.bytes(proto.name(), proto.external());

@@ -192,6 +192,9 @@ public final class Compare {
       addModel("minilm-q", shape, "tokens/s", dims[0] * dims[1]);
     }
     NETWORKS.forEach(network -> addModel(network, "1x3x224x224", "images/s", 1));
+    for (String network : List.of("resnet50-q", "squeezenet-q", "inception_v1-q")) {
+      addModel(network, "1x3x224x224", "images/s", 1);
+    }
     addLoading("minilm", "1x32");
     addLoading("resnet50", "1x3x224x224");
   }

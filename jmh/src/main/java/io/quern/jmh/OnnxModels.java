@@ -1,6 +1,8 @@
 package io.quern.jmh;
 
+import io.quern.Rng;
 import io.quern.conformance.LightModel;
+import io.quern.onnx.OnnxQuantizer;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -17,11 +19,14 @@ public final class OnnxModels {
   private static final Path LIGHT =
       Path.of(System.getProperty("quern.jmh.light", "../shared/data/onnx-light"));
 
+  /** Behind the name of a network whose quantised form is meant. */
+  private static final String QUANTIZED = "-q";
+
   private OnnxModels() {}
 
   /**
    * The file of a model: {@code minilm}, {@code minilm-q}, or a network of the zoo with random
-   * weights. It goes when the JVM ends.
+   * weights, quantised if {@code -q} is behind its name. It goes when the JVM ends.
    */
   public static Path file(String name) throws IOException {
     Path folder = Files.createTempDirectory("quern-jmh");
@@ -30,6 +35,10 @@ public final class OnnxModels {
     folder.resolve("weights").toFile().deleteOnExit();
     file.toFile().deleteOnExit();
     String resource = RESOURCES.get(name);
+    if (resource == null && name.endsWith(QUANTIZED)) {
+      quantize(file(name.substring(0, name.length() - QUANTIZED.length())), file);
+      return file;
+    }
     if (resource == null) {
       return LightModel.write(LIGHT.resolve("light_" + name + ".onnx"), folder, 1);
     }
@@ -41,6 +50,12 @@ public final class OnnxModels {
       Files.copy(in, file);
     }
     return file;
+  }
+
+  private static void quantize(Path from, Path to) {
+    OnnxQuantizer quantizer = OnnxQuantizer.load(from);
+    String input = quantizer.inputs().getFirst().name();
+    quantizer.calibrate(Map.of(input, Rng.of(1).normal(1, 3, 224, 224))).write(to);
   }
 
   /** The dimensions in a name such as {@code 8x128}. */
