@@ -12,6 +12,7 @@ import static io.quern.cpu.asm.Reg.RSI;
 import static io.quern.cpu.asm.Reg.RSP;
 import static io.quern.cpu.asm.VectorOp.VBROADCASTSS;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
+import static io.quern.cpu.asm.VectorOp.VPERMT2PS;
 import static io.quern.cpu.asm.VectorOp.VPMOVZXBD;
 import static io.quern.cpu.asm.VectorOp.VPORD;
 import static io.quern.cpu.asm.VectorOp.VPXORD;
@@ -25,6 +26,9 @@ import io.quern.cpu.asm.Mask;
 import io.quern.cpu.asm.Mem;
 import io.quern.cpu.asm.Reg;
 import io.quern.cpu.asm.Vec;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /** Moves images of bytes, four channels as one element of 32 bits, by machine code. */
 final class ByteMoves {
@@ -32,12 +36,28 @@ final class ByteMoves {
   private static final int LANES = BITS / 32;
   private static final int BYTES = BITS / 8;
 
+  /** Elements of a row that are gathered at a time. */
+  static final int MOST = 2 * LANES;
+
+  /** The numbers of even elements of two vectors. */
+  private static final Vec NUMBERS = Vec.of(4, BITS);
+
+  private static final MemorySegment EVENS = Arena.ofAuto().allocate(BYTES, BYTES);
+
+  static {
+    for (int i = 0; i < LANES; i++) {
+      EVENS.setAtIndex(ValueLayout.JAVA_INT, i, 2 * i);
+    }
+  }
+
   /** Channels of an element. */
   static final int CHANNELS = 4;
 
   private static final MachineFunction INTERLEAVE =
       MachineTier.place("interleave_u8", interleaving());
-  private static final MachineFunction COPY = MachineTier.place("copy_rows_i32", copying());
+  private static final MachineFunction DENSE = MachineTier.place("gather_i32_rows", gathering(1));
+  private static final MachineFunction EVERY_SECOND =
+      MachineTier.place("gather_i32_every_second", gathering(2));
 
   private ByteMoves() {}
 
@@ -81,10 +101,22 @@ final class ByteMoves {
         Integer.toUnsignedLong(flip));
   }
 
-  /** Copies rows of elements. */
-  static void copyRows(long from, long fromRow, long to, long toRow, long rows, long count) {
-    long whole = count / LANES * BYTES;
-    COPY.call(from, fromRow, to, toRow, rows, whole, (1L << count % LANES) - 1, 0);
+  /**
+   * Gathers a part of a panel: for each offset a row of elements, up to {@value #MOST}, that are so
+   * many apart, 1 or 2.
+   *
+   * @param offsets address of the offsets of the rows, in bytes
+   */
+  static void gather(
+      long from, long offsets, long rows, int stride, long to, long toRow, int count) {
+    long read = ((long) count - 1) * stride + 1;
+    long bits = read < Long.SIZE ? (1L << read) - 1 : -1;
+    (stride == 1 ? DENSE : EVERY_SECOND)
+        .call(from, offsets, offsets + 4 * rows, to, toRow, bits, (1L << count) - 1, evens(), 0, 0);
+  }
+
+  private static long evens() {
+    return EVENS.address();
   }
 
   /**
@@ -145,47 +177,71 @@ final class ByteMoves {
   }
 
   /**
-   * A function of the addresses and strides of both matrices, the rows, the bytes of whole vectors
-   * and a bit for each element beyond them.
+   * A function of the address of the elements, the first and the last offset, the address and
+   * stride of what is written, a bit for each element that is read, one for each that is written,
+   * and the address of the numbers 0, 2, 4 to 30.
    */
-  private static Assembler copying() {
+  private static Assembler gathering(int stride) {
     Assembler asm = new Assembler();
-    Reg from = RDI;
-    Reg to = RDX;
-    Reg rows = R8;
-    Reg whole = R9;
-    Reg at = RAX;
-    Reg rest = R10;
-    Mask mask = new Mask(1);
-    Vec x = Vec.of(0, BITS);
-    Label done = asm.label();
-    asm.test(rows, rows);
-    asm.jump(Condition.E, done);
-    asm.mov(rest, Mem.at(RSP, 8));
-    asm.kmov(mask, rest);
-    Label row = asm.here();
-    asm.sub(at, at);
-    asm.loop(
-        at,
-        whole,
-        BYTES,
-        () -> {
-          asm.op(VMOVUPS, x, Mem.at(from, at, 1));
-          asm.op(VMOVUPS, Mem.at(to, at, 1), x);
-        });
-    asm.unlessZero(
-        rest,
-        () -> {
-          asm.op(VMOVUPS, x.zeroed(mask), Mem.at(from, at, 1));
-          asm.op(VMOVUPS, Mem.at(to, at, 1), x.masked(mask));
-        });
-    asm.add(from, RSI);
-    asm.add(to, RCX);
-    asm.sub(rows, 1);
-    asm.jump(Condition.NE, row);
-    asm.bind(done);
+    Reg read = R9;
+    asm.mov(RAX, read);
+    for (int i = 0; i < 2 * stride; i++) {
+      asm.kmov(reads(i), RAX);
+      asm.shr(RAX, LANES);
+    }
+    asm.mov(RAX, Mem.at(RSP, 8));
+    asm.kmov(writes(0), RAX);
+    asm.shr(RAX, LANES);
+    asm.kmov(writes(1), RAX);
+    if (stride > 1) {
+      asm.mov(R11, Mem.at(RSP, 16));
+      asm.op(VMOVUPS, NUMBERS, Mem.at(R11));
+    }
+    Label narrow = asm.label();
+    Label end = asm.label();
+    asm.test(RAX, RAX);
+    asm.jump(Condition.E, narrow);
+    gatherRows(asm, stride, 2);
+    asm.jmp(end);
+    asm.bind(narrow);
+    gatherRows(asm, stride, 1);
+    asm.bind(end);
     asm.vzeroupper();
     asm.ret();
     return asm;
+  }
+
+  private static void gatherRows(Assembler asm, int stride, int vectors) {
+    Reg offset = RSI;
+    Reg end = RDX;
+    Reg to = RCX;
+    Reg toRow = R8;
+    asm.loop(
+        offset,
+        end,
+        4,
+        () -> {
+          asm.mov32(RAX, Mem.at(offset));
+          for (int i = 0; i < vectors; i++) {
+            Vec x = Vec.of(2 * i, BITS);
+            Mem from = Mem.at(RDI, RAX, 1).plus(stride * i * BYTES);
+            asm.op(VMOVUPS, x.zeroed(reads(stride * i)), from);
+            if (stride > 1) {
+              Vec next = Vec.of(2 * i + 1, BITS);
+              asm.op(VMOVUPS, next.zeroed(reads(stride * i + 1)), from.plus(BYTES));
+              asm.op(VPERMT2PS, x, NUMBERS, next);
+            }
+            asm.op(VMOVUPS, Mem.at(to, i * BYTES), x.masked(writes(i)));
+          }
+          asm.add(to, toRow);
+        });
+  }
+
+  private static Mask reads(int i) {
+    return new Mask(1 + i);
+  }
+
+  private static Mask writes(int i) {
+    return new Mask(5 + i);
   }
 }

@@ -167,27 +167,6 @@ final class Plane {
    * @param image the padded image
    */
   void gather(long image, int t, int depth, int first, int count, long to, long pitch) {
-    gather(image, t, depth, first, count, to, pitch, Plane::copyFloats);
-  }
-
-  /** Copies rows of elements of 32 bits. */
-  interface RowCopy {
-    /** Copies so many elements of so many rows. */
-    void run(long from, long fromRow, long to, long toRow, long rows, long count);
-  }
-
-  private static void copyFloats(
-      long from, long fromRow, long to, long toRow, long rows, long count) {
-    MicroKernel.chosen().copyRows(from, fromRow, to, toRow, rows, count, -0f);
-  }
-
-  /**
-   * The same with elements of another kind.
-   *
-   * @param dense copies rows of neighbours
-   */
-  void gather(
-      long image, int t, int depth, int first, int count, long to, long pitch, RowCopy dense) {
     Window window = shape.window();
     int taps = window.kernelH() * window.kernelW();
     long channel = 4L * paddedH * paddedW;
@@ -201,15 +180,17 @@ final class Plane {
         int x = first + done - y * shape.ow();
         int pixels = shape.isPointwise() ? count : Math.min(count - done, shape.ow() - x);
         long at = (long) y * window.strideH() * paddedW + (long) x * window.strideW();
-        if (window.strideW() == 1) {
-          dense.run(from + 4 * at, channel, target + 4L * done, taps * pitch, rows, pixels);
-        } else {
-          EVERY_SECOND
-              .get()
-              .copyRows(from + 4 * at, channel, target + 4L * done, taps * pitch, rows, pixels);
-        }
+        gatherRows(from + 4 * at, channel, target + 4L * done, taps * pitch, rows, pixels);
         done += pixels;
       }
+    }
+  }
+
+  private void gatherRows(long from, long fromRow, long to, long toRow, int rows, int count) {
+    if (shape.window().strideW() == 1) {
+      MicroKernel.chosen().copyRows(from, fromRow, to, toRow, rows, count, -0f);
+    } else {
+      EVERY_SECOND.get().copyRows(from, fromRow, to, toRow, rows, count);
     }
   }
 
