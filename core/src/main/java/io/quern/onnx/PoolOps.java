@@ -62,7 +62,8 @@ final class PoolOps {
 
   /** Whether the op for images can do it: windows see at least one element each. */
   private static boolean fits(Tensor x, Windows windows) {
-    boolean fits = x.dtype().isFloat() && windows.spatial() <= 2;
+    boolean isByte = x.dtype() == DType.U8 || x.dtype() == DType.I8;
+    boolean fits = (x.dtype().isFloat() || isByte) && windows.spatial() <= 2;
     for (int d = 0; d < windows.spatial(); d++) {
       long reach = Math.max(windows.before()[d], windows.reach(d, x.dim(d + 2)));
       fits &= reach == 0 || (reach < windows.kernel()[d] && windows.dilations()[d] == 1);

@@ -1,11 +1,12 @@
 package io.quern.op;
 
+import io.quern.DType;
 import java.util.List;
 import java.util.Locale;
 
 /**
  * 2-D pooling, [n, c, h, w] -> [n, c, oh, ow]. Padding is less than the kernel on every side, so
- * each window sees at least one element.
+ * each window sees at least one element. Images are of floats, for maxima also of U8 or I8.
  *
  * @param countPadding whether an average divides by the kernel's size even where it covers padding
  */
@@ -26,7 +27,10 @@ public record Pool2d(Fn fn, Window window, boolean countPadding) implements Op {
   public List<TensorSpec> infer(List<TensorSpec> inputs) {
     OpCheck.inputCount(name(), inputs, 1);
     TensorSpec image = inputs.getFirst();
-    OpCheck.floating(name(), image);
+    boolean isBytes = image.dtype() == DType.U8 || image.dtype() == DType.I8;
+    if (fn != Fn.MAX || !isBytes) {
+      OpCheck.floating(name(), image);
+    }
     OpCheck.rank(name(), "the input", image, 4);
     OpCheck.require(
         image.shape().dim(2) > 0 && image.shape().dim(3) > 0,

@@ -51,10 +51,23 @@ final class PoolCases {
       for (Input.Form form : Input.Form.values()) {
         add(fn, small, DType.F32, form, form.name(), cases);
       }
+      if (fn == Pool2d.Fn.MAX) {
+        SETTINGS.forEach(setting -> bytes(setting, cases));
+        bytes(new Setting("wide", Shape.of(2, 40, 13, 150), w(3, 2, 1)), cases);
+        bytes(new Setting("wide", Shape.of(1, 3, 6, 131), w(5, 1, 2)), cases);
+      }
       ties(fn, w(3, 2, 1), Shape.of(1, 2, 9, 11), cases);
       ties(fn, w(2, 2, 0), Shape.of(1, 2, 9, 11), cases);
       ties(fn, w(2, 2, 0), Shape.of(1, 2, 6, 38), cases);
     }
+  }
+
+  private static void bytes(Setting setting, List<OpCase> cases) {
+    Pool2d pool = new Pool2d(Pool2d.Fn.MAX, setting.window, true);
+    Input unsigned = Input.of(DType.U8, setting.image, Values.integers(0, 256));
+    Input signed = Input.of(DType.I8, setting.image, Values.integers(-128, 128));
+    cases.add(OpCase.of(pool, Tolerance.exact(), setting.name, unsigned));
+    cases.add(OpCase.of(pool, Tolerance.exact(), setting.name, signed));
   }
 
   private static void add(

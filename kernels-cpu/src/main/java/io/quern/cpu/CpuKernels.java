@@ -24,6 +24,7 @@ import io.quern.cpu.index.GatherKernel;
 import io.quern.cpu.index.PadKernel;
 import io.quern.cpu.index.TakeKernel;
 import io.quern.cpu.optim.StepKernel;
+import io.quern.cpu.pool.BytePoolKernel;
 import io.quern.cpu.pool.PoolGradKernel;
 import io.quern.cpu.pool.PoolKernel;
 import io.quern.cpu.reduce.ArgReduceKernel;
@@ -121,6 +122,7 @@ final class CpuKernels {
         .add(Sort.class, "sort_f32_radix", OrderKernel::sort)
         .add(TopK.class, "top_k_f32", OrderKernel::topK)
         .add(Pool2d.class, "pool2d_f32", PoolKernel::create)
+        .add(Pool2d.class, "max_pool2d_u8", BytePoolKernel::create)
         .add(Pool2dGrad.class, "pool2d_grad_f32", PoolGradKernel::create)
         .add(Gather.class, "gather", GatherKernel::forward)
         .add(GatherGrad.class, "gather_grad_f32", GatherKernel::gradient)

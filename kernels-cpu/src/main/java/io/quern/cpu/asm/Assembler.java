@@ -362,6 +362,13 @@ public final class Assembler {
     lines.add("kmovd " + to + ", " + from.half());
   }
 
+  /** Sets all elements of a mask register from a general one. */
+  public void kmovAll(Mask to, Reg from) {
+    emit(0xC4, 0xE1 & ~((from.number() & 8) << 2), 0xFB, 0x92);
+    emitRegister(to.number(), from.number());
+    lines.add("kmovq " + to + ", " + from);
+  }
+
   // ---- vectors ------------------------------------------------------------------------------
 
   /** An instruction with three operands. */

@@ -57,8 +57,13 @@ public enum VectorOp {
   VCVTPS2DQ(Prefix.H66, Map.OF, 0x5B),
   /** Loads unsigned bytes as integers of 32 bits. */
   VPMOVZXBD(Prefix.H66, Map.OF38, 0x31, -1, Tuple.QUARTER),
-  /** Loads signed bytes as integers of 32 bits. */
-  VPMOVSXBD(Prefix.H66, Map.OF38, 0x21, -1, Tuple.QUARTER),
+  /** Unsigned bytes. */
+  VPMAXUB(Prefix.H66, Map.OF, 0xDE, -1, Tuple.BYTES),
+  /** Signed bytes. */
+  VPMAXSB(Prefix.H66, Map.OF38, 0x3C, -1, Tuple.BYTES),
+  VMOVDQU8(Prefix.HF2, Map.OF, 0x6F, 0x7F, Tuple.BYTES),
+  /** Stores the low bytes of integers of 16 bits. */
+  VPMOVWB(Prefix.HF3, Map.OF38, -1, 0x30, Tuple.HALF),
   /** Stores the low bytes of integers of 32 bits. */
   VPMOVDB(Prefix.HF3, Map.OF38, -1, 0x31, Tuple.QUARTER),
   /** Stores unsigned integers of 32 bits as bytes, saturated. */
@@ -94,6 +99,9 @@ public enum VectorOp {
   /** How much memory an operand takes, which small displacements are multiples of. */
   enum Tuple {
     VECTOR,
+    /** A vector whose elements are bytes: none of them is repeated. */
+    BYTES,
+    HALF,
     QUARTER,
     ELEMENT
   }
@@ -129,6 +137,8 @@ public enum VectorOp {
       case VPDPBUSD,
           VPMOVUSDB,
           VPMOVDB,
+          VPMOVWB,
+          VMOVDQU8,
           VCVTNEPS2BF16,
           VRANGEPS,
           VSHUFF32X4,
@@ -149,7 +159,8 @@ public enum VectorOp {
       return 4;
     }
     return switch (tuple) {
-      case VECTOR -> bits / 8;
+      case VECTOR, BYTES -> bits / 8;
+      case HALF -> bits / 16;
       case QUARTER -> bits / 32;
       case ELEMENT -> 4;
     };

@@ -73,7 +73,7 @@ class AssemblerTest {
           asm.toBrainFloats(vec(bits), vec(bits));
         }
       }
-      case VPMOVZXBD, VPMOVSXBD -> asm.op(op, to, memory());
+      case VPMOVZXBD, VMOVDQU8 -> asm.op(op, to, memory());
       case VRANGEPS, VSHUFPS -> asm.op(op, to, vec(bits), right, random.nextInt(16));
       case VSHUFF32X4 -> {
         if (bits > 128) {
@@ -120,6 +120,7 @@ class AssemblerTest {
             to -> multiply(to::multiplyBrainFloats),
             Assembler::releaseTiles,
             a -> a.kmov(new Mask(random.nextInt(1, 8)), reg()),
+            a -> a.kmovAll(new Mask(random.nextInt(1, 8)), reg()),
             Assembler::ret,
             Assembler::cpuid,
             Assembler::sfence,
