@@ -7,6 +7,7 @@ import io.quern.onnx.ModelProto.Node;
 import io.quern.onnx.ModelProto.TensorProto;
 import io.quern.onnx.ModelProto.ValueInfo;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -24,7 +25,15 @@ import java.util.Set;
 final class QdqGraph {
   /** Operators whose result has the values of their input. */
   private static final Set<String> MOVES =
-      Set.of("MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity");
+      Set.of(
+          "MaxPool",
+          "Concat",
+          "Flatten",
+          "Reshape",
+          "Transpose",
+          "Squeeze",
+          "Unsqueeze",
+          "Identity");
 
   private static final int BYTES = 255;
   private static final int MOST = 127;
@@ -34,7 +43,10 @@ final class QdqGraph {
   private final Map<String, Integer> uses;
   private final Map<String, List<Node>> users = new HashMap<>();
 
-  /** Activations on bytes, and the one whose scale they have: others for what only moves. */
+  /**
+   * Activations on bytes, and another one that has the same steps, until one has its own: values
+   * that only move keep their bytes.
+   */
   private final Map<String, String> quantized = new LinkedHashMap<>();
 
   private final Set<Node> onBytes = new LinkedHashSet<>();
@@ -56,10 +68,9 @@ final class QdqGraph {
       return;
     }
     String result = node.outputs().isEmpty() ? "" : node.outputs().getFirst();
-    if (MOVES.contains(node.op())
-        && node.outputs().size() == 1
-        && quantized.containsKey(node.inputs().getFirst())) {
-      quantized.put(result, quantized.get(node.inputs().getFirst()));
+    if (isMove(node) && moved(node).stream().allMatch(quantized::containsKey)) {
+      quantized.put(result, result);
+      moved(node).forEach(input -> quantized.put(steps(input), steps(result)));
     } else if (canBeOnBytes(node)) {
       onBytes.add(node);
       quantized.putIfAbsent(node.inputs().get(0), node.inputs().get(0));
@@ -69,6 +80,25 @@ final class QdqGraph {
       String end = end(result);
       quantized.put(end, end);
     }
+  }
+
+  /** Whether a node only chooses among the values of its inputs, or lays them out anew. */
+  static boolean isMove(Node node) {
+    return node.domain().isEmpty() && MOVES.contains(node.op()) && node.outputs().size() == 1;
+  }
+
+  /** The inputs whose values a node moves; others are sizes and positions. */
+  static List<String> moved(Node node) {
+    return node.op().equals("Concat") ? node.inputs() : node.inputs().subList(0, 1);
+  }
+
+  /** The activation whose steps another one has. */
+  private String steps(String activation) {
+    String now = activation;
+    while (!quantized.get(now).equals(now)) {
+      now = quantized.get(now);
+    }
+    return now;
   }
 
   /** The value that is stored: behind a rectifier, if that alone uses the result. */
@@ -124,7 +154,7 @@ final class QdqGraph {
 
   /** The activations whose range must be known. */
   Set<String> observed() {
-    return new LinkedHashSet<>(quantized.values());
+    return Collections.unmodifiableSet(quantized.keySet());
   }
 
   /** Nodes that compute on bytes. */
@@ -156,19 +186,26 @@ final class QdqGraph {
   }
 
   private final class Writing {
-    private final Map<String, float[]> ranges;
+    /** Those of activations that have the same steps together. */
+    private final Map<String, float[]> ranges = new LinkedHashMap<>();
+
     private final List<Node> nodes = new ArrayList<>();
     private final Map<String, TensorProto> initializers = new LinkedHashMap<>(graph.initializers());
     private final Set<String> inputs = new HashSet<>();
     private final FreshNames names = new FreshNames(graph);
 
-    Writing(Map<String, float[]> ranges) {
-      this.ranges = ranges;
+    Writing(Map<String, float[]> observed) {
+      observed.forEach(
+          (activation, range) ->
+              ranges.merge(
+                  steps(activation),
+                  range,
+                  (a, b) -> new float[] {Math.min(a[0], b[0]), Math.max(a[1], b[1])}));
       graph.inputs().stream().map(ValueInfo::name).forEach(inputs::add);
     }
 
     Graph graph() {
-      observed().forEach(this::addSteps);
+      ranges.keySet().forEach(this::addSteps);
       for (String input : inputs) {
         if (quantized.containsKey(input)) {
           bytesOf(input, input, names.of(input + "_dequantized"));
@@ -215,8 +252,8 @@ final class QdqGraph {
 
     /** Rounds an activation to bytes, under the name by which others use it from then on. */
     private void bytesOf(String activation, String from, String to) {
-      String scale = names.of(quantized.get(activation) + "_scale");
-      String zero = names.of(quantized.get(activation) + "_zero_point");
+      String scale = names.of(steps(activation) + "_scale");
+      String zero = names.of(steps(activation) + "_zero_point");
       String bytes = names.of(activation + "_quantized");
       add("QuantizeLinear", List.of(from, scale, zero), bytes, Map.of());
       add("DequantizeLinear", List.of(bytes, scale, zero), to, Map.of());
@@ -314,7 +351,7 @@ final class QdqGraph {
 
     private String bias(Node node, float[] scales) {
       float[] values = constants.get(node.inputs().get(2)).toFloatArray();
-      float step = Steps.of(ranges.get(quantized.get(node.inputs().getFirst()))).scale;
+      float step = Steps.of(ranges.get(steps(node.inputs().getFirst()))).scale;
       float[] steps = new float[values.length];
       int[] counts = new int[values.length];
       for (int i = 0; i < values.length; i++) {

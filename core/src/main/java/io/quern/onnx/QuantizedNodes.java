@@ -108,6 +108,9 @@ final class QuantizedNodes {
       rectifier = node;
       node = onlyFor(node, 0);
     }
+    if (rectifier == null && node != null && QdqGraph.isMove(node)) {
+      return moved(node, quantize, replaced);
+    }
     if (node == null
         || !node.domain().isEmpty()
         || (rectifier != null && !isLeast(quantize))
@@ -129,6 +132,22 @@ final class QuantizedNodes {
       }
     }
     return fused;
+  }
+
+  /** A node that moves bytes, if all of them keep their meaning. */
+  private @Nullable Node moved(Node node, Node quantize, Set<Node> replaced) {
+    List<String> inputs = new ArrayList<>(node.inputs());
+    for (int i = 0; i < QdqGraph.moved(node).size(); i++) {
+      Node from = dequantized(node, i);
+      if (from == null
+          || !input(from, 1).equals(input(quantize, 1))
+          || !input(from, 2).equals(input(quantize, 2))) {
+        return null;
+      }
+      inputs.set(i, input(from, 0));
+    }
+    replaced.add(node);
+    return with(node, "", node.op(), inputs, quantize);
   }
 
   /** The node whose output is an input of {@code user}, and nothing else, or null. */
