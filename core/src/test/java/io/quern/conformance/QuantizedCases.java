@@ -76,7 +76,7 @@ final class QuantizedCases {
       Quantization result,
       Input.Form form) {
     Shape weight = Shape.of(size[4], size[1] / groups, window.kernelH(), window.kernelW());
-    double spread = 60.0 / (128 * 74 * Math.sqrt(weight.slice(1, 4).size()));
+    double spread = 60 / (128 * 74 * Math.sqrt((double) weight.slice(1, 4).size()));
     return OpCase.of(
         new QuantizedConv2d(window, groups, zero, result),
         Tolerance.exact(),

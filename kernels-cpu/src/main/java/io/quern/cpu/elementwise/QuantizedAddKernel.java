@@ -60,12 +60,12 @@ public final class QuantizedAddKernel implements Kernel {
   private final long numbers;
   private final Workers.Task<Operands> task = this::add;
 
-  private QuantizedAddKernel(KernelKey key, QuantizedAdd op) {
-    this.count = key.output().shape().size();
+  QuantizedAddKernel(QuantizedAdd op, DType a, DType b, long count) {
+    this.count = count;
     this.numbers = owner.allocate(ByteResults.LIMITS + 2L * NUMBERS, 64).address();
     ByteResults.putLimits(numbers, op.result());
-    put(0, key.dtype(0), op.zeroA(), op.scaleA());
-    put(1, key.dtype(1), op.zeroB(), op.scaleB());
+    put(0, a, op.zeroA(), op.scaleA());
+    put(1, b, op.zeroB(), op.scaleB());
   }
 
   private void put(int input, DType dtype, int zero, float scale) {
@@ -82,7 +82,7 @@ public final class QuantizedAddKernel implements Kernel {
             && MachineTier.has512Bits()
             && key.isContiguous()
             && key.shape(0).equals(key.shape(1))
-        ? new QuantizedAddKernel(key, op)
+        ? new QuantizedAddKernel(op, key.dtype(0), key.dtype(1), key.output().shape().size())
         : null;
   }
 
@@ -94,16 +94,13 @@ public final class QuantizedAddKernel implements Kernel {
   private void add(Operands call, int chunk) {
     long first = (long) chunk * CHUNK;
     long n = Math.min(CHUNK, count - first);
+    add(call.address(0) + first, call.address(1) + first, call.address(2) + first, n);
+  }
+
+  /** Adds so many elements. */
+  void add(long a, long b, long to, long n) {
     long whole = n / LANES * LANES;
-    Code.ADD.call(
-        call.address(0) + first,
-        call.address(1) + first,
-        call.address(2) + first,
-        whole,
-        (1L << n % LANES) - 1,
-        numbers,
-        0,
-        0);
+    Code.ADD.call(a, b, to, whole, (1L << n % LANES) - 1, numbers, 0, 0);
   }
 
   /**

@@ -28,13 +28,19 @@ public final class BytePanel {
   }
 
   private final ByteRowPacker packer;
-  private final boolean hasTiles = MachineTier.hasTiles();
+  private final boolean hasTiles;
   private final Arena owner = Arena.ofAuto();
   private final long offsets;
 
   /** Products with weights that {@code packer} has packed. */
   public BytePanel(ByteRowPacker packer) {
+    this(packer, MachineTier.hasTiles());
+  }
+
+  /** The same with tile registers or without. */
+  BytePanel(ByteRowPacker packer, boolean hasTiles) {
     this.packer = packer;
+    this.hasTiles = hasTiles;
     this.offsets = owner.allocate(4L * packer.fours(), 64).address();
     for (int four = 0; four < packer.fours(); four++) {
       Raw.putInt(offsets + 4L * four, (int) ByteRowPacker.fourOffset(four));

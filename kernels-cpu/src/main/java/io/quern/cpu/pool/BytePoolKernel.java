@@ -40,7 +40,7 @@ public final class BytePoolKernel implements Kernel {
   private final int denseWidth;
   private final Workers.Task<Operands> task = this::planes;
 
-  private BytePoolKernel(PoolShape shape, boolean signed) {
+  BytePoolKernel(PoolShape shape, boolean signed) {
     this.shape = shape;
     this.window = shape.pool().window();
     this.signed = signed;
@@ -74,13 +74,18 @@ public final class BytePoolKernel implements Kernel {
   private void planes(Operands operands, int chunk) {
     int first = chunk * shape.planesPerChunk();
     int end = Math.min(shape.planes(), first + shape.planesPerChunk());
+    pool(operands.address(0), operands.address(1), first, end);
+  }
+
+  /** Pools some planes. */
+  void pool(long images, long outputs, int first, int end) {
     long paddedBytes = (long) shape.oh() * paddedWidth;
     long denseBytes = (long) shape.oh() * denseWidth + BytePoolCode.BYTES;
     MemoryPool.Block scratch = HostMemory.shared().allocate(paddedBytes + denseBytes);
     fillPadding(scratch.address());
     for (int plane = first; plane < end; plane++) {
-      long from = operands.address(0) + (long) plane * shape.h() * shape.w();
-      long to = operands.address(1) + (long) plane * shape.oh() * shape.ow();
+      long from = images + (long) plane * shape.h() * shape.w();
+      long to = outputs + (long) plane * shape.oh() * shape.ow();
       rows(from, scratch.address());
       columns(scratch.address(), scratch.address() + paddedBytes, to);
     }
