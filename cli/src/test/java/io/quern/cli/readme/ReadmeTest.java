@@ -35,6 +35,7 @@ class ReadmeTest {
             example("Compile.java"),
             example("Import.java"),
             example("Export.java"),
+            example("Quantize.java"),
             example("Embed.java"),
             example("Tokenize.java"),
             example("Gpu.java"));
@@ -55,7 +56,11 @@ class ReadmeTest {
     assertThat(file).exists();
     Predict.run(file, new float[784]);
     assertThat(Embed.run()).as("mending is nearer than baking").isPositive();
-    Export.run(io.quern.nn.ModelFile.load(file).module(), directory.resolve("model.onnx"));
+    Path onnx = directory.resolve("model.onnx");
+    Export.run(io.quern.nn.ModelFile.load(file).module(), onnx);
+    Path quantized = directory.resolve("model-q.onnx");
+    Quantize.run(onnx, List.of(Tensor.zeros(2, 28, 28)), quantized);
+    assertThat(quantized).exists();
     Compile.run(io.quern.nn.ModelFile.load(file).module(), io.quern.Tensor.zeros(1, 784));
   }
 
