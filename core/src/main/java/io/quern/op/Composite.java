@@ -15,6 +15,7 @@ public sealed interface Composite extends Op
         Epilogue,
         AttentionWeights,
         IntegerMatMul,
+        BlockMatMul,
         Attention,
         SoftmaxGrad,
         RmsNorm,

@@ -34,6 +34,7 @@ public final class OpCases {
     ReduceCases.addTo(cases);
     MatMulCases.addTo(cases);
     IntegerMatMulCases.addTo(cases);
+    BlockMatMulCases.addTo(cases);
     ConvCases.addTo(cases);
     Conv3dCases.addTo(cases);
     PoolCases.addTo(cases);
