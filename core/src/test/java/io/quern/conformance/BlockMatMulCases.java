@@ -5,6 +5,8 @@ import io.quern.Shape;
 import io.quern.op.BlockMatMul;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
+import io.quern.op.OpBuilder;
+import io.quern.op.TensorSpec;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -23,6 +25,8 @@ final class BlockMatMulCases {
     {21, 160, 33, 32},
     {1, 520, 70, 512},
     {1, 1024, 300, 32},
+    {1, 4096, 65, 32},
+    {17, 2000, 130, 64},
     {0, 40, 3, 32},
     {2, 0, 3, 32},
     {2, 40, 0, 32},
@@ -79,17 +83,22 @@ final class BlockMatMulCases {
     return Input.of(DType.U8, shape, Values.integers(0, 256), form);
   }
 
-  /** The product of absolute values, with the weights as what the identity is multiplied to. */
   private static List<HostArray> sizes(Op op, List<HostArray> inputs) {
-    HostArray a = inputs.getFirst();
-    int k = a.shape().intDim(-1);
-    double[] identity = new double[k * k];
-    for (int i = 0; i < k; i++) {
-      identity[i * k + i] = 1;
+    return List.of(((BlockMatMul) op).decompose(new Sizes(), inputs));
+  }
+
+  /** The decomposition, with absolute values of what is multiplied. */
+  private record Sizes() implements OpBuilder<HostArray> {
+    @Override
+    public HostArray apply(Op op, List<HostArray> inputs) {
+      List<HostArray> used =
+          op instanceof MatMul ? inputs.stream().map(HostArray::absolute).toList() : inputs;
+      return Oracle.run(op, used).getFirst();
     }
-    List<HostArray> ofIdentity = new ArrayList<>(inputs);
-    ofIdentity.set(0, new HostArray(a.spec().with(Shape.of(k, k)), identity));
-    HostArray weights = Oracle.run(op, ofIdentity).getFirst();
-    return Oracle.run(new MatMul(), List.of(a.absolute(), weights.absolute()));
+
+    @Override
+    public TensorSpec spec(HostArray value) {
+      return value.spec();
+    }
   }
 }
