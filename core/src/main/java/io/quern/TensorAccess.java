@@ -7,6 +7,7 @@ import io.quern.op.Layout;
 import io.quern.op.Op;
 import io.quern.op.TensorSpec;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -93,8 +94,19 @@ public final class TensorAccess {
 
   /** Whether a device has a kernel for an op on tensors like these in row-major order. */
   public static boolean hasKernel(Device device, Op op, Tensor... inputs) {
-    List<TensorSpec> outputs = op.infer(Stream.of(inputs).map(Tensor::spec).toList());
-    KernelKey key = Dispatch.contiguous(Dispatch.key(op, inputs, outputs));
+    return hasKernel(device, op, Stream.of(inputs).map(Tensor::spec).toList());
+  }
+
+  /** Whether a device has a kernel for an op on such inputs in row-major order. */
+  public static boolean hasKernel(Device device, Op op, List<TensorSpec> inputs) {
+    List<TensorSpec> all = new ArrayList<>(inputs);
+    all.addAll(op.infer(inputs));
+    KernelKey key =
+        new KernelKey(
+            op,
+            all.stream().map(TensorSpec::dtype).toArray(DType[]::new),
+            all.stream().map(spec -> Layout.contiguous(spec.shape())).toArray(Layout[]::new),
+            inputs.size());
     return device.context().kernel(key).isPresent();
   }
 }

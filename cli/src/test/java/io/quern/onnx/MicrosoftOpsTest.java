@@ -74,25 +74,30 @@ class MicrosoftOpsTest {
             .in(zero(DType.U8, 120))
             .in(zero(DType.I8, 3))
             .in(6));
+    cases.accept(packedProduct("4 bits", 3, 40, 5, 4, 32));
+    cases.accept(packedProduct("one row", 1, 64, 70, 4, 16));
+    cases.accept(packedProduct("8 bits", 9, 50, 5, 8, 32));
+    cases.accept(packedProduct("zero points", 3, 64, 5, 4, 32).in(bytes(DType.U8, 0, 255, 5)));
     cases.accept(
-        one("MatMulNBits", "4 bits")
-            .in(3, 40)
-            .in(bytes(DType.U8, 0, 255, 5, 2, 16))
-            .in(5 * 2)
-            .integer("K", 40)
-            .integer("N", 5)
-            .integer("bits", 4)
-            .integer("block_size", 32));
+        packedProduct("zero points, bias", 1, 40, 5, 4, 16)
+            .in(bytes(DType.U8, 0, 255, 5 * 2))
+            .none()
+            .in(5));
     cases.accept(
-        one("MatMulNBits", "zero points")
-            .in(3, 64)
-            .in(bytes(DType.U8, 0, 255, 5, 2, 16))
-            .in(5 * 2)
-            .in(bytes(DType.U8, 0, 255, 5))
-            .integer("K", 64)
-            .integer("N", 5)
-            .integer("bits", 4)
-            .integer("block_size", 32));
+        packedProduct("8 bits, zero points", 2, 64, 5, 8, 32).in(bytes(DType.U8, 0, 255, 5 * 2)));
+  }
+
+  private static NodeCase packedProduct(
+      String remark, long m, long k, long n, int bits, int block) {
+    long blocks = (k + block - 1) / block;
+    return one("MatMulNBits", remark)
+        .in(m, k)
+        .in(bytes(DType.U8, 0, 255, n, blocks, (long) block * bits / 8))
+        .in(n * blocks)
+        .integer("K", k)
+        .integer("N", n)
+        .integer("bits", bits)
+        .integer("block_size", block);
   }
 
   private static void activations(Consumer<NodeCase> cases) {

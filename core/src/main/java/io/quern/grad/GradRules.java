@@ -8,6 +8,7 @@ import io.quern.op.Attention;
 import io.quern.op.AttentionGrad;
 import io.quern.op.AttentionWeights;
 import io.quern.op.Binary;
+import io.quern.op.BlockMatMul;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
 import io.quern.op.Composite;
@@ -94,6 +95,7 @@ final class GradRules {
       case Conv2d conv -> conv(conv);
       case ConvTranspose2d conv -> convTranspose(conv);
       case Conv3d conv -> decomposed(conv);
+      case BlockMatMul product -> decomposed(product);
       case Conv2dInputGrad(var window, int groups, Shape _) ->
           pair(
               () -> Tensor.apply(new Conv2dWeightGrad(window, groups), g(), x(1)),

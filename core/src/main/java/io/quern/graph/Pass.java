@@ -13,7 +13,7 @@ public enum Pass {
   /** Removes ops that change nothing, and joins views. */
   SIMPLIFY(Simplify::apply),
   /** Computes what does not depend on the arguments. */
-  FOLD(Fold::apply),
+  FOLD(graph -> Fold.apply(Unpack.apply(graph))),
   /** Computes equal things once. */
   CSE(CommonSubexpressions::apply),
   /** Drops what nobody uses. */

@@ -17,6 +17,7 @@ public sealed interface Composite extends Op
         IntegerMatMul,
         QuantizedConv2d,
         QuantizedAdd,
+        BlockMatMul,
         Attention,
         SoftmaxGrad,
         RmsNorm,

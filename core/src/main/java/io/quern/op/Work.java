@@ -51,6 +51,7 @@ public final class Work {
       case Fused fused -> fused.program().steps().size() * output.size();
       case FusedReduce fused ->
           (fused.program().steps().size() + 1) * fused.folded(inputs).shape().size();
+      case BlockMatMul _ -> 2 * output.size() * inputs.getFirst().shape().dim(-1);
       case IntegerMatMul _ -> 2 * output.size() * inputs.getFirst().shape().dim(-1);
       case AttentionWeights _ -> 2 * output.size() * inputs.getFirst().shape().dim(-1);
       case Attention _ ->

@@ -7,6 +7,7 @@ import io.quern.op.Attention;
 import io.quern.op.AttentionGrad;
 import io.quern.op.AttentionWeights;
 import io.quern.op.Binary;
+import io.quern.op.BlockMatMul;
 import io.quern.op.Compare;
 import io.quern.op.Concat;
 import io.quern.op.Conv2d;
@@ -66,6 +67,7 @@ public final class ErrorCases {
     reductions(cases);
     norms(cases);
     products(cases);
+    blockProducts(cases);
     volumes(cases);
     attention(cases);
     indices(cases);
@@ -320,6 +322,43 @@ public final class ErrorCases {
         "the gradient must have shape [1, 1, 3, 3], found [1, 1, 4, 4]",
         f32(1, 1, 4, 4),
         f32(1, 1, 4, 4));
+  }
+
+  private static void blockProducts(List<ErrorCase> cases) {
+    Op op = new BlockMatMul(4, 32);
+    Input a = f32(2, 40);
+    Input weights = of(DType.U8, 3, 2, 16);
+    Input scales = f32(3, 2);
+    refused(cases, new BlockMatMul(2, 32), "takes 4 or 8 bits, found 2", a, weights, scales);
+    refused(
+        cases,
+        new BlockMatMul(4, 48),
+        "needs blocks of a power of two from 16 on, found 48",
+        a,
+        weights,
+        scales);
+    refused(cases, op, "takes 3 to 4 inputs, found 2", a, weights);
+    refused(cases, op, "needs a of rank 2 or more", f32(40), weights, scales);
+    refused(cases, op, "needs a float dtype", of(DType.I32, 2, 40), weights, scales);
+    refused(cases, op, "the weights must be U8", a, of(DType.I8, 3, 2, 16), scales);
+    refused(
+        cases,
+        op,
+        "the weights must have shape [3, 2, 16], found [3, 3, 16]",
+        a,
+        of(DType.U8, 3, 3, 16),
+        scales);
+    refused(cases, op, "dtypes differ", a, weights, of(DType.F16, 3, 2));
+    refused(cases, op, "the scales must have shape [3, 2], found [2, 3]", a, weights, f32(2, 3));
+    refused(cases, op, "the zero points must be U8", a, weights, scales, f32(3, 1));
+    refused(
+        cases,
+        op,
+        "the zero points must have shape [3, 1], found [3, 2]",
+        a,
+        weights,
+        scales,
+        of(DType.U8, 3, 2));
   }
 
   private static void volumes(List<ErrorCase> cases) {

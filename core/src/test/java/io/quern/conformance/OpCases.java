@@ -35,6 +35,7 @@ public final class OpCases {
     MatMulCases.addTo(cases);
     IntegerMatMulCases.addTo(cases);
     QuantizedCases.addTo(cases);
+    BlockMatMulCases.addTo(cases);
     ConvCases.addTo(cases);
     Conv3dCases.addTo(cases);
     PoolCases.addTo(cases);

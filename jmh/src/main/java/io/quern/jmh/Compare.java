@@ -146,6 +146,19 @@ public final class Compare {
               score -> flops / score,
               2));
     }
+    for (int bits : new int[] {4, 8}) {
+      String shape = "1x4096x4096";
+      double bytes = 1e-3 * BlockMatmulBenchmark.bytes(shape, bits);
+      lines.add(
+          new Line(
+              "gemv " + bits + "-bit " + shape,
+              "GB/s",
+              "BlockMatmulBenchmark.quern",
+              "",
+              Map.of("shape", shape, "bits", Integer.toString(bits)),
+              score -> bytes / score,
+              2));
+    }
     for (String work :
         List.of("copy", "chain", "softmax", "layer_norm", "sum", "chain_sum", "adam")) {
       boolean hasPeer = !work.equals("copy") && !work.equals("adam");

@@ -14,6 +14,7 @@ import io.quern.cpu.elementwise.FillKernel;
 import io.quern.cpu.elementwise.QuantizedAddKernel;
 import io.quern.cpu.elementwise.RandomKernel;
 import io.quern.cpu.fused.FusedKernel;
+import io.quern.cpu.gemm.BlockMatMulKernel;
 import io.quern.cpu.gemm.BrainMatMulKernel;
 import io.quern.cpu.gemm.IntegerMatMulKernel;
 import io.quern.cpu.gemm.MatMulF64Kernel;
@@ -38,6 +39,7 @@ import io.quern.op.ArgReduce;
 import io.quern.op.Attention;
 import io.quern.op.AttentionGrad;
 import io.quern.op.Binary;
+import io.quern.op.BlockMatMul;
 import io.quern.op.Cast;
 import io.quern.op.Compare;
 import io.quern.op.Concat;
@@ -85,6 +87,7 @@ final class CpuKernels {
         .add(MatMul.class, gemm, MatMulKernel::create)
         .add(MatMul.class, "gemm_f64", MatMulF64Kernel::create)
         .add(MatMul.class, "gemm_bf16_amx", BrainMatMulKernel::create)
+        .add(BlockMatMul.class, "block_matmul", BlockMatMulKernel::create)
         .add(IntegerMatMul.class, "gemm_u8i8_asm", IntegerMatMulKernel::create)
         .add(QuantizedConv2d.class, "quantized_conv2d_u8i8_asm", QuantizedConvKernel::create)
         .add(Epilogue.class, gemm + "_epilogue", MatMulKernel::withEpilogue)

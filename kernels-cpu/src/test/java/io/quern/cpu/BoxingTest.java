@@ -2,8 +2,10 @@ package io.quern.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.DType;
 import io.quern.Device;
 import io.quern.Rng;
+import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.conformance.Allocations;
 import io.quern.grad.Tape;
@@ -11,6 +13,7 @@ import io.quern.op.AdamStep;
 import io.quern.op.Attention;
 import io.quern.op.AttentionGrad;
 import io.quern.op.Binary;
+import io.quern.op.BlockMatMul;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
@@ -71,6 +74,7 @@ class BoxingTest {
     Tensor matrix = rng.normal(128, 128);
     Tensor images = rng.normal(8, 8, 28, 28);
     Tensor weight = rng.normal(8, 8, 3, 3);
+    Tensor packed = rng.uniform(Shape.of(1000, 32, 16), 0, 256).to(DType.U8);
     Tensor wide = rng.normal(4, 32, 14, 14);
     Tensor wideWeight = rng.normal(32, 32, 3, 3);
     Tensor rows = rng.normal(1024, 1000);
@@ -85,6 +89,9 @@ class BoxingTest {
         new Work(new MatMul(), List.of(matrix, matrix.transpose(0, 1))),
         new Work(new MatMul(), List.of(rng.normal(1, 1000), rng.normal(1000, 1000))),
         new Work(new MatMul(), List.of(rows, rng.normal(1000, 1))),
+        new Work(
+            new BlockMatMul(4, 32),
+            List.of(rng.normal(1, 1024), packed, rng.uniform(Shape.of(1000, 32), 0, 1))),
         new Work(new Conv2d(window, 1), List.of(images, weight)),
         new Work(new Conv2dInputGrad(window, 1, images.shape()), List.of(weight, images)),
         new Work(new Conv2dWeightGrad(window, 1), List.of(images, images)),

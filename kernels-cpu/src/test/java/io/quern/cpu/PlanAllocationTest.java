@@ -6,6 +6,7 @@ import io.quern.DType;
 import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Rng;
+import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.TensorScope;
 import io.quern.conformance.Allocations;
@@ -18,6 +19,7 @@ import io.quern.nn.Mode;
 import io.quern.nn.Module;
 import io.quern.nn.Relu;
 import io.quern.nn.Sequential;
+import io.quern.op.BlockMatMul;
 import io.quern.op.Window;
 import io.quern.optim.Adam;
 import io.quern.optim.Optimizer;
@@ -75,6 +77,20 @@ class PlanAllocationTest {
     Compiled compiled = Quern.compile(x -> x.matmul(weight), input.spec());
     Tensor result = Tensor.zeros(4, 64).to(DType.BF16);
     requireNoAllocation(compiled, new Tensor[] {input}, new Tensor[] {result});
+  }
+
+  @Test
+  void productsWithPackedWeights() {
+    Rng rng = Rng.of(1);
+    Tensor weights = rng.uniform(Shape.of(40, 2, 16), 0, 256).to(DType.U8);
+    Tensor scales = rng.uniform(Shape.of(40, 2), 0, 1);
+    Tensor zeros = rng.uniform(Shape.of(40, 1), 0, 256).to(DType.U8);
+    BlockMatMul op = new BlockMatMul(4, 32);
+    Tensor input = rng.normal(11, 50);
+    Compiled compiled =
+        Quern.compile(x -> Tensor.apply(op, x, weights, scales, zeros), input.spec());
+    assertThat(compiled.plan().kernels()).hasSize(1);
+    requireNoAllocation(compiled, new Tensor[] {input}, new Tensor[] {Tensor.zeros(11, 40)});
   }
 
   @Test

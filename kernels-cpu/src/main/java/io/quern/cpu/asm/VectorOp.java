@@ -25,6 +25,8 @@ public enum VectorOp {
    * Elements of {@code to} and, from the second half on, {@code right}, by numbers in {@code left}.
    */
   VPERMT2PS(Prefix.H66, Map.OF38, 0x7F),
+  /** Elements of {@code right} by numbers in {@code left}. */
+  VPERMPS(Prefix.H66, Map.OF38, 0x16),
   /** Compares as the number behind the operands says; the target is a mask. */
   VCMPPS(Prefix.NONE, Map.OF, 0xC2),
   /** Elements of {@code right} where the mask is set, else of {@code left}. */
@@ -44,6 +46,11 @@ public enum VectorOp {
   VPANDD(Prefix.H66, Map.OF, 0xDB),
   VPORD(Prefix.H66, Map.OF, 0xEB),
   VPXORD(Prefix.H66, Map.OF, 0xEF),
+  /**
+   * A function of the bits of {@code to}, {@code left} and {@code right}: the number behind has its
+   * value for each three of them, that of {@code to} counting 4.
+   */
+  VPTERNLOGD(Prefix.H66, Map.OF3A, 0x25),
   /**
    * Products of unsigned bytes of {@code left} and signed ones of {@code right}, added by fours.
    */
@@ -147,7 +154,8 @@ public enum VectorOp {
           VBLENDMPS,
           VPANDD,
           VPORD,
-          VPXORD ->
+          VPXORD,
+          VPTERNLOGD ->
           true;
       default -> false;
     };

@@ -74,10 +74,15 @@ class AssemblerTest {
         }
       }
       case VPMOVZXBD, VMOVDQU8 -> asm.op(op, to, memory());
-      case VRANGEPS, VSHUFPS -> asm.op(op, to, vec(bits), right, random.nextInt(16));
+      case VRANGEPS, VSHUFPS, VPTERNLOGD -> asm.op(op, to, vec(bits), right, random.nextInt(16));
       case VSHUFF32X4 -> {
         if (bits > 128) {
           asm.op(op, to, vec(bits), right, random.nextInt(4));
+        }
+      }
+      case VPERMPS -> {
+        if (bits > 128) {
+          asm.op(op, to, vec(bits), right);
         }
       }
       case VCMPPS -> asm.compare(new Mask(random.nextInt(8)), vec(bits), right, random.nextInt(32));
