@@ -86,7 +86,7 @@ final class CpuKernels {
     return new KernelTable()
         .add(MatMul.class, gemm, MatMulKernel::create)
         .add(MatMul.class, "gemm_f64", MatMulF64Kernel::create)
-        .add(MatMul.class, "gemm_bf16_amx", BrainMatMulKernel::create)
+        .add(MatMul.class, "gemm_bf16_asm", BrainMatMulKernel::create)
         .add(BlockMatMul.class, "block_matmul", BlockMatMulKernel::create)
         .add(IntegerMatMul.class, "gemm_u8i8_asm", IntegerMatMulKernel::create)
         .add(QuantizedConv2d.class, "quantized_conv2d_u8i8_asm", QuantizedConvKernel::create)

@@ -57,6 +57,11 @@ public final class MachineTier {
     return hasTiles() && Cpuid.hasAmxBf16();
   }
 
+  /** Whether code may multiply BF16, in vectors of 512 bits. */
+  public static boolean multipliesBrainFloats() {
+    return has512Bits() && Cpuid.hasAvx512Bf16();
+  }
+
   /** Whether a result of so many bytes leaves the caches before it is read. */
   public static boolean streams(long bytes) {
     return bytes >= STREAMED_BYTES;

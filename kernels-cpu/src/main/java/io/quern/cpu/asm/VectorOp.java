@@ -55,6 +55,8 @@ public enum VectorOp {
    * Products of unsigned bytes of {@code left} and signed ones of {@code right}, added by fours.
    */
   VPDPBUSD(Prefix.H66, Map.OF38, 0x50),
+  /** Products of BF16 of {@code left} and {@code right}, added in pairs. */
+  VDPBF16PS(Prefix.HF3, Map.OF38, 0x52),
   VCVTDQ2PS(Prefix.NONE, Map.OF, 0x5B),
   /** Rounds floats to half as many bits, to the nearest; the target has half as many bits, too. */
   VCVTNEPS2BF16(Prefix.HF3, Map.OF38, 0x72),
@@ -142,6 +144,7 @@ public enum VectorOp {
   boolean isAvx512() {
     return switch (this) {
       case VPDPBUSD,
+          VDPBF16PS,
           VPMOVUSDB,
           VPMOVDB,
           VPMOVWB,

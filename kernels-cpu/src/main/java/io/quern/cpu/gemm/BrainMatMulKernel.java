@@ -4,7 +4,6 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
-import io.quern.cpu.MachineTier;
 import io.quern.op.Layout;
 import io.quern.op.MatMul;
 import io.quern.runtime.HostMemory;
@@ -13,10 +12,8 @@ import io.quern.runtime.Workers;
 import org.jspecify.annotations.Nullable;
 
 /**
- * MatMul of BF16 with one matrix B in tile registers: sums are floats, rounded once when they are
- * stored. Even and odd elements are added up apart and subnormal numbers count as zero, as the
- * instruction does, so that results may differ in their last bit from those of products that are
- * widened to F32. Immutable and thread-safe.
+ * MatMul of BF16 with one matrix B, see {@link BrainPanel}: results may differ in their last bit
+ * from those of products that are widened to F32. Immutable and thread-safe.
  */
 public final class BrainMatMulKernel implements Kernel {
   private static final int BLOCK = 2 * TileCode.ROWS;
@@ -30,15 +27,11 @@ public final class BrainMatMulKernel implements Kernel {
   private static final int PANELS_OF_B = 0;
   private static final int PANELS_PER_TASK = 1;
 
-  /** Apart from the class itself, for processors that have the instructions. */
-  private static final class Code {
-    static final TilePanel TILES = new TilePanel("tiles_bf16", TileCode.Elements.BRAIN_FLOATS);
-  }
-
   private final KernelKey key;
   private final boolean packedBefore;
   private final PairPacker packer;
   private final PanelShares shares;
+  private final BrainPanel product;
   private final long m;
   private final long n;
   private final long k;
@@ -51,13 +44,14 @@ public final class BrainMatMulKernel implements Kernel {
     this.k = b.shape().dim(-2);
     this.n = b.shape().dim(-1);
     this.m = key.output().shape().size() / n;
+    this.product = new BrainPanel(k);
     this.packer = new PairPacker(k, n, BYTES * b.stride(-2), BYTES * b.stride(-1));
     this.shares = new PanelShares(m, BLOCK, packer.panels(), PANELS_PER_TASK);
   }
 
   /** The kernel for {@code key}, or null when an operand does not fit. */
   public static @Nullable Kernel create(KernelKey key) {
-    if (!(key.op() instanceof MatMul) || !key.all(DType.BF16) || !MachineTier.hasBrainTiles()) {
+    if (!(key.op() instanceof MatMul) || !key.all(DType.BF16)) {
       return null;
     }
     Layout a = key.layout(0);
@@ -68,7 +62,7 @@ public final class BrainMatMulKernel implements Kernel {
             && b.rank() >= 2
             && b.shape().slice(0, b.rank() - 2).size() == 1
             && key.output().shape().size() > 0
-            && TilePanel.fits(BYTES * b.shape().dim(-2))
+            && BrainPanel.isAvailable(b.shape().dim(-2))
             && b.shape().dim(-1) % PairPacker.WIDTH == 0;
     return fits ? new BrainMatMulKernel(key, false) : null;
   }
@@ -101,21 +95,17 @@ public final class BrainMatMulKernel implements Kernel {
     long row = BYTES * k;
     long a = call.address(0) + first * row;
     long c = call.address(2) + BYTES * first * n;
-    MemoryPool.Block scratch = HostMemory.shared().allocate(TileCode.SCRATCH);
-    for (long panel = shares.firstPanel(call, chunk); panel < end; panel++) {
-      Code.TILES.run(
-          a,
-          row,
-          call.kept(PANELS_OF_B) + panel * packer.panelBytes(),
-          row,
-          0,
-          0,
-          c + panel * BYTES * PairPacker.WIDTH,
-          BYTES * n,
-          count,
-          PairPacker.WIDTH,
-          scratch.address());
-    }
+    long panel = shares.firstPanel(call, chunk);
+    MemoryPool.Block scratch = HostMemory.shared().allocate(product.scratchBytes(count));
+    product.run(
+        a,
+        row,
+        call.kept(PANELS_OF_B) + panel * packer.panelBytes(),
+        (end - panel) * PairPacker.WIDTH,
+        c + panel * BYTES * PairPacker.WIDTH,
+        BYTES * n,
+        count,
+        scratch.address());
     HostMemory.shared().free(scratch);
   }
 
@@ -129,6 +119,6 @@ public final class BrainMatMulKernel implements Kernel {
 
   @Override
   public String name() {
-    return "gemm_bf16_amx";
+    return product.name();
   }
 }

@@ -19,6 +19,7 @@ import static io.quern.cpu.asm.Reg.RSP;
 import static io.quern.cpu.asm.VectorOp.VADDPS;
 import static io.quern.cpu.asm.VectorOp.VBROADCASTSS;
 import static io.quern.cpu.asm.VectorOp.VCVTDQ2PS;
+import static io.quern.cpu.asm.VectorOp.VDPBF16PS;
 import static io.quern.cpu.asm.VectorOp.VFMADD231PS;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
 import static io.quern.cpu.asm.VectorOp.VPADDD;
@@ -104,7 +105,9 @@ final class PanelCode {
     /** The same, with floats as results. */
     BYTES_TO_FLOATS(VPDPBUSD, VPADDD),
     /** Fours of I8 in A and of U8 in B, with bytes as results, see {@link ByteResults}. */
-    BYTES_TO_BYTES(VPDPBUSD, VPADDD);
+    BYTES_TO_BYTES(VPDPBUSD, VPADDD),
+    /** Pairs of BF16, with all columns of a panel; sums begin with zero and are rounded to BF16. */
+    BRAIN_FLOATS(VDPBF16PS, VADDPS);
 
     final VectorOp multiplyAdd;
     final VectorOp add;
@@ -148,7 +151,7 @@ final class PanelCode {
     asm.mov(RAX, COUNT);
     asm.mov(ROWS_LEFT, RAX);
     Label end = asm.label();
-    if (bits == 512) {
+    if (bits == 512 && elements != Elements.BRAIN_FLOATS) {
       Label all = asm.label();
       Label narrow = asm.label();
       masks();
@@ -298,7 +301,12 @@ final class PanelCode {
     Reg row = RBX;
     asm.mov(at, C);
     asm.mov(row, C_ROW);
-    int bytes = elements == Elements.BYTES_TO_BYTES ? width * bits / 32 : width * bits / 8;
+    int bytes =
+        switch (elements) {
+          case BYTES_TO_BYTES -> width * bits / 32;
+          case BRAIN_FLOATS -> width * bits / 16;
+          default -> width * bits / 8;
+        };
     for (int i = 0; i < rows; i++) {
       for (int line = 0; line < bytes; line += LINE) {
         asm.prefetchToWrite(Mem.at(at, line));
@@ -337,6 +345,9 @@ final class PanelCode {
         Vec sum = masked ? sum(i, j).masked(mask(j)) : sum(i, j);
         if (elements == Elements.BYTES_TO_BYTES) {
           ByteResults.store(asm, sum(i, j), from, fromRow, Mem.at(to, j * bits / 32), sum);
+        } else if (elements == Elements.BRAIN_FLOATS) {
+          asm.toBrainFloats(sum, sum);
+          asm.op(VMOVUPS, Mem.at(to, j * bits / 16), sum.bits(bits / 2));
         } else {
           add(sum, sum(i, j), Mem.at(from, j * bits / 8), Mem.at(to, j * bits / 8));
         }

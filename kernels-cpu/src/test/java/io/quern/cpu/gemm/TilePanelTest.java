@@ -56,22 +56,9 @@ class TilePanelTest {
   }
 
   @Test
-  @EnabledIf(value = "hasBrainFloats", disabledReason = "no tile registers for BF16 here")
-  void productsOfBrainFloatsAreRightAndStayWithinTheirOperands() {
-    checkBrainFloats(3_000);
-  }
-
-  @Test
   @Tag("soak")
   void manyProducts() {
     check(TileCode.Elements.BYTES, 1_000_000);
-    if (hasBrainFloats()) {
-      checkBrainFloats(1_000_000);
-    }
-  }
-
-  static boolean hasBrainFloats() {
-    return MachineTier.hasBrainTiles();
   }
 
   private void check(TileCode.Elements elements, int times) {
@@ -82,59 +69,6 @@ class TilePanelTest {
       code.run(a, aRow, panel, depth, start, startRow, c, cRow, rows, columns, scratch);
       checkResult(elements == TileCode.Elements.BYTES_TO_FLOATS);
     }
-  }
-
-  /** Small integers, whose sums are exact in any order. */
-  private void checkBrainFloats(int times) {
-    TilePanel code = new TilePanel("test", TileCode.Elements.BRAIN_FLOATS);
-    for (int i = 0; i < times; i++) {
-      rows = random.nextInt(1, MOST_ROWS + 1);
-      depth = TileCode.LINE / 2 * random.nextInt(1, MOST_DEPTH / TileCode.LINE + 1);
-      aRow = 2L * (depth + random.nextInt(GAP));
-      cRow = 2L * (WIDTH + random.nextInt(GAP));
-      a = integers(aMemory, (rows - 1) * aRow + 2L * depth);
-      panel = integers(panelMemory, 2L * depth * WIDTH);
-      c = integers(cMemory, (rows - 1) * cRow + 2L * WIDTH);
-      long scratch = scratchMemory.place(TileCode.SCRATCH, random.nextBoolean());
-      code.run(a, aRow, panel, 2L * depth, 0, 0, c, cRow, rows, WIDTH, scratch);
-      checkBrainFloats();
-    }
-  }
-
-  private long integers(GuardedMemory memory, long size) {
-    long address = memory.place(size, random.nextBoolean());
-    for (long at = 0; at < size; at += 2) {
-      int value = memory == cMemory ? SENTINEL : random.nextInt(-20, 21);
-      Raw.putShort(address + at, brainFloat(value));
-    }
-    return address;
-  }
-
-  private void checkBrainFloats() {
-    for (int i = 0; i < rows; i++) {
-      for (int j = 0; j < cRow / 2 && (i < rows - 1 || j < WIDTH); j++) {
-        float sum = 0;
-        for (int t = 0; t < depth && j < WIDTH; t++) {
-          float right = value(panel + (t / 2 * WIDTH + j) * 4L + 2L * (t % 2));
-          sum += value(a + i * aRow + 2L * t) * right;
-        }
-        short expected = brainFloat(j < WIDTH ? sum : SENTINEL);
-        short found = Raw.getShort(c + i * cRow + 2L * j);
-        if (found != expected) {
-          assertThat(found).as("element %d, %d of %d, k %d", i, j, rows, depth).isEqualTo(expected);
-        }
-      }
-    }
-  }
-
-  private static float value(long address) {
-    return Float.intBitsToFloat(Raw.getShort(address) << 16);
-  }
-
-  /** To the nearest, of two to the even one. */
-  private static short brainFloat(float value) {
-    int bits = Float.floatToRawIntBits(value);
-    return (short) ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
   }
 
   private void draw() {
