@@ -5,17 +5,22 @@ import io.quern.cpu.asm.Reg;
 
 /** What the processor says of itself. That the system lets it, the JVM has found out already. */
 final class Cpuid {
-  private static final long FEATURES = 7;
+  /** Every processor with AVX-512 has this leaf. */
+  private static final int FEATURES = 7;
+
+  /** The first letters of its name. */
+  private static final long AMD = 0x68747541;
+
   private static final int AVX512_VNNI = 11;
   private static final int AMX_BF16 = 32 + 22;
   private static final int AMX_TILE = 32 + 24;
   private static final int AMX_INT8 = 32 + 25;
 
-  /** Among the features behind them. */
+  /** In the second part. */
   private static final int AVX512_BF16 = 5;
 
-  private static final long FOUND = features(0);
-  private static final long FURTHER = features(1);
+  private static final long FOUND =
+      ask(FEATURES, 0, Register.D) << 32 | ask(FEATURES, 0, Register.C);
 
   private Cpuid() {}
 
@@ -25,7 +30,7 @@ final class Cpuid {
 
   /** Whether there are products of BF16 in vectors. */
   static boolean hasAvx512Bf16() {
-    return (FURTHER >> AVX512_BF16 & 1) != 0;
+    return (ask(FEATURES, 1, Register.A) >> AVX512_BF16 & 1) != 0;
   }
 
   /** Whether there are tiles of bytes; the system must be asked for them. */
@@ -42,23 +47,34 @@ final class Cpuid {
     return (FOUND >> bit & 1) != 0;
   }
 
-  /**
-   * What leaf 7, which every processor with AVX-512 has, says in its first parts: RCX and, above
-   * it, RDX of the first, RAX of the second.
-   */
-  private static long features(int part) {
+  /** Whether the processor is AMD's. */
+  static boolean isAmd() {
+    return ask(0, 0, Register.B) == AMD;
+  }
+
+  /** Where an answer is. */
+  private enum Register {
+    A,
+    B,
+    C,
+    D
+  }
+
+  /** What one register has when a part of a leaf is asked for, which must exist. */
+  private static long ask(int leaf, int part, Register answer) {
     Assembler asm = new Assembler();
     asm.push(Reg.RBX);
     asm.mov(Reg.RAX, Reg.RDI);
     asm.mov(Reg.RCX, Reg.RSI);
     asm.cpuid();
-    if (part == 0) {
-      asm.mov(Reg.RAX, Reg.RDX);
-      asm.shl(Reg.RAX, 32);
-      asm.add(Reg.RAX, Reg.RCX);
+    switch (answer) {
+      case A -> {}
+      case B -> asm.mov(Reg.RAX, Reg.RBX);
+      case C -> asm.mov(Reg.RAX, Reg.RCX);
+      case D -> asm.mov(Reg.RAX, Reg.RDX);
     }
     asm.pop(Reg.RBX);
     asm.ret();
-    return MachineTier.place("cpuid", asm).call(FEATURES, part);
+    return MachineTier.place("cpuid", asm).call(leaf, part);
   }
 }

@@ -43,7 +43,7 @@ final class BrainPanel {
 
   /** Whether this processor multiplies rows of so many elements. */
   static boolean isAvailable(long k) {
-    return hasTiles(k) || (k > 0 && k % 2 == 0 && MachineTier.multipliesBrainFloats());
+    return hasTiles(k) || (k > 0 && k % 2 == 0 && MachineTier.prefersBrainFloats());
   }
 
   private static boolean hasTiles(long k) {
