@@ -64,13 +64,27 @@ struct Given {
 void* scheduler;
 std::vector<Fiber*> fibers;
 Fiber* running;
+Fiber** next; // lane of the warp
+Fiber** end;  // of its lanes
 const std::function<void()>* body;
 Given given[2][1024];
 bool conditions[1024];
 
+// Goes on with a thread, and keeps in from where this one or the scheduler stops.
+void resume(void** from, Fiber* fiber) {
+  running = fiber;
+  threadIdx = fiber->thread;
+  switch_stack(from, fiber->pointer);
+}
+
+// The next lane goes on, after the last one the scheduler.
 void wait(State state) {
   running->state = state;
-  switch_stack(&running->pointer, scheduler);
+  if (next != end) {
+    resume(&running->pointer, *next++);
+  } else {
+    switch_stack(&running->pointer, scheduler);
+  }
 }
 
 void start() {
@@ -78,12 +92,6 @@ void start() {
     (*body)();
     wait(DONE);
   }
-}
-
-void resume(Fiber* fiber) {
-  running = fiber;
-  threadIdx = fiber->thread;
-  switch_stack(&scheduler, fiber->pointer);
 }
 
 Fiber* fresh() {
@@ -99,9 +107,9 @@ Fiber* fresh() {
 // Runs the threads of a warp until they wait for the block, or are done.
 State run_warp(Fiber** lanes, unsigned count) {
   do {
-    for (unsigned i = 0; i < count; i++) {
-      resume(lanes[i]);
-    }
+    next = lanes + 1;
+    end = lanes + count;
+    resume(&scheduler, lanes[0]);
     for (unsigned i = 1; i < count; i++) {
       if (lanes[i]->state != lanes[0]->state) {
         fprintf(stderr, "lanes of a warp are at different barriers, or have left\n");
@@ -218,19 +226,30 @@ int __syncthreads_or(int condition) {
   return any;
 }
 
+// The product of a warp, which its first lane computes for all.
 void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  static double sums[16][8];
   const Given* lanes = exchange({a[0], a[1], a[2], a[3], b[0], b[1]});
   unsigned lane = threadIdx.x % 32;
-  for (unsigned e = 0; e < 4; e++) {
-    unsigned row = lane / 4 + e / 2 * 8;
-    unsigned column = lane % 4 * 2 + e % 2;
-    double sum = d[e];
-    for (unsigned k = 0; k < 8; k++) {
-      unsigned left = lanes[row % 8 * 4 + k % 4].words[row / 8 + k / 4 * 2];
-      unsigned right = lanes[column * 4 + k % 4].words[4 + k / 4];
-      sum += tf32(left) * tf32(right);
+  if (lane == 0) {
+    double right[8][8];
+    for (unsigned of = 0; of < 32; of++) {
+      right[of % 4][of / 4] = tf32(lanes[of].words[4]);
+      right[of % 4 + 4][of / 4] = tf32(lanes[of].words[5]);
     }
-    d[e] = towards_zero(sum);
+    for (unsigned row = 0; row < 16; row++) {
+      double sum[8] = {};
+      for (unsigned k = 0; k < 8; k++) {
+        double left = tf32(lanes[row % 8 * 4 + k % 4].words[row / 8 + k / 4 * 2]);
+        for (unsigned column = 0; column < 8; column++) {
+          sum[column] += left * right[k][column];
+        }
+      }
+      memcpy(sums[row], sum, sizeof(sum));
+    }
+  }
+  for (unsigned e = 0; e < 4; e++) {
+    d[e] = towards_zero(d[e] + sums[lane / 4 + e / 2 * 8][lane % 4 * 2 + e % 2]);
   }
 }
 

@@ -221,9 +221,10 @@ final class AttentionCases {
     HostArray q = inputs.get(0);
     HostArray k = inputs.get(1);
     int size = q.shape().intDim(-1);
+    List<double[]> keys = rows(k, size);
     double largest = 0;
     for (double[] query : rows(q, size)) {
-      for (double[] key : rows(k, size)) {
+      for (double[] key : keys) {
         double sum = 0;
         for (int i = 0; i < size; i++) {
           sum += Math.abs(query[i] * key[i]);

@@ -161,16 +161,20 @@ final class WinogradMagnitude {
     int c = images.shape().intDim(1);
     int oc = gradients.shape().intDim(1);
     double[][] sums = new double[oc * c][36];
+    double[][] spread = transposed(OUTPUT);
     for (int n = 0; n < images.shape().dim(0); n++) {
       for (int y = 0; y < gradients.shape().dim(2); y += 4) {
         for (int x = 0; x < gradients.shape().dim(3); x += 4) {
+          double[][] tiles = new double[oc][];
+          for (int o = 0; o < oc; o++) {
+            tiles[o] = both(spread, patch(gradients, n * oc + o, y, x, 4));
+          }
           for (int i = 0; i < c; i++) {
             double[] pixels =
                 patch(images, n * c + i, y - window.padTop(), x - window.padLeft(), 6);
             double[] tile = both(INPUT, pixels);
             for (int o = 0; o < oc; o++) {
-              double[] gradient = patch(gradients, n * oc + o, y, x, 4);
-              addProduct(tile, both(transposed(OUTPUT), gradient), sums[o * c + i]);
+              addProduct(tile, tiles[o], sums[o * c + i]);
             }
           }
         }
