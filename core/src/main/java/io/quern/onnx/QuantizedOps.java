@@ -181,16 +181,17 @@ final class QuantizedOps {
         call.flag("transB", false)
             ? call.atOnce(() -> weight.transpose(0, 1).contiguous(), weight)
             : weight;
-    Tensor product = QuantizeOps.product(call, left, a.zero(), right, b.zero());
+    Tensor sum = QuantizeOps.product(call, left, a.zero(), right, b.zero()).to(DType.F32);
     if (call.has(6)) {
       Tensor given = call.in(6);
-      product =
-          product.add(
-              call.atOnce(() -> bias(given, a.scale(), b.scale()), given, a.scale(), b.scale()));
+      Tensor bias =
+          call.atOnce(
+              () -> bias(given, a.scale(), b.scale()).to(DType.F32), given, a.scale(), b.scale());
+      sum = sum.add(bias);
     }
     Tensor scale =
         call.atOnce(() -> scale(a.scale(), b.scale(), y.scale()), a.scale(), b.scale(), y.scale());
-    return y.quantized(product.to(DType.F32).mul(scale));
+    return y.quantized(sum.mul(scale));
   }
 
   // ---- sums ---------------------------------------------------------------------------------
