@@ -3,6 +3,7 @@ package io.quern.text;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -31,20 +32,51 @@ final class Trainer {
       this.occurrences = occurrences;
     }
 
-    boolean contains(String[] pair) {
+    /** The neighbours. */
+    List<String> pairs() {
+      List<String> pairs = new ArrayList<>();
       for (int i = 0; i + 1 < symbols.size(); i++) {
-        if (symbols.get(i).equals(pair[0]) && symbols.get(i + 1).equals(pair[1])) {
-          return true;
-        }
+        pairs.add(symbols.get(i) + " " + symbols.get(i + 1));
       }
-      return false;
+      return pairs;
+    }
+  }
+
+  /** How often pairs occur, and the words that have or had them. */
+  private static final class Pairs {
+    private final Map<String, Integer> counts = new HashMap<>();
+    private final Map<String, Set<Word>> words = new HashMap<>();
+
+    void add(Word word) {
+      for (String pair : word.pairs()) {
+        counts.merge(pair, word.occurrences, Integer::sum);
+        words.computeIfAbsent(pair, _ -> new HashSet<>()).add(word);
+      }
     }
 
-    /** Adds to the counts of pairs of neighbours. */
-    void count(Map<String, Integer> pairs, int added) {
-      for (int i = 0; i + 1 < symbols.size(); i++) {
-        String pair = symbols.get(i) + " " + symbols.get(i + 1);
-        pairs.merge(pair, added, (x, y) -> x + y == 0 ? null : x + y);
+    void remove(Word word) {
+      for (String pair : word.pairs()) {
+        counts.computeIfPresent(
+            pair, (_, count) -> count == word.occurrences ? null : count - word.occurrences);
+      }
+    }
+
+    /** The most frequent one, the last in order of those. */
+    String best() {
+      return counts.entrySet().stream()
+          .max(
+              Map.Entry.<String, Integer>comparingByValue()
+                  .thenComparing(Map.Entry.comparingByKey()))
+          .orElseThrow()
+          .getKey();
+    }
+
+    /** Makes one symbol of each occurrence of a pair. */
+    void join(String pair, String joined) {
+      for (Word word : words.remove(pair)) {
+        remove(word);
+        word.symbols = Trainer.join(word.symbols, pair.split(" ", 2), joined);
+        add(word);
       }
     }
   }
@@ -63,36 +95,22 @@ final class Trainer {
   static Bpe bpe(List<String> words, List<String> first, String prefix, String suffix, int count) {
     Map<String, Integer> counts = new TreeMap<>();
     words.forEach(word -> counts.merge(word, 1, Integer::sum));
-    Map<String, Integer> pairs = new HashMap<>();
-    List<Word> splits = new ArrayList<>();
+    Pairs pairs = new Pairs();
     Set<String> tokens = new LinkedHashSet<>(first);
     counts.forEach(
         (text, occurrences) -> {
           Word word = new Word(symbols(text, prefix, suffix), occurrences);
-          splits.add(word);
           tokens.addAll(word.symbols);
-          word.count(pairs, occurrences);
+          pairs.add(word);
         });
     List<String> merges = new ArrayList<>();
-    while (merges.size() < count && !pairs.isEmpty()) {
-      String best =
-          pairs.entrySet().stream()
-              .max(
-                  Map.Entry.<String, Integer>comparingByValue()
-                      .thenComparing(Map.Entry.comparingByKey()))
-              .orElseThrow()
-              .getKey();
+    while (merges.size() < count && !pairs.counts.isEmpty()) {
+      String best = pairs.best();
       merges.add(best);
-      String[] pair = best.split(" ");
+      String[] pair = best.split(" ", 2);
       String joined = pair[0] + pair[1].substring(prefix.length());
       tokens.add(joined);
-      for (Word word : splits) {
-        if (word.contains(pair)) {
-          word.count(pairs, -word.occurrences);
-          word.symbols = join(word.symbols, pair, joined);
-          word.count(pairs, word.occurrences);
-        }
-      }
+      pairs.join(best, joined);
     }
     return new Bpe(List.copyOf(tokens), merges);
   }
