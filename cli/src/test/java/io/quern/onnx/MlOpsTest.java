@@ -165,6 +165,9 @@ class MlOpsTest {
         NodeCase likely =
             classifier("probabilities " + transform, "RBF", classes)
                 .text("post_transform", transform);
+        if (transform.equals("PROBIT")) {
+          likely.probits();
+        }
         cases.add(numbered(withProbabilities(likely, classes), classes));
       }
     }

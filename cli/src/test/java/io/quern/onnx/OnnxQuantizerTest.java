@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.quern.DType;
+import io.quern.Device;
 import io.quern.Rng;
 import io.quern.Shape;
 import io.quern.Tensor;
@@ -16,10 +17,11 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Quantised models give what ONNX Runtime gives for them, and nearly what they gave in floats. */
 class OnnxQuantizerTest {
@@ -34,8 +36,9 @@ class OnnxQuantizerTest {
   private static final double MORE = 1.25;
 
   @ParameterizedTest
-  @ValueSource(strings = {"resnet50", "squeezenet", "inception_v1"})
-  void networksOfTheZoo(String name, @TempDir Path folder) throws Exception {
+  @CsvSource({"resnet50, 53, 16, 1", "squeezenet, 26, 0, 3", "inception_v1, 57, 0, 12"})
+  void networksOfTheZoo(String name, int convolutions, int sums, int maxima, @TempDir Path folder)
+      throws Exception {
     Path file = LIGHT.resolve("light_" + name + ".onnx");
     assumeTrue(Files.exists(file), file + " is not there");
     Path floats = LightModel.write(file, folder, 1);
@@ -61,7 +64,17 @@ class OnnxQuantizerTest {
       assertThat(own).isLessThan(0.05 * distance(exact, new double[exact.length]));
       assertThat(own).isLessThanOrEqualTo(MORE * distance(expected, exact));
       assertThat(Files.size(bytes)).isLessThan(27 * floatBytes / 100);
+      if (Device.cpu().describe().matches(".*(AMX|VNNI).*")) {
+        String plan = model.compile(List.of(image.get(input).spec())).plan().describe();
+        assertThat(count(plan, "quantized_conv2d_")).isEqualTo(convolutions);
+        assertThat(count(plan, "quantized_add_")).isEqualTo(sums);
+        assertThat(count(plan, "max_pool2d_u8")).isEqualTo(maxima);
+      }
     }
+  }
+
+  private static long count(String text, String part) {
+    return Pattern.compile(part).matcher(text).results().count();
   }
 
   private static double distance(double[] a, double[] b) {

@@ -139,15 +139,28 @@ final class QuantizedNodes {
     List<String> inputs = new ArrayList<>(node.inputs());
     for (int i = 0; i < QdqGraph.moved(node).size(); i++) {
       Node from = dequantized(node, i);
-      if (from == null
-          || !input(from, 1).equals(input(quantize, 1))
-          || !input(from, 2).equals(input(quantize, 2))) {
+      if (from == null || !isSame(from, quantize, 1) || !isSame(from, quantize, 2)) {
         return null;
       }
       inputs.set(i, input(from, 0));
     }
     replaced.add(node);
     return with(node, "", node.op(), inputs, quantize);
+  }
+
+  /** Whether a scale or zero point of two nodes is the same constant, or an equal one. */
+  private boolean isSame(Node a, Node b, int input) {
+    if (input(a, input).equals(input(b, input))) {
+      return true;
+    }
+    TensorProto left = constant(a, input);
+    TensorProto right = constant(b, input);
+    return left != null
+        && right != null
+        && left.type() == right.type()
+        && left.raw() != null
+        && right.raw() != null
+        && left.raw().mismatch(right.raw()) < 0;
   }
 
   /** The node whose output is an input of {@code user}, and nothing else, or null. */
