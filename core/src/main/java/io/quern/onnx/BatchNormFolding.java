@@ -1,6 +1,5 @@
 package io.quern.onnx;
 
-import io.quern.onnx.ModelProto.Attribute;
 import io.quern.onnx.ModelProto.Graph;
 import io.quern.onnx.ModelProto.Node;
 import io.quern.onnx.ModelProto.TensorProto;
@@ -53,13 +52,7 @@ final class BatchNormFolding {
         nodes.add(now);
       }
     }
-    return new Graph(
-        graph.name(),
-        nodes,
-        graph.inputs(),
-        graph.outputs(),
-        initializers,
-        graph.sparseInitializers());
+    return graph.with(nodes, initializers);
   }
 
   private boolean isFoldable(Node conv, Node norm) {
@@ -80,8 +73,7 @@ final class BatchNormFolding {
     boolean hasBias = conv.inputs().size() > 2 && !conv.inputs().get(2).isEmpty();
     double[] before =
         hasBias ? constants.get(conv.inputs().get(2)).toDoubleArray() : new double[scale.length];
-    Attribute attribute = norm.attributes().get("epsilon");
-    double epsilon = attribute == null ? 1e-5 : attribute.number();
+    double epsilon = norm.number("epsilon", 1e-5);
     float[] bias = new float[scale.length];
     int each = weight.length / Math.max(1, scale.length);
     for (int channel = 0; channel < scale.length; channel++) {

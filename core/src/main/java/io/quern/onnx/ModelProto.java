@@ -19,6 +19,11 @@ record ModelProto(
     Graph graph,
     List<Function> functions) {
 
+  /** This model with another graph. */
+  ModelProto with(Graph other) {
+    return new ModelProto(irVersion, producer, opsets, other, functions);
+  }
+
   /** Nodes in topological order, and the names of what goes in and comes out. */
   record Graph(
       String name,
@@ -26,7 +31,18 @@ record ModelProto(
       List<ValueInfo> inputs,
       List<ValueInfo> outputs,
       Map<String, TensorProto> initializers,
-      Map<String, SparseTensor> sparseInitializers) {}
+      Map<String, SparseTensor> sparseInitializers) {
+
+    /** This graph with other nodes. */
+    Graph with(List<Node> others) {
+      return with(others, initializers);
+    }
+
+    /** This graph with other nodes and constants. */
+    Graph with(List<Node> others, Map<String, TensorProto> constants) {
+      return new Graph(name, others, inputs, outputs, constants, sparseInitializers);
+    }
+  }
 
   /** One application of an operator; an empty name among the inputs means a missing one. */
   record Node(
@@ -37,6 +53,18 @@ record ModelProto(
       List<String> inputs,
       List<String> outputs,
       Map<String, Attribute> attributes) {
+
+    /** An attribute that is an integer, or what it is when it is missing. */
+    long integer(String attribute, long fallback) {
+      Attribute found = attributes.get(attribute);
+      return found == null ? fallback : found.integer();
+    }
+
+    /** An attribute that is a float, or what it is when it is missing. */
+    double number(String attribute, double fallback) {
+      Attribute found = attributes.get(attribute);
+      return found == null ? fallback : found.number();
+    }
 
     /** How messages call this node. */
     String label() {
@@ -67,7 +95,29 @@ record ModelProto(
       long[] integers,
       List<MemorySegment> texts,
       List<TensorProto> tensors,
-      List<Graph> graphs) {}
+      List<Graph> graphs) {
+
+    /** An integer. */
+    static Attribute of(String name, long integer) {
+      return new Attribute(
+          name,
+          "",
+          INTEGER,
+          0,
+          integer,
+          null,
+          null,
+          null,
+          null,
+          new float[0],
+          new long[0],
+          List.of(),
+          List.of(),
+          List.of());
+    }
+
+    private static final int INTEGER = 2;
+  }
 
   /** A constant; its elements are in {@code raw}, in {@code numbers} as bits, or in a file. */
   @SuppressWarnings("ArrayRecordComponent") // compared by identity only

@@ -46,8 +46,7 @@ public final class OnnxQuantizer {
     }
     ModelProto current = OpsetUpgrade.of(path, read);
     ModelProto folded =
-        with(
-            current,
+        current.with(
             BatchNormFolding.apply(current.graph(), new ConstantValues(current, constants)));
     this.model = folded;
     this.graph = new QdqGraph(folded.graph(), new ConstantValues(folded, constants));
@@ -58,12 +57,7 @@ public final class OnnxQuantizer {
     }
     this.observer =
         new OnnxModel(
-            path, with(model, QdqGraph.observing(model.graph(), graph.observed())), constants);
-  }
-
-  private static ModelProto with(ModelProto model, ModelProto.Graph graph) {
-    return new ModelProto(
-        model.irVersion(), model.producer(), model.opsets(), graph, model.functions());
+            path, model.with(QdqGraph.observing(model.graph(), graph.observed())), constants);
   }
 
   /**
@@ -127,7 +121,7 @@ public final class OnnxQuantizer {
       throw new IllegalStateException(
           "onnx quantize: no example was seen; call calibrate before write");
     }
-    ModelProto quantized = with(model, graph.quantized(ranges));
+    ModelProto quantized = model.with(graph.quantized(ranges));
     AtomicFile.write(file, ModelWriter.write(quantized, constants)::writeTo);
   }
 }

@@ -67,18 +67,11 @@ final class OpsetUpgrade {
     }
     Map<String, Long> opsets = new LinkedHashMap<>(model.opsets());
     opsets.put("", VERSION);
-    Graph graph = model.graph();
     return new ModelProto(
         Math.max(7, model.irVersion()),
         model.producer(),
         opsets,
-        new Graph(
-            graph.name(),
-            nodes,
-            graph.inputs(),
-            graph.outputs(),
-            graph.initializers(),
-            graph.sparseInitializers()),
+        model.graph().with(nodes),
         model.functions());
   }
 
@@ -86,7 +79,7 @@ final class OpsetUpgrade {
     boolean isLast = graph.outputs().stream().anyMatch(o -> node.outputs().contains(o.name()));
     boolean isSame =
         version >= SAME_SINCE.getOrDefault(node.op(), Long.MAX_VALUE)
-            || (node.op().equals("Softmax") && isLast && axis(node) == 1);
+            || (node.op().equals("Softmax") && isLast && node.integer("axis", 1) == 1);
     if (node.op().equals("Dropout") && version < 12 && version >= 7) {
       return with(node, "Identity", node.inputs().subList(0, 1), Map.of());
     }
@@ -109,11 +102,6 @@ final class OpsetUpgrade {
               + ", which scales for each channel need; export the model in that version");
     }
     return node;
-  }
-
-  private static long axis(Node node) {
-    Attribute axis = node.attributes().get("axis");
-    return axis == null ? 1 : axis.integer();
   }
 
   private static Node with(

@@ -117,9 +117,9 @@ final class QdqGraph {
       case "Gemm" ->
           isWeight(node, 1)
               && isAbsentOrConstant(node, 2)
-              && number(node, "alpha") == 1
-              && number(node, "beta") == 1
-              && integer(node, "transA", 0) == 0;
+              && node.number("alpha", 1) == 1
+              && node.number("beta", 1) == 1
+              && node.integer("transA", 0) == 0;
       case "MatMul" -> isWeight(node, 1) && constants.get(node.inputs().get(1)).rank() == 2;
       case "Add", "Sum" -> isSum(node) && node.inputs().stream().noneMatch(constants::contains);
       default -> false;
@@ -140,16 +140,6 @@ final class QdqGraph {
     return node.inputs().size() <= input
         || node.inputs().get(input).isEmpty()
         || constants.contains(node.inputs().get(input));
-  }
-
-  private static double number(Node node, String name) {
-    Attribute attribute = node.attributes().get(name);
-    return attribute == null ? 1 : attribute.number();
-  }
-
-  private static long integer(Node node, String name, long fallback) {
-    Attribute attribute = node.attributes().get(name);
-    return attribute == null ? fallback : attribute.integer();
   }
 
   /** The activations whose range must be known. */
@@ -294,7 +284,7 @@ final class QdqGraph {
     /** Puts constants of integers in the place of a weight and its bias. */
     private void weights(Node node, List<String> from) {
       Tensor weight = constants.get(node.inputs().get(1));
-      boolean isTransposed = node.op().equals("Gemm") && integer(node, "transB", 0) == 0;
+      boolean isTransposed = node.op().equals("Gemm") && node.integer("transB", 0) == 0;
       int axis = isTransposed ? 1 : 0;
       boolean isEach = !node.op().equals("MatMul");
       float[] values = weight.toFloatArray();
@@ -320,7 +310,7 @@ final class QdqGraph {
               names.of(name + "_quantized"),
               names.of(name + "_scale"),
               names.of(name + "_zero_point"));
-      add("DequantizeLinear", parts, name, Map.of("axis", axis(axis)));
+      add("DequantizeLinear", parts, name, Map.of("axis", Attribute.of("axis", axis)));
       from.set(1, name);
       if (from.size() > 2 && !from.get(2).isEmpty()) {
         from.set(2, bias(node, scales));
@@ -365,27 +355,9 @@ final class QdqGraph {
           "DequantizeLinear",
           List.of(names.of(name + "_quantized"), names.of(name + "_scale")),
           name,
-          Map.of("axis", axis(0)));
+          Map.of("axis", Attribute.of("axis", 0)));
       return name;
     }
-  }
-
-  private static Attribute axis(long axis) {
-    return new Attribute(
-        "axis",
-        "",
-        2,
-        0,
-        axis,
-        null,
-        null,
-        null,
-        null,
-        new float[0],
-        new long[0],
-        List.of(),
-        List.of(),
-        List.of());
   }
 
   /** A graph that tells the least and largest value of activations, in this order. */
@@ -395,7 +367,7 @@ final class QdqGraph {
     for (String activation : activations) {
       for (String op : List.of("ReduceMin", "ReduceMax")) {
         String name = activation + "_" + op;
-        Attribute keep = axis(0);
+        Attribute keep = Attribute.of("keepdims", 0);
         nodes.add(
             new Node(
                 name, "", op, "", List.of(activation), List.of(name), Map.of("keepdims", keep)));

@@ -42,12 +42,7 @@ final class QuantizedNodes {
     if (model.graph().nodes().stream().noneMatch(node -> is(node, QUANTIZE))) {
       return model;
     }
-    return new ModelProto(
-        model.irVersion(),
-        model.producer(),
-        model.opsets(),
-        new QuantizedNodes(model.graph()).fused(),
-        model.functions());
+    return model.with(new QuantizedNodes(model.graph()).fused());
   }
 
   private static boolean is(@Nullable Node node, String op) {
@@ -82,19 +77,12 @@ final class QuantizedNodes {
       nodes.add(fused == null ? node : fused);
     }
     nodes.removeIf(replaced::contains);
-    return new Graph(
-        graph.name(),
-        withoutUnused(nodes),
-        graph.inputs(),
-        graph.outputs(),
-        graph.initializers(),
-        graph.sparseInitializers());
+    return graph.with(withoutUnused(nodes));
   }
 
   /** Dequantised values that nobody uses any more go. */
   private List<Node> withoutUnused(List<Node> nodes) {
-    Graph now = new Graph(graph.name(), nodes, List.of(), graph.outputs(), Map.of(), Map.of());
-    Set<String> used = uses(now).keySet();
+    Set<String> used = uses(graph.with(nodes)).keySet();
     return nodes.stream()
         .filter(node -> !is(node, DEQUANTIZE) || used.contains(node.outputs().getFirst()))
         .toList();
@@ -219,9 +207,7 @@ final class QuantizedNodes {
   /** Whether scales are of a certain axis, or there is one for all. */
   private boolean isAlong(Node dequantize, int axis) {
     TensorProto scale = constant(dequantize, 1);
-    Attribute attribute = dequantize.attributes().get("axis");
-    return scale != null
-        && (size(scale) == 1 || (attribute == null ? 1 : attribute.integer()) == axis);
+    return scale != null && (size(scale) == 1 || dequantize.integer("axis", 1) == axis);
   }
 
   /** Whether a node's zero point is the least byte. */
@@ -245,11 +231,8 @@ final class QuantizedNodes {
     if (x == null || w == null || !isScalar(x) || !isAlong(w, 0)) {
       return null;
     }
-    List<String> inputs = new ArrayList<>();
-    addQuantized(x, inputs);
-    addQuantized(w, inputs);
-    inputs.add(input(quantize, 1));
-    inputs.add(input(quantize, 2));
+    List<String> inputs = operands(x, w);
+    addSteps(quantize, inputs);
     inputs.add(input(node, 2));
     return with(node, "", "QLinearConv", inputs, quantize);
   }
@@ -258,30 +241,19 @@ final class QuantizedNodes {
     Node a = dequantized(node, 0);
     Node b = dequantized(node, 1);
     boolean isPlain =
-        number(node, "alpha", 1) == 1 && number(node, "beta", 1) == 1 && flag(node, "transA") == 0;
+        node.number("alpha", 1) == 1
+            && node.number("beta", 1) == 1
+            && node.integer("transA", 0) == 0;
     if (a == null || b == null || !isPlain || !isScalar(a)) {
       return null;
     }
-    if (!isAlong(b, flag(node, "transB") == 1 ? 0 : 1)) {
+    if (!isAlong(b, node.integer("transB", 0) == 1 ? 0 : 1)) {
       return null;
     }
-    List<String> inputs = new ArrayList<>();
-    addQuantized(a, inputs);
-    addQuantized(b, inputs);
+    List<String> inputs = operands(a, b);
     inputs.add(input(node, 2));
-    inputs.add(input(quantize, 1));
-    inputs.add(input(quantize, 2));
+    addSteps(quantize, inputs);
     return with(node, MICROSOFT, "QGemm", inputs, quantize);
-  }
-
-  private static double number(Node node, String name, double fallback) {
-    Attribute attribute = node.attributes().get(name);
-    return attribute == null ? fallback : attribute.number();
-  }
-
-  private static long flag(Node node, String name) {
-    Attribute attribute = node.attributes().get(name);
-    return attribute == null ? 0 : attribute.integer();
   }
 
   private @Nullable Node matmul(Node node, Node quantize) {
@@ -290,11 +262,8 @@ final class QuantizedNodes {
     if (a == null || b == null || !isScalar(a) || !isScalar(b) || input(quantize, 2).isEmpty()) {
       return null;
     }
-    List<String> inputs = new ArrayList<>();
-    addQuantized(a, inputs);
-    addQuantized(b, inputs);
-    inputs.add(input(quantize, 1));
-    inputs.add(input(quantize, 2));
+    List<String> inputs = operands(a, b);
+    addSteps(quantize, inputs);
     return inputs.contains("") ? null : with(node, "", "QLinearMatMul", inputs, quantize);
   }
 
@@ -304,18 +273,25 @@ final class QuantizedNodes {
     if (a == null || b == null || !isScalar(a) || !isScalar(b)) {
       return null;
     }
-    List<String> inputs = new ArrayList<>();
-    addQuantized(a, inputs);
-    addQuantized(b, inputs);
-    inputs.add(input(quantize, 1));
-    inputs.add(input(quantize, 2));
+    List<String> inputs = operands(a, b);
+    addSteps(quantize, inputs);
     return with(node, MICROSOFT, "QLinearAdd", inputs, quantize);
   }
 
-  private static void addQuantized(Node dequantize, List<String> inputs) {
-    for (int i = 0; i < 3; i++) {
-      inputs.add(input(dequantize, i));
+  /** Bytes, scales and zero points of two dequantised values. */
+  private static List<String> operands(Node a, Node b) {
+    List<String> inputs = new ArrayList<>();
+    for (Node dequantize : List.of(a, b)) {
+      inputs.add(input(dequantize, 0));
+      addSteps(dequantize, inputs);
     }
+    return inputs;
+  }
+
+  /** Scale and zero point. */
+  private static void addSteps(Node quantized, List<String> inputs) {
+    inputs.add(input(quantized, 1));
+    inputs.add(input(quantized, 2));
   }
 
   private static Node with(
