@@ -1,10 +1,12 @@
 package io.quern.graph;
 
+import io.quern.DType;
 import io.quern.op.Conv2d;
 import io.quern.op.Epilogue;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
 import io.quern.op.ScalarProgram;
+import io.quern.op.Unary;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -15,6 +17,9 @@ import java.util.Set;
 
 /** Applies elementwise functions to the result of a product while it is in the cache. */
 final class FuseEpilogues {
+  private static final ScalarProgram RELU =
+      new ScalarProgram(1, List.of(new ScalarProgram.Apply1(Unary.Fn.RELU, 0)));
+
   private final Map<Value, Integer> uses;
 
   private FuseEpilogues(Graph graph) {
@@ -26,7 +31,7 @@ final class FuseEpilogues {
     Rewriter rewriter = new Rewriter(graph);
     Set<Node> taken = new HashSet<>();
     for (Node node : graph.nodes()) {
-      Optional<ScalarProgram> program = FuseElementwise.program(node);
+      Optional<ScalarProgram> program = program(node);
       Optional<Value.Result> product = program.flatMap(p -> fuse.product(node, taken));
       if (product.isPresent()) {
         taken.add(product.get().node());
@@ -36,6 +41,17 @@ final class FuseEpilogues {
       }
     }
     return DeadCode.apply(rewriter.finish());
+  }
+
+  /** A chain of F32, or what does not change when results are rounded to BF16 after it. */
+  private static Optional<ScalarProgram> program(Node node) {
+    boolean isBrainRelu =
+        node.outputs().getFirst().dtype() == DType.BF16
+            && node.op() instanceof Unary(Unary.Fn fn)
+            && fn == Unary.Fn.RELU
+            && node.inputs().getFirst() instanceof Value.Result(Node producer, int _)
+            && producer.op() instanceof Conv2d;
+    return isBrainRelu ? Optional.of(RELU) : FuseElementwise.program(node);
   }
 
   /** The product among the inputs of a chain that nobody else uses and that has its shape. */

@@ -115,6 +115,22 @@ final class MatMulCases {
               Input.of(dtype, Shape.of(96, 64), Values.signed(), right),
               "whole tiles, " + right));
     }
+    for (int[] size : SIZES) {
+      for (Input.Form form : List.of(Input.Form.PLAIN, Input.Form.PERMUTED)) {
+        cases.add(
+            of(
+                Input.of(dtype, Shape.of(size[0], size[1]), Values.signed(), form),
+                Input.of(dtype, Shape.of(size[1], size[2]), Values.signed(), form),
+                form.name()));
+      }
+    }
+    for (Input.Form form : Input.Form.values()) {
+      cases.add(
+          of(
+              Input.of(dtype, Shape.of(37, 64), Values.signed(), form),
+              Input.of(dtype, Shape.of(64, 43), Values.signed(), form),
+              form.name()));
+    }
     Shape[][] batches = {
       {Shape.of(3, 72, 128), Shape.of(3, 128, 80)},
       {Shape.of(3, 72, 128), Shape.of(128, 80)},

@@ -43,7 +43,10 @@ final class CpuContext implements DeviceContext {
 
   @Override
   public Optional<Kernel> kernel(KernelKey key) {
-    return table.find(key).or(() -> WidenedKernel.find(key, table, HostMemory.shared()));
+    return table
+        .find(key)
+        .or(() -> SlicedKernel.find(key, table))
+        .or(() -> WidenedKernel.find(key, table, HostMemory.shared()));
   }
 
   @Override

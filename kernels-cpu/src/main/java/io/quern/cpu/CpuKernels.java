@@ -3,6 +3,8 @@ package io.quern.cpu;
 import io.quern.backend.KernelTable;
 import io.quern.cpu.attention.AttentionGradKernel;
 import io.quern.cpu.attention.AttentionKernel;
+import io.quern.cpu.conv.BrainConvKernel;
+import io.quern.cpu.conv.BrainConvWeightGrad;
 import io.quern.cpu.conv.ConvForward;
 import io.quern.cpu.conv.ConvInputGrad;
 import io.quern.cpu.conv.ConvWeightGrad;
@@ -100,6 +102,10 @@ final class CpuKernels {
         .add(Epilogue.class, "conv2d_" + gemm + "_epilogue", ConvForward::withEpilogue)
         .add(Conv2dInputGrad.class, "conv2d_input_grad_" + gemm, ConvInputGrad::create)
         .add(Conv2dWeightGrad.class, "conv2d_weight_grad_" + gemm, ConvWeightGrad::create)
+        .add(Conv2d.class, "conv2d_bf16_asm", BrainConvKernel::create)
+        .add(Epilogue.class, "conv2d_bf16_asm_relu", BrainConvKernel::withEpilogue)
+        .add(Conv2dInputGrad.class, "conv2d_input_grad_bf16_asm", BrainConvKernel::inputGrad)
+        .add(Conv2dWeightGrad.class, "conv2d_weight_grad_bf16_asm", BrainConvWeightGrad::create)
         .add(Unary.class, "unary_f32", FusedKernel::unary)
         .add(Binary.class, "binary_f32", FusedKernel::binary)
         .add(Fused.class, "fused_f32", FusedKernel::create)

@@ -21,7 +21,7 @@ public record Vec(int number, int bits, Mask mask, boolean zeroing) implements O
 
   /** Only these elements of it are written, the others become zero. */
   public Vec zeroed(Mask mask) {
-    return new Vec(number, bits, mask, true);
+    return new Vec(number, bits, mask, mask.number() != 0);
   }
 
   /** The same register with another width. */

@@ -66,6 +66,8 @@ public enum VectorOp {
   VCVTPS2DQ(Prefix.H66, Map.OF, 0x5B),
   /** Loads unsigned bytes as integers of 32 bits. */
   VPMOVZXBD(Prefix.H66, Map.OF38, 0x31, -1, Tuple.QUARTER),
+  /** Loads unsigned integers of 16 bits as integers of 32 bits. */
+  VPMOVZXWD(Prefix.H66, Map.OF38, 0x33, -1, Tuple.HALF),
   /** Unsigned bytes. */
   VPMAXUB(Prefix.H66, Map.OF, 0xDE, -1, Tuple.BYTES),
   /** Signed bytes. */
@@ -75,6 +77,8 @@ public enum VectorOp {
   VPMOVWB(Prefix.HF3, Map.OF38, -1, 0x30, Tuple.HALF),
   /** Stores the low bytes of integers of 32 bits. */
   VPMOVDB(Prefix.HF3, Map.OF38, -1, 0x31, Tuple.QUARTER),
+  /** Stores the low halves of integers of 32 bits. */
+  VPMOVDW(Prefix.HF3, Map.OF38, -1, 0x33, Tuple.HALF),
   /** Stores unsigned integers of 32 bits as bytes, saturated. */
   VPMOVUSDB(Prefix.HF3, Map.OF38, -1, 0x11, Tuple.QUARTER);
 
@@ -148,6 +152,7 @@ public enum VectorOp {
           VPMOVUSDB,
           VPMOVDB,
           VPMOVWB,
+          VPMOVDW,
           VMOVDQU8,
           VCVTNEPS2BF16,
           VRANGEPS,

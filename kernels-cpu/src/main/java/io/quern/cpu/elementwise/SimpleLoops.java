@@ -28,7 +28,7 @@ final class SimpleLoops {
         case I64 -> SimpleLoops::i64ToF32;
         case F64 -> SimpleLoops::f64ToF32;
         case F16 -> SimpleLoops::f16ToF32;
-        case BF16 -> SimpleLoops::bf16ToF32;
+        case BF16 -> MachineTier.has512Bits() ? MachineBrainCast.WIDEN : SimpleLoops::bf16ToF32;
         default -> null;
       };
     }
@@ -38,7 +38,7 @@ final class SimpleLoops {
     return switch (to) {
       case F64 -> SimpleLoops::f32ToF64;
       case F16 -> SimpleLoops::f32ToF16;
-      case BF16 -> SimpleLoops::f32ToBf16;
+      case BF16 -> MachineTier.has512Bits() ? MachineBrainCast.ROUND : SimpleLoops::f32ToBf16;
       case I32 -> SimpleLoops::f32ToI32;
       case I8 -> SimpleLoops::f32ToI8;
       case U8 -> MachineTier.has512Bits() ? new MachineF32ToU8() : SimpleLoops::f32ToU8;

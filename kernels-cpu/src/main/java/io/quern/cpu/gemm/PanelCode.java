@@ -106,8 +106,12 @@ final class PanelCode {
     BYTES_TO_FLOATS(VPDPBUSD, VPADDD),
     /** Fours of I8 in A and of U8 in B, with bytes as results, see {@link ByteResults}. */
     BYTES_TO_BYTES(VPDPBUSD, VPADDD),
-    /** Pairs of BF16, with all columns of a panel; sums begin with zero and are rounded to BF16. */
-    BRAIN_FLOATS(VDPBF16PS, VADDPS);
+    /** Pairs of BF16, with floats as results. */
+    BRAIN_TO_FLOATS(VDPBF16PS, VADDPS),
+    /** The same, with BF16 as results. */
+    BRAIN_FLOATS(VDPBF16PS, VADDPS),
+    /** The same, where results below zero become zero. */
+    BRAIN_FLOATS_RELU(VDPBF16PS, VADDPS);
 
     final VectorOp multiplyAdd;
     final VectorOp add;
@@ -115,6 +119,15 @@ final class PanelCode {
     Elements(VectorOp multiplyAdd, VectorOp add) {
       this.multiplyAdd = multiplyAdd;
       this.add = add;
+    }
+
+    /** Bits of a result. */
+    int resultBits() {
+      return switch (this) {
+        case FLOATS, BYTES, BYTES_TO_FLOATS, BRAIN_TO_FLOATS -> 32;
+        case BRAIN_FLOATS, BRAIN_FLOATS_RELU -> 16;
+        case BYTES_TO_BYTES -> 8;
+      };
     }
   }
 
@@ -151,7 +164,7 @@ final class PanelCode {
     asm.mov(RAX, COUNT);
     asm.mov(ROWS_LEFT, RAX);
     Label end = asm.label();
-    if (bits == 512 && elements != Elements.BRAIN_FLOATS) {
+    if (bits == 512) {
       Label all = asm.label();
       Label narrow = asm.label();
       masks();
@@ -301,12 +314,7 @@ final class PanelCode {
     Reg row = RBX;
     asm.mov(at, C);
     asm.mov(row, C_ROW);
-    int bytes =
-        switch (elements) {
-          case BYTES_TO_BYTES -> width * bits / 32;
-          case BRAIN_FLOATS -> width * bits / 16;
-          default -> width * bits / 8;
-        };
+    int bytes = width * resultBytes();
     for (int i = 0; i < rows; i++) {
       for (int line = 0; line < bytes; line += LINE) {
         asm.prefetchToWrite(Mem.at(at, line));
@@ -343,14 +351,13 @@ final class PanelCode {
     for (int i = 0; i < rows; i++) {
       for (int j = 0; j < width; j++) {
         Vec sum = masked ? sum(i, j).masked(mask(j)) : sum(i, j);
+        Mem target = Mem.at(to, j * resultBytes());
         if (elements == Elements.BYTES_TO_BYTES) {
-          ByteResults.store(asm, sum(i, j), from, fromRow, Mem.at(to, j * bits / 32), sum);
-        } else if (elements == Elements.BRAIN_FLOATS) {
-          asm.toBrainFloats(sum, sum);
-          asm.op(VMOVUPS, Mem.at(to, j * bits / 16), sum.bits(bits / 2));
-        } else {
-          add(sum, sum(i, j), Mem.at(from, j * bits / 8), Mem.at(to, j * bits / 8));
+          ByteResults.store(asm, sum(i, j), from, fromRow, target, sum);
+          continue;
         }
+        asm.op(elements.add, sum, sum(i, j), Mem.at(from, j * bits / 8));
+        finish(sum, sum(i, j), target);
       }
       if (elements == Elements.BYTES_TO_BYTES) {
         asm.add(from, ByteResults.ROW);
@@ -363,12 +370,22 @@ final class PanelCode {
     asm.mov(C, to);
   }
 
-  private void add(Vec kept, Vec sum, Mem from, Mem to) {
-    asm.op(elements.add, kept, sum, from);
-    if (elements == Elements.BYTES_TO_FLOATS) {
-      asm.op(VCVTDQ2PS, kept, sum);
+  /** Stores a sum as what results are. */
+  private void finish(Vec kept, Vec sum, Mem to) {
+    switch (elements) {
+      case BRAIN_FLOATS, BRAIN_FLOATS_RELU ->
+          BrainResults.store(asm, kept, elements == Elements.BRAIN_FLOATS_RELU ? a() : null, to);
+      case BYTES_TO_FLOATS -> {
+        asm.op(VCVTDQ2PS, kept, sum);
+        asm.op(VMOVUPS, to, kept);
+      }
+      default -> asm.op(VMOVUPS, to, kept);
     }
-    asm.op(VMOVUPS, to, kept);
+  }
+
+  /** Bytes of a vector's results. */
+  private int resultBytes() {
+    return elements.resultBits() * bits / 32 / 8;
   }
 
   private static Mask mask(int j) {

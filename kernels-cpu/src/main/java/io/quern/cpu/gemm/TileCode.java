@@ -16,6 +16,7 @@ import static io.quern.cpu.asm.Reg.RDI;
 import static io.quern.cpu.asm.Reg.RDX;
 import static io.quern.cpu.asm.Reg.RSI;
 import static io.quern.cpu.asm.Reg.RSP;
+import static io.quern.cpu.asm.VectorOp.VADDPS;
 import static io.quern.cpu.asm.VectorOp.VCVTDQ2PS;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
 import static io.quern.cpu.asm.VectorOp.VPADDD;
@@ -52,8 +53,12 @@ final class TileCode {
      * ByteResults}.
      */
     BYTES_TO_BYTES,
-    /** BF16 with a panel of {@link PairPacker}, of all columns; sums begin with zero. */
-    BRAIN_FLOATS
+    /** BF16 with a panel of {@link PairPacker}; results are floats. */
+    BRAIN_TO_FLOATS,
+    /** The same, with BF16 as results. */
+    BRAIN_FLOATS,
+    /** The same, where results below zero become zero. */
+    BRAIN_FLOATS_RELU
   }
 
   /** Bytes of a tile's row, and of a configuration. */
@@ -193,19 +198,15 @@ final class TileCode {
       int at = i / 2 * HALF * ROW + i % 2 * LINE;
       asm.store(Mem.at(SUMS_AT, STRIDE, 1).plus(at), SUMS[i]);
     }
-    if (elements == Elements.BRAIN_FLOATS) {
-      finish(this::round);
-    } else {
-      Label narrow = asm.label();
-      Label done = asm.label();
-      asm.test(IS_NARROW, IS_NARROW);
-      asm.jump(Condition.NE, narrow);
-      finish(() -> add(false));
-      asm.jmp(done);
-      asm.bind(narrow);
-      finish(() -> add(true));
-      asm.bind(done);
-    }
+    Label narrow = asm.label();
+    Label done = asm.label();
+    asm.test(IS_NARROW, IS_NARROW);
+    asm.jump(Condition.NE, narrow);
+    finish(() -> add(false));
+    asm.jmp(done);
+    asm.bind(narrow);
+    finish(() -> add(true));
+    asm.bind(done);
     if (elements == Elements.BYTES_TO_BYTES) {
       return;
     }
@@ -218,7 +219,8 @@ final class TileCode {
     switch (elements) {
       case BYTES, BYTES_TO_FLOATS -> asm.multiplyBytes(to, left, right);
       case BYTES_TO_BYTES -> asm.multiplySignedBytes(to, left, right);
-      case BRAIN_FLOATS -> asm.multiplyBrainFloats(to, left, right);
+      case BRAIN_TO_FLOATS, BRAIN_FLOATS, BRAIN_FLOATS_RELU ->
+          asm.multiplyBrainFloats(to, left, right);
     }
   }
 
@@ -258,21 +260,23 @@ final class TileCode {
         ByteResults.store(asm, sum, START, START_ROW, Mem.at(C, j * LINE / 4), kept);
         continue;
       }
-      asm.op(VPADDD, kept, sum, Mem.at(START, j * LINE));
-      if (elements == Elements.BYTES_TO_FLOATS) {
-        asm.op(VCVTDQ2PS, sum, sum);
+      Mem start = Mem.at(START, j * LINE);
+      switch (elements) {
+        case BYTES_TO_FLOATS -> {
+          asm.op(VPADDD, kept, sum, start);
+          asm.op(VCVTDQ2PS, sum, sum);
+          asm.op(VMOVUPS, Mem.at(C, j * LINE), kept);
+        }
+        case BRAIN_FLOATS, BRAIN_FLOATS_RELU -> {
+          asm.op(VADDPS, kept, sum, start);
+          Vec zero = elements == Elements.BRAIN_FLOATS_RELU ? Vec.of(2, 512) : null;
+          BrainResults.store(asm, kept, zero, Mem.at(C, j * LINE / 2));
+        }
+        default -> {
+          asm.op(elements == Elements.BYTES ? VPADDD : VADDPS, kept, sum, start);
+          asm.op(VMOVUPS, Mem.at(C, j * LINE), kept);
+        }
       }
-      asm.op(VMOVUPS, Mem.at(C, j * LINE), kept);
-    }
-  }
-
-  /** Rounds the sums of a row to BF16. */
-  private void round() {
-    for (int j = 0; j < 2; j++) {
-      Vec sum = Vec.of(j, 512);
-      asm.op(VMOVUPS, sum, Mem.at(RAX, j * LINE));
-      asm.toBrainFloats(sum, sum);
-      asm.op(VMOVUPS, Mem.at(C, j * LINE / 2), sum.bits(256));
     }
   }
 

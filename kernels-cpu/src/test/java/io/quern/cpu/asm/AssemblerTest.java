@@ -73,7 +73,7 @@ class AssemblerTest {
           asm.toBrainFloats(vec(bits), vec(bits));
         }
       }
-      case VPMOVZXBD, VMOVDQU8 -> asm.op(op, to, memory());
+      case VPMOVZXBD, VPMOVZXWD, VMOVDQU8 -> asm.op(op, to, memory());
       case VRANGEPS, VSHUFPS, VPTERNLOGD -> asm.op(op, to, vec(bits), right, random.nextInt(16));
       case VSHUFF32X4 -> {
         if (bits > 128) {
