@@ -103,7 +103,8 @@ public final class TrainStep {
     List<Tensor> parameters = new ArrayList<>();
     try {
       Compiled compiled =
-          Quern.compile(
+          Compiled.changing(
+              optimizer.parameters().values(),
               input.device(),
               in -> {
                 parameters.clear();
