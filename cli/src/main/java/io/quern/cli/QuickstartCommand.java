@@ -1,5 +1,6 @@
 package io.quern.cli;
 
+import io.quern.DType;
 import io.quern.Device;
 import io.quern.Rng;
 import io.quern.Tensor;
@@ -10,6 +11,7 @@ import io.quern.nn.Flatten;
 import io.quern.nn.Linear;
 import io.quern.nn.Losses;
 import io.quern.nn.MaxPool2d;
+import io.quern.nn.Mode;
 import io.quern.nn.ModelFile;
 import io.quern.nn.Module;
 import io.quern.nn.Relu;
@@ -21,6 +23,7 @@ import io.quern.runtime.Workers;
 import io.quern.serve.ModelHandle;
 import io.quern.train.Accuracy;
 import io.quern.train.ConfusionMatrix;
+import io.quern.train.Reproducibility;
 import io.quern.train.Trainer;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -81,6 +84,13 @@ final class QuickstartCommand implements Callable<Integer> {
   @Option(names = "--seed", paramLabel = "N", description = "Where all random numbers begin.")
   private long seed = 1;
 
+  @Option(
+      names = "--precision",
+      paramLabel = "DTYPE",
+      description =
+          "Multiply in bf16 or f16 while training; weights stay f32 (default: f32 throughout).")
+  private @Nullable String precision;
+
   @Mixin private DeviceOption device;
 
   @Option(
@@ -110,6 +120,7 @@ final class QuickstartCommand implements Callable<Integer> {
     if (threads > 0) {
       Workers.setThreads(threads);
     }
+    Mode mode = mode();
     Device target = device.device();
     FashionMnist images = data == null ? FashionMnist.bundled() : FashionMnist.read(data);
     Path modelFile = outputDirectory().resolve("model.safetensors");
@@ -122,9 +133,10 @@ final class QuickstartCommand implements Callable<Integer> {
     Module model = model(seed).to(target);
     say("model     2 convolutions, 2 linear layers, %,d weights", model.parameterCount());
     say("training  %d epochs in batches of %d with Adam, seed %d", epochs, batch, seed);
+    say("bits      %s", Reproducibility.of(model, mode));
     say("");
 
-    train(model, images, checkpoint);
+    train(model, mode, images, checkpoint);
     Predictions direct =
         Predictions.of(
             model,
@@ -155,6 +167,18 @@ final class QuickstartCommand implements Callable<Integer> {
     if (value < least) {
       throw new ParameterException(
           spec.commandLine(), option + " must be " + least + " or more, found " + value);
+    }
+  }
+
+  /** Inference in the precision of the training. */
+  private Mode mode() {
+    try {
+      return precision == null
+          ? Mode.INFERENCE
+          : Mode.INFERENCE.precision(DType.valueOf(precision.toUpperCase(Locale.ROOT)));
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(
+          spec.commandLine(), "--precision must be bf16, f16 or f32, found " + precision, e);
     }
   }
 
@@ -191,7 +215,7 @@ final class QuickstartCommand implements Callable<Integer> {
         .build();
   }
 
-  private void train(Module model, FashionMnist images, Path checkpoint) {
+  private void train(Module model, Mode mode, FashionMnist images, Path checkpoint) {
     Batches training =
         images
             .training()
@@ -201,8 +225,11 @@ final class QuickstartCommand implements Callable<Integer> {
             .mapInput(FashionMnist::toInput)
             .prefetch(AHEAD);
     Batches test = images.test().dataset().batch(batch).mapInput(FashionMnist::toInput);
+    Trainer.Builder trainer =
+        Trainer.builder(model, Adam.of(model.parameters(), LEARNING_RATE), Losses::crossEntropy);
+    mode.precision().ifPresent(trainer::precision);
     try (TrainingDisplay display = new TrainingDisplay(writer(), TrainingDisplay.onTerminal())) {
-      Trainer.builder(model, Adam.of(model.parameters(), LEARNING_RATE), Losses::crossEntropy)
+      trainer
           .epochs(epochs)
           .seed(seed)
           .schedule(Schedule.oneCycle(LEARNING_RATE, training.count() * epochs))

@@ -2,6 +2,7 @@ package io.quern.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.DType;
 import io.quern.nn.ModelFile;
 import io.quern.train.Checkpoint;
 import java.nio.file.Files;
@@ -61,6 +62,7 @@ class QuickstartCommandTest {
     assertThat(result.code()).isZero();
     assertThat(result.out())
         .contains("60 images to train on, 30 to test on")
+        .contains("bits      R3, the same bits on every CPU\n")
         .containsPattern("epoch 2/2  loss \\d.*  accuracy \\d.*  test accuracy \\d.* images/s")
         .containsPattern("class +precision +recall +f1 +support")
         .contains("Ankle boot")
@@ -87,6 +89,19 @@ class QuickstartCommandTest {
   }
 
   @Test
+  void itTrainsInMixedPrecision() {
+    String usual = fingerprint(quickstart("usual"));
+    Cli result = quickstart("mixed", "--precision", "bf16");
+    assertThat(result.code()).isZero();
+    assertThat(result.out())
+        .contains("bits      R1, the same bits on the same machine\n")
+        .contains("300 predictions as directly, 300 to the last bit");
+    assertThat(fingerprint(result)).isNotEqualTo(usual);
+    Path checkpoint = folder.resolve("mixed/checkpoint.safetensors");
+    assertThat(Checkpoint.load(checkpoint).precision()).contains(DType.BF16);
+  }
+
+  @Test
   void theReferenceDeviceDoesItToo() throws Exception {
     Path few = folder.resolve("few");
     TinyData.write(few, 12, 5);
@@ -107,6 +122,8 @@ class QuickstartCommandTest {
     "--threads, -1, --threads must be 0 or more",
     "--predictions, 0, --predictions must be 1 or more",
     "--seed, x, --seed",
+    "--precision, f64, '--precision must be bf16, f16 or f32, found f64'",
+    "--precision, half, '--precision must be bf16, f16 or f32, found half'",
     "--device, tpu, no backend named tpu",
     "--device, cpu:9, cpu:9 is not available"
   })

@@ -15,8 +15,8 @@ import java.util.Set;
 
 /**
  * Computes what follows from captured tensors alone. Whoever runs the result must compute it anew
- * when one of them has changed; those that the graph itself writes are left alone. Constants made
- * of numbers stay what they are, since other ops take them in.
+ * when one of them has changed; those that change in each run are left alone. Constants made of
+ * numbers stay what they are, since other ops take them in.
  */
 final class Fold {
   private Fold() {}
@@ -43,7 +43,8 @@ final class Fold {
 
   private static boolean isFixed(Value value, Set<Buffer> written) {
     return switch (value) {
-      case Value.Captured captured -> !written.contains(TensorAccess.buffer(captured.tensor()));
+      case Value.Captured captured ->
+          !captured.isChanging() && !written.contains(TensorAccess.buffer(captured.tensor()));
       case Value.Result(Node node, int _) ->
           node.op() instanceof Fill
               || (node.op() instanceof View && isFixed(node.inputs().getFirst(), written));

@@ -1,7 +1,11 @@
 package io.quern.graph;
 
 import io.quern.Device;
+import io.quern.Tensor;
+import io.quern.TensorAccess;
+import io.quern.backend.Buffer;
 import io.quern.op.TensorSpec;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -38,6 +42,21 @@ public record Graph(
   /** This graph on another device, where what it captures is. */
   Graph on(Device other) {
     return new Graph(other, inputs, nodes, outputs, writes);
+  }
+
+  /** This graph, in which nothing is computed beforehand from tensors that change between runs. */
+  public Graph changing(Collection<Tensor> tensors) {
+    Set<Buffer> buffers = tensors.stream().map(TensorAccess::buffer).collect(Collectors.toSet());
+    Set<Value.Captured> unwritten = captured();
+    writes.forEach(write -> unwritten.remove(write.target()));
+    Rewriter rewriter = new Rewriter(this);
+    for (Value.Captured captured : unwritten) {
+      if (buffers.contains(TensorAccess.buffer(captured.tensor()))) {
+        rewriter.replace(captured, captured.asChanging());
+      }
+    }
+    nodes.forEach(rewriter::keep);
+    return rewriter.finish();
   }
 
   /** How often each value is used, as an output or by a write included. */

@@ -45,14 +45,32 @@ public sealed interface Value {
   final class Captured implements Value {
     private final Tensor tensor;
     private final List<Tensor> sources;
+    private final boolean changing;
 
     Captured(Tensor tensor) {
-      this(tensor, List.of());
+      this(tensor, List.of(), false);
     }
 
     Captured(Tensor tensor, List<Tensor> sources) {
+      this(tensor, sources, false);
+    }
+
+    private Captured(Tensor tensor, List<Tensor> sources, boolean changing) {
       this.tensor = tensor;
       this.sources = List.copyOf(sources);
+      this.changing = changing;
+    }
+
+    /** The same tensor, of which it is known that it changes from run to run. */
+    Captured asChanging() {
+      return new Captured(tensor, sources, true);
+    }
+
+    /**
+     * Whether it changes from run to run, so that nothing should be computed from it beforehand.
+     */
+    boolean isChanging() {
+      return changing;
     }
 
     /** The tensors it was computed from; when one of them changes, it is out of date. */

@@ -76,7 +76,8 @@ public abstract sealed class BatchNorm extends Module permits BatchNorm1d, Batch
     Arrays.fill(dims, 1);
     dims[1] = channels;
     Shape perChannel = Shape.of(dims);
-    return mode.isTraining() ? train(input, perChannel) : infer(input, perChannel);
+    return mode.normalise(
+        input, weight, x -> mode.isTraining() ? train(x, perChannel) : infer(x, perChannel));
   }
 
   private Tensor infer(Tensor input, Shape perChannel) {

@@ -161,12 +161,12 @@ public final class Conv1d extends Module {
             1,
             options.dilation);
     io.quern.op.Conv2d op = new io.quern.op.Conv2d(window, options.groups);
-    Tensor image = input.unsqueeze(2);
-    Tensor filter = weight.value().unsqueeze(2);
+    Tensor image = mode.cast(input).unsqueeze(2);
+    Tensor filter = mode.cast(weight.value()).unsqueeze(2);
     Tensor result =
         bias == null
             ? Tensor.apply(op, image, filter)
-            : Tensor.apply(op, image, filter, bias.value());
+            : Tensor.apply(op, image, filter, mode.cast(bias.value()));
     return result.squeeze(2);
   }
 }

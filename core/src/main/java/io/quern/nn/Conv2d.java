@@ -72,8 +72,10 @@ public final class Conv2d extends Module {
   @Override
   public Tensor forward(Tensor input, Mode mode) {
     io.quern.op.Conv2d op = new io.quern.op.Conv2d(window, groups);
+    Tensor image = mode.cast(input);
+    Tensor filter = mode.cast(weight.value());
     return bias == null
-        ? Tensor.apply(op, input, weight.value())
-        : Tensor.apply(op, input, weight.value(), bias.value());
+        ? Tensor.apply(op, image, filter)
+        : Tensor.apply(op, image, filter, mode.cast(bias.value()));
   }
 }

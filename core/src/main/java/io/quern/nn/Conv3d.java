@@ -73,8 +73,10 @@ public final class Conv3d extends Module {
   @Override
   public Tensor forward(Tensor input, Mode mode) {
     io.quern.op.Conv3d op = new io.quern.op.Conv3d(window, groups);
+    Tensor volume = mode.cast(input);
+    Tensor filter = mode.cast(weight.value());
     return bias == null
-        ? Tensor.apply(op, input, weight.value())
-        : Tensor.apply(op, input, weight.value(), bias.value());
+        ? Tensor.apply(op, volume, filter)
+        : Tensor.apply(op, volume, filter, mode.cast(bias.value()));
   }
 }

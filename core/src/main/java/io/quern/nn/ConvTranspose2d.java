@@ -74,8 +74,10 @@ public final class ConvTranspose2d extends Module {
 
   @Override
   public Tensor forward(Tensor input, Mode mode) {
+    Tensor image = mode.cast(input);
+    Tensor filter = mode.cast(weight.value());
     return bias == null
-        ? Tensor.apply(op, input, weight.value())
-        : Tensor.apply(op, input, weight.value(), bias.value());
+        ? Tensor.apply(op, image, filter)
+        : Tensor.apply(op, image, filter, mode.cast(bias.value()));
   }
 }

@@ -35,6 +35,6 @@ public final class Embedding extends Module {
 
   @Override
   public Tensor forward(Tensor input, Mode mode) {
-    return weight.value().gather(0, input);
+    return mode.cast(weight.value().gather(0, input));
   }
 }

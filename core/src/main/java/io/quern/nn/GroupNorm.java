@@ -53,7 +53,7 @@ public final class GroupNorm extends Module {
 
   @Override
   public Tensor forward(Tensor input, Mode mode) {
-    return Tensor.apply(
-        new io.quern.op.GroupNorm(groups, epsilon), input, weight.value(), bias.value());
+    io.quern.op.GroupNorm op = new io.quern.op.GroupNorm(groups, epsilon);
+    return mode.normalise(input, weight, x -> Tensor.apply(op, x, weight.value(), bias.value()));
   }
 }

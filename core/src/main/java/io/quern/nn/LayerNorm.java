@@ -47,7 +47,7 @@ public final class LayerNorm extends Module {
 
   @Override
   public Tensor forward(Tensor input, Mode mode) {
-    return Tensor.apply(
-        new io.quern.op.LayerNorm(shape.rank(), epsilon), input, weight.value(), bias.value());
+    io.quern.op.LayerNorm op = new io.quern.op.LayerNorm(shape.rank(), epsilon);
+    return mode.normalise(input, weight, x -> Tensor.apply(op, x, weight.value(), bias.value()));
   }
 }

@@ -53,11 +53,11 @@ public final class Linear extends Module {
 
   @Override
   public Tensor forward(Tensor input, Mode mode) {
-    return apply("linear", input, weight.value(), bias == null ? null : bias.value());
+    return apply("linear", input, weight.value(), bias == null ? null : bias.value(), mode);
   }
 
   /** The layer with weight [out, in] and bias [out]. */
-  static Tensor apply(String op, Tensor input, Tensor weight, @Nullable Tensor bias) {
+  static Tensor apply(String op, Tensor input, Tensor weight, @Nullable Tensor bias, Mode mode) {
     long in = weight.dim(1);
     Shape shape = input.shape();
     Check.require(
@@ -65,10 +65,10 @@ public final class Linear extends Module {
         op,
         "the input must have shape [.., " + in + "], found " + shape);
     Shape leading = shape.slice(0, shape.rank() - 1);
-    Tensor rows = input.reshape(Shape.of(leading.size(), in));
-    Tensor result = rows.matmul(weight.transpose(0, 1));
+    Tensor rows = mode.cast(input).reshape(Shape.of(leading.size(), in));
+    Tensor result = rows.matmul(mode.cast(weight).transpose(0, 1));
     if (bias != null) {
-      result = result.add(bias);
+      result = result.add(mode.cast(bias));
     }
     return result.reshape(leading.concat(Shape.of(weight.dim(0))));
   }

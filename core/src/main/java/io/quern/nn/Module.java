@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
  *
  *   @Override
  *   public Tensor forward(Tensor input, Mode mode) {
- *     return inner.forward(input, mode).mul(scale.value());
+ *     return inner.forward(input, mode).mul(mode.cast(scale.value()));
  *   }
  * }
  * }

@@ -138,17 +138,17 @@ public final class MultiHeadAttention extends Module {
    * @param key [n, keys, dim]
    * @param value [n, keys, dim]
    * @param mask broadcasts to [n, heads, queries, keys]; BOOL, true where the key takes part, or of
-   *     the dtype of the query, added to the scores. A query all of whose keys are hidden gets
-   *     zeros before the output's projection
+   *     the dtype of the query, any float dtype if the mode has a precision, added to the scores. A
+   *     query all of whose keys are hidden gets zeros before the output's projection
    * @return [n, queries, dim]
    */
   public Tensor attend(Tensor query, Tensor key, Tensor value, @Nullable Tensor mask, Mode mode) {
     checkSequences(query, key, value);
-    Tensor[] projected = project(query, key, value);
+    Tensor[] projected = project(query, key, value, mode);
     Tensor q = heads(projected[0]);
     Tensor k = heads(projected[1]);
     Tensor v = heads(projected[2]);
-    Tensor added = mask == null || mask.dtype() != DType.BOOL ? mask : hiding(mask, q);
+    Tensor added = mask == null ? null : added(mask, q, mode);
     Tensor attended;
     if (options.dropout > 0 && mode.isTraining()) {
       double scale = 1 / Math.sqrt((double) options.dim / options.heads);
@@ -191,7 +191,7 @@ public final class MultiHeadAttention extends Module {
             + key.dim(1));
   }
 
-  private Tensor[] project(Tensor query, Tensor key, Tensor value) {
+  private Tensor[] project(Tensor query, Tensor key, Tensor value, Mode mode) {
     long dim = options.dim;
     if (query == key && key == value) {
       Tensor all =
@@ -199,22 +199,24 @@ public final class MultiHeadAttention extends Module {
               "attention",
               query,
               projection.value(),
-              projectionBias == null ? null : projectionBias.value());
+              projectionBias == null ? null : projectionBias.value(),
+              mode);
       return new Tensor[] {
         all.slice(2, 0, dim), all.slice(2, dim, 2 * dim), all.slice(2, 2 * dim, 3 * dim)
       };
     }
-    return new Tensor[] {project(query, 0), project(key, 1), project(value, 2)};
+    return new Tensor[] {project(query, 0, mode), project(key, 1, mode), project(value, 2, mode)};
   }
 
-  private Tensor project(Tensor input, int part) {
+  private Tensor project(Tensor input, int part, Mode mode) {
     long from = part * options.dim;
     long to = from + options.dim;
     return Linear.apply(
         "attention",
         input,
         projection.value().slice(0, from, to),
-        projectionBias == null ? null : projectionBias.value().slice(0, from, to));
+        projectionBias == null ? null : projectionBias.value().slice(0, from, to),
+        mode);
   }
 
   /** [n, length, dim] -> [n, heads, length, dim / heads]. */
@@ -223,6 +225,11 @@ public final class MultiHeadAttention extends Module {
     return projected
         .reshape(shape.dim(0), shape.dim(1), options.heads, options.dim / options.heads)
         .permute(0, 2, 1, 3);
+  }
+
+  /** What a mask adds to the scores. */
+  private static Tensor added(Tensor mask, Tensor query, Mode mode) {
+    return mask.dtype() == DType.BOOL ? hiding(mask, query) : mode.cast(mask);
   }
 
   /** 0 where the mask is true, else -infinity. */

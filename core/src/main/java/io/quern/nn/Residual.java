@@ -54,6 +54,6 @@ public final class Residual extends Module {
               + beside.shape()
               + "; give a shortcut that changes the shape alike");
     }
-    return through.add(beside);
+    return mode.cast(through).add(mode.cast(beside));
   }
 }

@@ -44,6 +44,7 @@ public final class RmsNorm extends Module {
 
   @Override
   public Tensor forward(Tensor input, Mode mode) {
-    return Tensor.apply(new io.quern.op.RmsNorm(shape.rank(), epsilon), input, weight.value());
+    io.quern.op.RmsNorm op = new io.quern.op.RmsNorm(shape.rank(), epsilon);
+    return mode.normalise(input, weight, x -> Tensor.apply(op, x, weight.value()));
   }
 }

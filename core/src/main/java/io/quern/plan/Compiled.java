@@ -9,6 +9,7 @@ import io.quern.graph.Pass;
 import io.quern.graph.Trace;
 import io.quern.op.TensorSpec;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -63,6 +64,19 @@ public final class Compiled implements AutoCloseable {
         new ConcurrentHashMap<>(),
         new AtomicBoolean());
     entry(this.inputs);
+  }
+
+  /**
+   * Compiles a function that reads tensors which change from run to run, such as weights in a
+   * training: what follows from these alone is part of each run. Other functions compute it once,
+   * and are compiled anew when a tensor has changed.
+   */
+  public static Compiled changing(
+      Collection<Tensor> tensors,
+      Device device,
+      Function<List<Tensor>, List<Tensor>> function,
+      List<TensorSpec> inputs) {
+    return new Compiled(device, function, inputs, graph -> graph.changing(tensors));
   }
 
   private Compiled(

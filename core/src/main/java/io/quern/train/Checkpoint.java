@@ -1,5 +1,6 @@
 package io.quern.train;
 
+import io.quern.DType;
 import io.quern.Rng;
 import io.quern.Tensor;
 import io.quern.io.FormatException;
@@ -12,14 +13,15 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 
 /**
  * All that a training needs to go on to the same bits, as one safetensors file: the model's
  * parameters and buffers ({@code model.NAME}), the optimiser's state ({@code optimizer.KIND.NAME})
- * and, as JSON in the metadata {@code quern.checkpoint}, progress, random numbers, learning rate
- * and the optimiser's settings.
+ * and, as JSON in the metadata {@code quern.checkpoint}, progress, random numbers, learning rate,
+ * the optimiser's settings and the precision, if there is one.
  *
  * <p>The file is replaced in one step: a crash or a full disk while it is written leaves the
  * checkpoint before it as it was.
@@ -40,6 +42,7 @@ public final class Checkpoint {
   private final String optimizer;
   private final long optimizerSteps;
   private final double learningRate;
+  private final @Nullable DType precision;
 
   private Checkpoint(Path path, Map<String, Tensor> tensors, Map<?, ?> json) {
     this.path = path;
@@ -52,6 +55,8 @@ public final class Checkpoint {
     this.optimizer = (String) field(json, "optimizer");
     this.optimizerSteps = (Long) field(json, "optimizerSteps");
     this.learningRate = ((Number) field(json, "learningRate")).doubleValue();
+    this.precision =
+        json.get("precision") == null ? null : DType.valueOf((String) field(json, "precision"));
     ((Map<?, ?>) field(json, "settings"))
         .forEach((name, value) -> settings.put((String) name, (String) value));
     tensors.forEach(
@@ -75,13 +80,23 @@ public final class Checkpoint {
   }
 
   /**
-   * Writes a checkpoint.
+   * Writes a checkpoint of a training without a precision of its own.
    *
    * @throws java.io.UncheckedIOException if the file cannot be written; an old one is unchanged
    *     then
    */
   public static void save(
       Path path, Module model, Optimizer optimizer, Progress progress, Rng.State rng) {
+    save(path, model, optimizer, progress, rng, null);
+  }
+
+  static void save(
+      Path path,
+      Module model,
+      Optimizer optimizer,
+      Progress progress,
+      Rng.State rng,
+      @Nullable DType precision) {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     model.parameters().forEach((name, tensor) -> tensors.put(MODEL + name, tensor));
     model.buffers().forEach((name, tensor) -> tensors.put(MODEL + name, tensor));
@@ -96,6 +111,9 @@ public final class Checkpoint {
     json.put("settings", optimizer.settings());
     json.put("optimizerSteps", optimizer.steps());
     json.put("learningRate", optimizer.learningRate());
+    if (precision != null) {
+      json.put("precision", precision.name());
+    }
     Safetensors.write(path, tensors, Map.of(METADATA, Json.write(json)));
   }
 
@@ -149,6 +167,11 @@ public final class Checkpoint {
   /** Where the training's random numbers were. */
   public Rng.State rng() {
     return rng;
+  }
+
+  /** What layers multiplied in, if that was not the dtype of their weights. */
+  public Optional<DType> precision() {
+    return Optional.ofNullable(precision);
   }
 
   /**

@@ -26,6 +26,11 @@ final class ConsoleListener implements TrainListener {
   }
 
   @Override
+  public void started(Trainer trainer) {
+    out.println(trainer.describe());
+  }
+
+  @Override
   public void epochStarted(int epoch, int epochs) {
     started = clock.getAsLong();
     startBatch = -1;

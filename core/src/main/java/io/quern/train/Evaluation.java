@@ -4,7 +4,9 @@ import io.quern.Batch;
 import io.quern.Device;
 import io.quern.Tensor;
 import io.quern.TensorScope;
+import io.quern.grad.Tape;
 import io.quern.nn.Loss;
+import io.quern.nn.Mode;
 import io.quern.nn.Module;
 import java.time.Duration;
 import java.util.Collections;
@@ -32,6 +34,12 @@ public record Evaluation(double loss, long examples, Map<String, Double> metrics
    * for more afterwards. Batches are closed after use, unless the data is a {@code Collection}.
    */
   public static Evaluation of(Module model, Loss loss, Iterable<Batch> data, Metric... metrics) {
+    return of(model, loss, Mode.INFERENCE, data, metrics);
+  }
+
+  /** Evaluates in a mode of inference that may have a precision. */
+  static Evaluation of(
+      Module model, Loss loss, Mode mode, Iterable<Batch> data, Metric... metrics) {
     long start = System.nanoTime();
     RunningMean mean = new RunningMean();
     List.of(metrics).forEach(Metric::reset);
@@ -42,7 +50,8 @@ public record Evaluation(double loss, long examples, Map<String, Double> metrics
         Batch batch = feed.next();
         try (TensorScope _ = TensorScope.open("an evaluation")) {
           Tensor target = batch.target().to(device);
-          Tensor prediction = model.forward(batch.input().to(device));
+          Tensor input = batch.input().to(device);
+          Tensor prediction = Tape.withoutRecording(() -> TrainStep.predict(model, input, mode));
           mean.add(loss.of(prediction, target).item(), (double) batch.size());
           examples += batch.size();
           for (Metric metric : metrics) {

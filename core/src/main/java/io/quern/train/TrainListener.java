@@ -4,6 +4,9 @@ import java.nio.file.Path;
 
 /** Is told how a training goes on, on the thread that trains. What it throws ends the training. */
 public interface TrainListener {
+  /** The training begins, or goes on: {@link Trainer#fit} was called. */
+  default void started(Trainer trainer) {}
+
   /**
    * An epoch begins.
    *
@@ -22,8 +25,8 @@ public interface TrainListener {
   default void checkpointWritten(Path path, Progress progress) {}
 
   /**
-   * Prints to standard output: a progress bar that is drawn anew on a terminal, else a line every
-   * ten seconds; and a line for each epoch.
+   * Prints to standard output: where and how the model is trained; a progress bar that is drawn
+   * anew on a terminal, else a line every ten seconds; and a line for each epoch.
    */
   @SuppressWarnings("SystemConsoleNull") // it is null again since JDK-8351435
   static TrainListener console() {

@@ -1,5 +1,6 @@
 package io.quern.train;
 
+import io.quern.DType;
 import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Tensor;
@@ -37,7 +38,10 @@ public final class TrainStep {
   private boolean eager;
   private boolean eagerUpdate;
 
-  /** A step that trains {@code model}; {@code mode} has the source of random numbers. */
+  /**
+   * A step that trains {@code model}; {@code mode} has the source of random numbers. If it has a
+   * precision, too, the loss is computed of the prediction as F32.
+   */
   public TrainStep(Module model, Optimizer optimizer, Loss loss, Mode mode) {
     this.model = model;
     this.optimizer = optimizer;
@@ -52,7 +56,7 @@ public final class TrainStep {
    * What a forward and backward pass has found.
    *
    * @param loss a scalar
-   * @param prediction the output of the model
+   * @param prediction the output of the model, as F32 if the mode has a precision
    * @param gradients of the optimiser's parameters
    */
   public record Outcome(Tensor loss, Tensor prediction, Gradients gradients) {}
@@ -79,9 +83,15 @@ public final class TrainStep {
   }
 
   private Outcome eagerly(Tensor input, Tensor target) {
-    Tensor prediction = model.forward(input, mode);
+    Tensor prediction = predict(model, input, mode);
     Tensor value = loss.of(prediction, target);
     return new Outcome(value, prediction, value.backward());
+  }
+
+  /** The output of the model as losses and metrics get it. */
+  static Tensor predict(Module model, Tensor input, Mode mode) {
+    Tensor output = model.forward(input, mode);
+    return mode.precision().isPresent() ? output.to(DType.F32) : output;
   }
 
   private @Nullable Part part(Tensor input, Tensor target) {
@@ -93,7 +103,8 @@ public final class TrainStep {
     List<Tensor> parameters = new ArrayList<>();
     try {
       Compiled compiled =
-          Quern.compile(
+          Compiled.changing(
+              optimizer.parameters().values(),
               input.device(),
               in -> {
                 parameters.clear();

@@ -1,12 +1,14 @@
 package io.quern.train;
 
 import io.quern.Batch;
+import io.quern.DType;
 import io.quern.Device;
 import io.quern.Rng;
 import io.quern.Tensor;
 import io.quern.TensorScope;
 import io.quern.grad.Gradients;
 import io.quern.grad.Tape;
+import io.quern.io.FormatException;
 import io.quern.nn.Loss;
 import io.quern.nn.Mode;
 import io.quern.nn.Module;
@@ -20,6 +22,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -39,7 +42,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Training happens where the weights lie; batches are moved there. The same seed, data and
  * settings give the same bits, also when the training was interrupted and resumed from a
- * checkpoint. For one thread at a time, but for {@link #stop}.
+ * checkpoint; {@link Reproducibility} says on which machines. For one thread at a time, but for
+ * {@link #stop}.
  */
 public final class Trainer {
   private final Builder options;
@@ -81,6 +85,7 @@ public final class Trainer {
     private double clipValue = Double.POSITIVE_INFINITY;
     private int epochs = 1;
     private long seed;
+    private @Nullable DType precision;
     private long batchesPerEpoch = -1;
 
     private Builder(Module model, Optimizer optimizer, Loss loss) {
@@ -116,6 +121,18 @@ public final class Trainer {
     /** Seed of the random numbers that layers use in training; 0 by default. */
     public Builder seed(long value) {
       seed = value;
+      return this;
+    }
+
+    /**
+     * Trains and evaluates in mixed precision: layers multiply in {@code value}, such as BF16,
+     * while weights, gradients and the optimiser's state keep their dtype; see {@link Mode}. Loss
+     * and metrics get predictions of F32. By default layers multiply in the dtype of their weights.
+     *
+     * @throws IllegalArgumentException if it is not BF16, F16 or F32
+     */
+    public Builder precision(DType value) {
+      precision = Mode.INFERENCE.precision(value).precision().orElseThrow();
       return this;
     }
 
@@ -169,6 +186,19 @@ public final class Trainer {
     }
   }
 
+  /**
+   * One line about where and how this trains, and how far its bits can be relied on, such as {@code
+   * training on cpu in BF16; R1, the same bits on the same machine}.
+   */
+  public String describe() {
+    Mode mode = mode(Mode.INFERENCE);
+    return "training on "
+        + Evaluation.deviceOf(model).name()
+        + mode.precision().map(dtype -> " in " + dtype).orElse("")
+        + "; "
+        + Reproducibility.of(model, mode);
+  }
+
   /** How far the training is. */
   public Progress progress() {
     return progress;
@@ -183,26 +213,41 @@ public final class Trainer {
    * Goes on where a checkpoint was written: {@link #fit} continues with the next batch. Give it the
    * same data; batches of the current epoch that were used already are skipped.
    *
-   * @throws io.quern.io.FormatException if the file is corrupt or does not fit the model and
-   *     optimiser; nothing is changed then
+   * @throws FormatException if the file is corrupt or does not fit the model, the optimiser and the
+   *     precision; nothing is changed then
    */
   public void resume(Path path) {
     Checkpoint saved = Checkpoint.load(path);
+    Optional<DType> before = saved.precision();
+    Optional<DType> own = Optional.ofNullable(options.precision);
+    if (!before.equals(own)) {
+      throw new FormatException(
+          path,
+          "the checkpoint does not fit: the precision was "
+              + named(before)
+              + ", found "
+              + named(own),
+          "make the trainer as it was when it was written");
+    }
     saved.restore(model, optimizer);
     progress = saved.progress();
     rng = Rng.of(saved.rng());
     trainStep = null;
   }
 
+  private static String named(Optional<DType> precision) {
+    return precision.map(DType::name).orElse("that of the weights");
+  }
+
   /** Writes all that {@link #resume} needs. */
   public void saveCheckpoint(Path path) {
-    Checkpoint.save(path, model, optimizer, progress, rng.state());
+    Checkpoint.save(path, model, optimizer, progress, rng.state(), options.precision);
     options.listeners.forEach(listener -> listener.checkpointWritten(path, progress));
   }
 
   /** Evaluates the model; see {@link Evaluation#of}. */
   public Evaluation evaluate(Iterable<Batch> data, Metric... metrics) {
-    return Evaluation.of(model, loss, data, metrics);
+    return Evaluation.of(model, loss, mode(Mode.INFERENCE), data, metrics);
   }
 
   /** Trains on data that are iterated once per epoch; see {@link #fit(LongFunction)}. */
@@ -224,6 +269,7 @@ public final class Trainer {
    */
   public List<EpochResult> fit(LongFunction<? extends Iterable<Batch>> epochs) {
     stopped = false;
+    options.listeners.forEach(listener -> listener.started(this));
     List<EpochResult> results = new ArrayList<>();
     while (progress.epoch() < options.epochs && !stopped) {
       EpochResult result = runEpoch(epochs.apply(progress.epoch()));
@@ -350,10 +396,14 @@ public final class Trainer {
   private TrainStep trainStep() {
     TrainStep step = trainStep;
     if (step == null) {
-      step = new TrainStep(model, optimizer, loss, Mode.training(rng));
+      step = new TrainStep(model, optimizer, loss, mode(Mode.training(rng)));
       trainStep = step;
     }
     return step;
+  }
+
+  private Mode mode(Mode mode) {
+    return options.precision == null ? mode : mode.precision(options.precision);
   }
 
   private Gradients clip(Gradients gradients) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.quern.Batch;
+import io.quern.DType;
 import io.quern.Rng;
 import io.quern.Tensor;
 import io.quern.io.FormatException;
@@ -146,6 +147,39 @@ class CheckpointTest {
   }
 
   @Test
+  void resumingInMixedPrecisionGivesTheSameBits() {
+    Function<Map<String, Tensor>, Optimizer> adam = optimizer("adamw");
+    Module straight = TinyData.stateful(1);
+    trainer(straight, adam).precision(DType.BF16).epochs(2).build().fit(CheckpointTest::data);
+    Module first = TinyData.stateful(1);
+    trainer(first, adam).precision(DType.BF16).checkpoint(file()).build().fit(CheckpointTest::data);
+    Module second = TinyData.stateful(99);
+    Trainer resumed = trainer(second, adam).precision(DType.BF16).epochs(2).build();
+    resumed.resume(file());
+    resumed.fit(CheckpointTest::data);
+    assertThat(TrainerTest.bits(second)).isEqualTo(TrainerTest.bits(straight));
+  }
+
+  @Test
+  void aCheckpointOfAnotherPrecisionIsRefused() {
+    Module model = TinyData.plain(1);
+    Trainer mixed = trainer(model, optimizer("plain")).precision(DType.BF16).build();
+    mixed.saveCheckpoint(file());
+    assertThat(Checkpoint.load(file()).precision()).contains(DType.BF16);
+    Module other = TinyData.plain(2);
+    byte[] before = TrainerTest.bits(other);
+    Trainer usual = trainer(other, optimizer("plain")).build();
+    assertThatThrownBy(() -> usual.resume(file()))
+        .isInstanceOf(FormatException.class)
+        .hasMessageContaining("the precision was BF16, found that of the weights");
+    assertThat(TrainerTest.bits(other)).isEqualTo(before);
+    usual.saveCheckpoint(file());
+    assertThat(Checkpoint.load(file()).precision()).isEmpty();
+    assertThatThrownBy(() -> mixed.resume(file()))
+        .hasMessageContaining("the precision was that of the weights, found BF16");
+  }
+
+  @Test
   void aFileThatIsNoCheckpointIsRefused() {
     Safetensors.write(file(), Map.of("x", Tensor.ones(1)), Map.of());
     assertThatThrownBy(() -> Checkpoint.load(file()))
@@ -163,7 +197,9 @@ class CheckpointTest {
         "{\"epoch\":99999999999,\"batch\":0,\"step\":0}",
         "{\"epoch\":-1,\"batch\":0,\"step\":0}",
         "{\"epoch\":1,\"batch\":0,\"step\":0,\"rngSeed\":1,\"rngCounter\":1,\"optimizer\":\"sgd\","
-            + "\"optimizerSteps\":0,\"learningRate\":0.1,\"settings\":[]}"
+            + "\"optimizerSteps\":0,\"learningRate\":0.1,\"settings\":[]}",
+        "{\"epoch\":1,\"batch\":0,\"step\":0,\"rngSeed\":1,\"rngCounter\":1,\"optimizer\":\"sgd\","
+            + "\"optimizerSteps\":0,\"learningRate\":0.1,\"settings\":{},\"precision\":\"B16\"}"
       })
   void malformedMetadataIsRefused(String json) {
     Safetensors.write(file(), Map.of(), Map.of("quern.checkpoint", json));

@@ -2,6 +2,10 @@ package io.quern.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.DType;
+import io.quern.nn.Losses;
+import io.quern.nn.Module;
+import io.quern.optim.Sgd;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -40,6 +44,19 @@ class ConsoleListenerTest {
         validated
             ? new Evaluation(0.6, 10, Map.of("accuracy", 0.75), Duration.ofMillis(10))
             : null);
+  }
+
+  @Test
+  void theFirstLineSaysHowTheModelIsTrained() {
+    Module model = TinyData.plain(1);
+    TrainListener listener = new ConsoleListener(out, false, () -> now);
+    Trainer.builder(model, Sgd.of(model.parameters(), 0.1), Losses::crossEntropy)
+        .precision(DType.BF16)
+        .listener(listener)
+        .build()
+        .fit(TinyData.list(1, 4));
+    assertThat(text())
+        .startsWith("training on reference in BF16; R3, the same bits on every CPU\nepoch 1/1  ");
   }
 
   @Test

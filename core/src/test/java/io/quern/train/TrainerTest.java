@@ -9,6 +9,7 @@ import io.quern.DType;
 import io.quern.Rng;
 import io.quern.Tensor;
 import io.quern.nn.Linear;
+import io.quern.nn.Loss;
 import io.quern.nn.Losses;
 import io.quern.nn.Module;
 import io.quern.nn.Sequential;
@@ -21,7 +22,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,6 +35,8 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class TrainerTest {
+  private static final String OP_BY_OP = "training runs op by op: {0}";
+
   @TempDir Path directory;
 
   private static Trainer.Builder trainer(Module model) {
@@ -357,5 +364,163 @@ class TrainerTest {
     Batch doubles = new Batch(batch.input().to(DType.F64), batch.target());
     trainer(model).build().fit(List.of(doubles));
     assertThat(model.parameters().values()).allMatch(t -> t.dtype() == DType.F64);
+  }
+
+  // ---- mixed precision --------------------------------------------------------------------
+
+  /** Messages of Quern's log while something runs. */
+  private static List<String> logged(Runnable work) {
+    List<String> told = new ArrayList<>();
+    Handler handler =
+        new Handler() {
+          @Override
+          public void publish(LogRecord message) {
+            told.add(message.getMessage());
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        };
+    Logger logger = Logger.getLogger("io.quern");
+    logger.addHandler(handler);
+    try {
+      work.run();
+    } finally {
+      logger.removeHandler(handler);
+    }
+    return told;
+  }
+
+  @Test
+  void mixedPrecisionLearnsAsWellAsF32() {
+    double[] losses = new double[2];
+    for (int run = 0; run < 2; run++) {
+      Module model = TinyData.plain(1);
+      Trainer.Builder builder = trainer(model).epochs(40);
+      Trainer trainer = (run == 0 ? builder : builder.precision(DType.BF16)).build();
+      assertThat(logged(() -> trainer.fit(TinyData.list(8, 16)))).doesNotContain(OP_BY_OP);
+      assertThat(model.parameters().values()).allMatch(t -> t.dtype() == DType.F32);
+      losses[run] = trainer.evaluate(TinyData.list(8, 16)).loss();
+    }
+    assertThat(losses[0]).isLessThan(0.15);
+    // Logits below 8 are wrong by less than 2^-8 * 8 in each of two layers, the loss by no more.
+    assertThat(losses[1]).isCloseTo(losses[0], within(2 * 8 * 0x1p-8));
+  }
+
+  @Test
+  void mixedPrecisionIsCompiledOnceAndGivesTheBitsOfOpByOp() {
+    Module model = TinyData.stateful(1);
+    AtomicInteger traced = new AtomicInteger();
+    Loss counting =
+        (prediction, target) -> {
+          traced.incrementAndGet();
+          assertThat(prediction.dtype()).isEqualTo(DType.F32);
+          return Losses.crossEntropy(prediction, target);
+        };
+    Trainer.builder(model, Adam.of(model.parameters(), 0.01), counting)
+        .precision(DType.BF16)
+        .build()
+        .fit(TinyData.list(5, 8));
+    assertThat(traced).hasValue(1);
+
+    Module eager = TinyData.stateful(1);
+    Loss asking =
+        (prediction, target) -> {
+          assertThat(prediction.toFloatArray()).isNotEmpty();
+          return Losses.crossEntropy(prediction, target);
+        };
+    Trainer opByOp =
+        Trainer.builder(eager, Adam.of(eager.parameters(), 0.01), asking)
+            .precision(DType.BF16)
+            .build();
+    assertThat(logged(() -> opByOp.fit(TinyData.list(5, 8)))).contains(OP_BY_OP);
+    assertThat(bits(model)).isEqualTo(bits(eager));
+    Module usual = TinyData.stateful(1);
+    trainer(usual).build().fit(TinyData.list(5, 8));
+    assertThat(bits(usual)).isNotEqualTo(bits(eager));
+  }
+
+  @Test
+  void whatFollowsFromWeightsAloneDoesNotMakeStepsCompileAnew() {
+    Module model = TinyData.plain(1);
+    AtomicInteger traced = new AtomicInteger();
+    Loss decaying =
+        (prediction, target) -> {
+          traced.incrementAndGet();
+          Tensor weight = model.parameters().get("0.weight");
+          return Losses.crossEntropy(prediction, target).add(weight.square().sum());
+        };
+    Trainer.builder(model, Sgd.of(model.parameters(), 0.1), decaying)
+        .build()
+        .fit(TinyData.list(5, 8));
+    assertThat(traced).hasValue(1);
+  }
+
+  @Test
+  void metricsAndValidationGetPredictionsOfF32() {
+    List<DType> seen = new ArrayList<>();
+    Metric dtypes =
+        new Metric() {
+          @Override
+          public String name() {
+            return "dtypes";
+          }
+
+          @Override
+          public void update(Tensor prediction, Tensor target) {
+            seen.add(prediction.dtype());
+          }
+
+          @Override
+          public double value() {
+            return seen.size();
+          }
+
+          @Override
+          public void reset() {}
+        };
+    Module model = TinyData.stateful(1);
+    Trainer mixed =
+        trainer(model)
+            .precision(DType.BF16)
+            .metrics(dtypes)
+            .validation(TinyData.list(1, 4))
+            .build();
+    mixed.fit(TinyData.list(1, 4));
+    assertThat(seen).containsExactly(DType.F32, DType.F32);
+    double usual = trainer(model).build().evaluate(TinyData.list(1, 4)).loss();
+    assertThat(mixed.evaluate(TinyData.list(1, 4)).loss()).isNotEqualTo(usual);
+  }
+
+  @Test
+  void otherDtypesAreNoPrecision() {
+    assertThatThrownBy(() -> trainer(TinyData.plain(1)).precision(DType.F64))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("mode: the precision must be BF16, F16 or F32, found F64");
+  }
+
+  @Test
+  void listenersAreToldHowFarBitsCanBeReliedOn() {
+    List<String> told = new ArrayList<>();
+    TrainListener listener =
+        new TrainListener() {
+          @Override
+          public void started(Trainer trainer) {
+            told.add(trainer.describe());
+          }
+        };
+    trainer(TinyData.plain(1)).listener(listener).build().fit(TinyData.list(1, 4));
+    trainer(TinyData.plain(1))
+        .precision(DType.F16)
+        .listener(listener)
+        .build()
+        .fit(TinyData.list(1, 4));
+    assertThat(told)
+        .containsExactly(
+            "training on reference; R3, the same bits on every CPU",
+            "training on reference in F16; R3, the same bits on every CPU");
   }
 }
