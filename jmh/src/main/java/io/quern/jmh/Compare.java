@@ -185,7 +185,16 @@ public final class Compare {
               "images/s",
               "io.quern.jmh.TrainBenchmark.quern",
               "TorchTrainBenchmark.libtorch",
-              Map.of("network", network),
+              Map.of("network", network, "precision", "F32"),
+              score -> score,
+              2));
+      lines.add(
+          new Line(
+              "train " + network + " bf16",
+              "images/s",
+              "io.quern.jmh.TrainBenchmark.quern",
+              "",
+              Map.of("network", network, "precision", "BF16"),
               score -> score,
               2));
     }

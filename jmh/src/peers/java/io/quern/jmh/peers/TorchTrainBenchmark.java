@@ -17,6 +17,7 @@ import ai.djl.training.GradientCollector;
 import ai.djl.training.Trainer;
 import ai.djl.training.loss.Loss;
 import ai.djl.training.optimizer.Optimizer;
+import ai.djl.training.tracker.Tracker;
 import io.quern.jmh.TrainBenchmark;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -90,12 +91,13 @@ public class TorchTrainBenchmark {
   @Setup(Level.Trial)
   public void setUp() {
     Torch.start(workers);
+    Tracker rate = Tracker.fixed((float) TrainBenchmark.LEARNING_RATE);
     model = Model.newInstance(network, "PyTorch");
     model.setBlock(network(network));
     trainer =
         model.newTrainer(
             new DefaultTrainingConfig(Loss.softmaxCrossEntropyLoss())
-                .optOptimizer(Optimizer.adam().build()));
+                .optOptimizer(Optimizer.adam().optLearningRateTracker(rate).build()));
     trainer.initialize(new Shape(BATCH, 1, 28, 28));
     NDManager manager = trainer.getManager();
     images = manager.randomUniform(0, 1, new Shape(BATCH, 1, 28, 28), DataType.FLOAT32);

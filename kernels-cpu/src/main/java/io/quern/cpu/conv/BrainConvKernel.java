@@ -332,7 +332,7 @@ public final class BrainConvKernel implements Kernel {
       PairMoves.interleave(from, from + channel, 2 * channel, to, toRow, whole, count);
     }
     if (whole < shape.c()) {
-      long last = from + 2 * whole * channel;
+      long last = from + 2L * whole * channel;
       PairMoves.interleave(last, 0, channel, to + whole * toRow, toRow, 1, count);
     }
   }
@@ -346,7 +346,7 @@ public final class BrainConvKernel implements Kernel {
       int pixels = Math.min(count - done, shape.ow() - x);
       long at = (long) y * window.strideH() * plane.pitch() + (long) x * window.strideW();
       ByteMoves.gather(
-          image + PAIR * at,
+          image + at * PAIR,
           plane.offsets(),
           shape.depth(),
           window.strideW(),

@@ -37,7 +37,7 @@ public final class BrainConvWeightGrad implements Kernel {
   /** Output channels of a group below which floats are faster. */
   private static final int LEAST_COLUMNS = 8;
 
-  private static final int BYTES = 2;
+  private static final long BYTES = 2;
   private static final int LINE = 64;
   private static final RunReduce SUM = RunReduce.of(Reduce.Fn.SUM);
 
@@ -73,7 +73,7 @@ public final class BrainConvWeightGrad implements Kernel {
     long room = PARTIAL_BYTES / partialBytes();
     this.parts = Math.toIntExact(Math.clamp(room, 1, Math.min(MOST_PARTS, shape.n())));
     long perPart = (shape.n() + parts - 1L) / parts;
-    long imageBytes = (long) BYTES * grid * (shape.c() + paddedOc);
+    long imageBytes = BYTES * grid * (shape.c() + paddedOc);
     this.chunk = Math.toIntExact(Math.clamp(CHUNK_BYTES / imageBytes, 1, perPart));
     this.k = BrainPanel.wholeDepth((long) grid * chunk);
     this.product = new BrainPanel(k, BrainPanel.Result.FLOATS);
@@ -152,7 +152,7 @@ public final class BrainConvWeightGrad implements Kernel {
       }
       for (int i = 0; i < count; i++) {
         long index = (long) (image + i) * shape.groups() + group;
-        place(call, index, images + (long) BYTES * i * grid, gradients + (long) BYTES * i * grid);
+        place(call, index, images + BYTES * i * grid, gradients + BYTES * i * grid);
       }
       turn(gradients, panels, scratch);
       multiply(images, panels, partial, image > from, scratch);
@@ -163,20 +163,19 @@ public final class BrainConvWeightGrad implements Kernel {
   /** Lays out the channels of an image, and those of its gradient. */
   private void place(Operands call, long index, long image, long gradient) {
     Window window = shape.window();
-    long row = (long) BYTES * plane.pitch();
-    long inside = image + window.padTop() * row + (long) BYTES * window.padLeft();
-    long channel = (long) BYTES * shape.inputPixels();
+    long row = BYTES * plane.pitch();
+    long inside = image + window.padTop() * row + BYTES * window.padLeft();
+    long channel = BYTES * shape.inputPixels();
     long from = call.address(0) + index * shape.c() * channel;
     for (int c = 0; c < shape.c(); c++) {
-      PairMoves.copy(
-          from, (long) BYTES * shape.w(), inside + c * planeBytes, row, shape.h(), shape.w());
+      PairMoves.copy(from, BYTES * shape.w(), inside + c * planeBytes, row, shape.h(), shape.w());
       from += channel;
     }
-    channel = (long) BYTES * shape.outputPixels();
+    channel = BYTES * shape.outputPixels();
     from = call.address(1) + index * shape.oc() * channel;
     for (int oc = 0; oc < shape.oc(); oc++) {
       PairMoves.copy(
-          from, (long) BYTES * shape.ow(), gradient + oc * BYTES * k, row, shape.oh(), shape.ow());
+          from, BYTES * shape.ow(), gradient + oc * BYTES * k, row, shape.oh(), shape.ow());
       from += channel;
     }
   }
@@ -213,10 +212,10 @@ public final class BrainConvWeightGrad implements Kernel {
       long panel = panels + oc * BYTES * k;
       long to = partial + 4L * oc;
       if (hasFewChannels()) {
-        long aRow = (long) BYTES * window.dilationH() * plane.pitch();
+        long aRow = BYTES * window.dilationH() * plane.pitch();
         for (int c = 0; c < shape.c(); c++) {
           for (int kw = 0; kw < window.kernelW(); kw++) {
-            long a = images + c * planeBytes + (long) BYTES * kw * window.dilationW();
+            long a = images + c * planeBytes + BYTES * kw * window.dilationW();
             long target = to + ((long) c * taps + kw) * result;
             multiply(a, aRow, panel, target, window.kernelW() * result, adds, scratch);
           }
@@ -250,12 +249,12 @@ public final class BrainConvWeightGrad implements Kernel {
   private void sumParts(Operands call, int task) {
     int group = task / shape.depth();
     int t = task % shape.depth();
-    long first = call.kept(PARTIALS) + group * parts * partialBytes() + 4L * t * paddedOc;
+    long first = call.kept(PARTIALS) + (long) group * parts * partialBytes() + 4L * t * paddedOc;
     for (int part = 1; part < parts; part++) {
       SUM.addRow(first + part * partialBytes(), shape.oc(), first);
     }
-    long step = (long) BYTES * shape.depth();
-    long to = call.address(2) + group * shape.oc() * step + (long) BYTES * t;
+    long step = BYTES * shape.depth();
+    long to = call.address(2) + (long) group * shape.oc() * step + BYTES * t;
     for (int oc = 0; oc < shape.oc(); oc++) {
       Raw.putShort(to, Rounding.toBF16(Raw.getFloat(first + 4L * oc)));
       to += step;

@@ -1,5 +1,6 @@
 package io.quern.cpu.elementwise;
 
+import io.quern.DType;
 import io.quern.cpu.Trial;
 import io.quern.cpu.Twins;
 import io.quern.op.Binary;
@@ -7,6 +8,7 @@ import io.quern.op.Compare;
 import io.quern.op.Unary;
 import java.lang.invoke.MethodHandle;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /** The loops of elementwise functions of F32, made when they are first asked for. Thread-safe. */
@@ -62,6 +64,11 @@ public final class Loops {
   /** The loop of a comparison. */
   static Twins<Loop> compare(Compare.Fn fn) {
     return LOOPS.computeIfAbsent(fn, key -> Twins.only(CompareF32.of(fn)));
+  }
+
+  /** The loop that converts between two dtypes, if there is one. */
+  public static Optional<Loop> cast(DType from, DType to) {
+    return Optional.ofNullable(SimpleLoops.cast(from, to));
   }
 
   /** Whether there is a {@link #vectorFunction} for it. */

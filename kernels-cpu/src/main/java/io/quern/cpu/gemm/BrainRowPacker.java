@@ -68,7 +68,7 @@ public final class BrainRowPacker implements Packer {
               ? ((long) group * weights.channels + channel) * weights.rows + row
               : (long) task * weights.channels + channel;
       long from = call.kept(FROM) + BYTES * index * taps;
-      long target = to + 2L * BYTES * (channel / 2) * taps + BYTES * (channel % 2);
+      long target = to + 2L * BYTES * (channel / 2) * taps + (long) BYTES * (channel % 2);
       for (int tap = 0; tap < taps; tap++) {
         int source = weights.turned ? taps - 1 - tap : tap;
         Raw.putShort(target + 2L * BYTES * tap, Raw.getShort(from + (long) BYTES * source));

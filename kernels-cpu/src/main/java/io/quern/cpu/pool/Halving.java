@@ -1,5 +1,6 @@
 package io.quern.cpu.pool;
 
+import io.quern.DType;
 import io.quern.backend.Operands;
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.Trial;
@@ -18,7 +19,7 @@ class Halving {
 
     static final Twins<Halving> TWINS =
         MachineTier.has512Bits()
-            ? Twins.only(new MachineHalving())
+            ? Twins.only(new MachineHalving(false))
             : Twins.ofKernel(
                 "pooling by halves",
                 Halving::new,
@@ -39,9 +40,19 @@ class Halving {
     }
   }
 
-  /** The implementations of this process. */
-  static Twins<Halving> twins() {
-    return Chosen.TWINS;
+  /** Apart from the class itself, for processes with machine code. */
+  private static final class OfBrainFloats {
+    static final Twins<Halving> TWINS = Twins.only(new MachineHalving(true));
+  }
+
+  /** The implementations of this process, of floats or BF16. */
+  static Twins<Halving> twins(DType dtype) {
+    return dtype == DType.BF16 ? OfBrainFloats.TWINS : Chosen.TWINS;
+  }
+
+  /** Whether there is one for elements of a dtype. */
+  static boolean covers(DType dtype) {
+    return dtype == DType.F32 || (dtype == DType.BF16 && MachineTier.has512Bits());
   }
 
   /**

@@ -12,13 +12,19 @@ import static io.quern.cpu.asm.Reg.RDX;
 import static io.quern.cpu.asm.Reg.RSI;
 import static io.quern.cpu.asm.Reg.RSP;
 import static io.quern.cpu.asm.VectorOp.VBLENDMPS;
+import static io.quern.cpu.asm.VectorOp.VBROADCASTSS;
 import static io.quern.cpu.asm.VectorOp.VMOVUPS;
+import static io.quern.cpu.asm.VectorOp.VPANDD;
 import static io.quern.cpu.asm.VectorOp.VPERMT2PS;
+import static io.quern.cpu.asm.VectorOp.VPMOVDW;
+import static io.quern.cpu.asm.VectorOp.VPMOVZXWD;
+import static io.quern.cpu.asm.VectorOp.VPORD;
 import static io.quern.cpu.asm.VectorOp.VXORPS;
 
 import io.quern.backend.Formulas;
 import io.quern.cpu.asm.Assembler;
 import io.quern.cpu.asm.Assembler.Condition;
+import io.quern.cpu.asm.Assembler.Shift;
 import io.quern.cpu.asm.Label;
 import io.quern.cpu.asm.Mask;
 import io.quern.cpu.asm.Mem;
@@ -32,15 +38,15 @@ import io.quern.op.ScalarProgram.Apply2;
 import java.util.List;
 
 /**
- * Machine code of {@link Halving}: windows go by 16, whose four elements are four vectors. A
- * function of the System V convention of
+ * Machine code of {@link Halving}, for floats or BF16, which are computed as floats: windows go by
+ * 16, whose four elements are four vectors. A function of the System V convention of
  *
  * <ol>
  *   <li>the address of the image,
  *   <li>the bytes of an image row,
  *   <li>the pairs of rows, not none,
- *   <li>the bytes of a row of windows that whole vectors have, or, with masks, a bit for each
- *       element of an image row,
+ *   <li>the bytes of a row of windows that whole vectors have, or, with masks, a bit for each 32
+ *       bits of an image row,
  *   <li>where in a row of windows a last vector begins, of which some were computed before, in
  *       bytes, or less than 0; with masks, a bit for each window,
  *   <li>the bytes from a row of windows to the next,
@@ -55,6 +61,7 @@ final class HalvingCode {
 
   private static final int LANES = 16;
   private static final int BYTES = 4 * LANES;
+  private static final int HALF = 16;
 
   private static final int NOT_EQUAL_OR_UNORDERED = 4;
   private static final int ORDERED = 7;
@@ -80,9 +87,11 @@ final class HalvingCode {
   private static final Vec ODDS = vec(8);
   private static final Vec LOWS = vec(9);
   private static final Vec HIGHS = vec(10);
-  private static final int FREE = 11;
+  private static final Vec UPPER_HALVES = vec(11);
+  private static final int FREE = 12;
 
   private final Assembler asm = new Assembler();
+  private final boolean narrow;
   private final boolean gradient;
   private final boolean masked;
   private final VectorCode max;
@@ -98,7 +107,8 @@ final class HalvingCode {
     return numbers;
   }
 
-  private HalvingCode(boolean gradient, boolean masked) {
+  private HalvingCode(boolean narrow, boolean gradient, boolean masked) {
+    this.narrow = narrow;
     this.gradient = gradient;
     this.masked = masked;
     VectorTrace trace = new VectorTrace();
@@ -117,11 +127,17 @@ final class HalvingCode {
   /**
    * The code.
    *
+   * @param narrow of BF16, not of floats
    * @param gradient of the gradient, not of the maxima
    * @param masked for rows of less than a vector of windows
    */
-  static Assembler of(boolean gradient, boolean masked) {
-    return new HalvingCode(gradient, masked).write();
+  static Assembler of(boolean narrow, boolean gradient, boolean masked) {
+    return new HalvingCode(narrow, gradient, masked).write();
+  }
+
+  /** Bytes of a vector of windows. */
+  private int windowsBytes() {
+    return narrow ? BYTES / 2 : BYTES;
   }
 
   private static Mem noUniforms(int input) {
@@ -143,6 +159,7 @@ final class HalvingCode {
     asm.op(VMOVUPS, ODDS, Mem.at(AT, BYTES));
     asm.op(VMOVUPS, LOWS, Mem.at(AT, 2 * BYTES));
     asm.op(VMOVUPS, HIGHS, Mem.at(AT, 3 * BYTES));
+    asm.op(VBROADCASTSS, UPPER_HALVES, asm.constantBits(0xFFFF0000));
     asm.op(VXORPS, ZERO.bits(128), ZERO.bits(128), ZERO.bits(128));
     asm.mov(WINDOWS, stacked(1));
     asm.mov(TO, stacked(2));
@@ -172,7 +189,7 @@ final class HalvingCode {
     asm.align(32);
     Label next = asm.here();
     block();
-    asm.add(AT, BYTES);
+    asm.add(AT, windowsBytes());
     asm.cmp(AT, WHOLE);
     asm.jump(Condition.B, next);
     asm.cmp(LAST, 0);
@@ -194,11 +211,12 @@ final class HalvingCode {
     if (masked) {
       asm.kmov(FIRST_PART, LAST);
     }
+    Mask present = masked ? FIRST_PART : Mask.ALL;
     if (!gradient) {
-      asm.op(VMOVUPS, windows, masked ? largest.masked(FIRST_PART) : largest);
+      storeWindows(windows, largest, present);
       return;
     }
-    asm.op(VMOVUPS, masked ? GRADIENT.zeroed(FIRST_PART) : GRADIENT, windows);
+    loadWindows(GRADIENT.zeroed(present), windows);
     handOut(largest);
     asm.mov(LOWER, TO);
     asm.add(LOWER, DOWN);
@@ -208,6 +226,21 @@ final class HalvingCode {
     merge(TO, ELEMENTS[0], ELEMENTS[1]);
     merge(LOWER, ELEMENTS[2], ELEMENTS[3]);
     asm.lea(LOWER, Mem.at(FROM, DOWN, 1));
+  }
+
+  private void storeWindows(Mem to, Vec values, Mask present) {
+    if (narrow) {
+      asm.shift(Shift.VPSRLD, values, values, HALF);
+    }
+    asm.op(narrow ? VPMOVDW : VMOVUPS, to, values.masked(present));
+  }
+
+  private void loadWindows(Vec to, Mem from) {
+    asm.op(narrow ? VPMOVZXWD : VMOVUPS, to, from);
+    if (narrow) {
+      Vec all = Vec.of(to.number(), 512);
+      asm.shift(Shift.VPSLLD, all, all, HALF);
+    }
   }
 
   private void partMasks() {
@@ -222,8 +255,14 @@ final class HalvingCode {
     return Mem.at(row, AT, 2).plus(vector * BYTES);
   }
 
-  /** Loads two vectors of a row as its even and odd columns. */
+  /** Loads the elements of a row as its even and odd columns. */
   private void split(Reg row, Vec evens, Vec odds) {
+    if (narrow) {
+      asm.op(VMOVUPS, masked ? odds.zeroed(FIRST_PART) : odds, image(row, 0));
+      asm.shift(Shift.VPSLLD, evens, odds, HALF);
+      asm.op(VPANDD, odds, odds, UPPER_HALVES);
+      return;
+    }
     asm.op(VMOVUPS, masked ? evens.zeroed(FIRST_PART) : evens, image(row, 0));
     asm.op(VMOVUPS, masked ? OTHER.zeroed(SECOND_PART) : OTHER, image(row, 1));
     asm.op(VMOVUPS, odds, evens);
@@ -233,6 +272,12 @@ final class HalvingCode {
 
   /** Stores even and odd columns. */
   private void merge(Reg row, Vec evens, Vec odds) {
+    if (narrow) {
+      asm.shift(Shift.VPSRLD, evens, evens, HALF);
+      asm.op(VPORD, evens, evens, odds);
+      asm.op(VMOVUPS, image(row, 0), masked ? evens.masked(FIRST_PART) : evens);
+      return;
+    }
     asm.op(VMOVUPS, OTHER, evens);
     asm.op(VPERMT2PS, OTHER, LOWS, odds);
     asm.op(VPERMT2PS, evens, HIGHS, odds);

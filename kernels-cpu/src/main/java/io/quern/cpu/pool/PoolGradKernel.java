@@ -10,31 +10,34 @@ import io.quern.op.Pool2dGrad;
 import io.quern.op.Window;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
-/** Pool2dGrad of contiguous floats, plane by plane. */
+/** Pool2dGrad of contiguous floats, or of BF16 by halves, plane by plane. */
 public final class PoolGradKernel implements Kernel {
-  private static final Twins<Halving> HALVING = Halving.twins();
-
+  private final DType dtype;
   private final PoolShape shape;
   private final boolean max;
-  private final boolean halving;
+  private final @Nullable Twins<Halving> halving;
   private final Workers.Task<Operands> task = this::planes;
 
-  private PoolGradKernel(PoolShape shape) {
+  private PoolGradKernel(DType dtype, PoolShape shape) {
+    this.dtype = dtype;
     this.shape = shape;
     this.max = shape.pool().fn() == Pool2d.Fn.MAX;
-    this.halving = max && shape.isHalving();
+    this.halving = shape.isMaxOfHalves() ? Halving.twins(dtype) : null;
   }
 
-  /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
+  /** The kernel for {@code key}, or null when an operand does not fit. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32)
-            && key.isContiguous()
-            && key.op() instanceof Pool2dGrad grad
-            && PoolShape.fits(grad.pool(), key.shape(0))
-        ? new PoolGradKernel(PoolShape.of(grad.pool(), key.shape(0), key.shape(1)))
-        : null;
+    DType dtype = key.dtype(0);
+    if (!key.isContiguous()
+        || !(key.op() instanceof Pool2dGrad grad)
+        || !PoolShape.fits(grad.pool(), key.shape(0))) {
+      return null;
+    }
+    PoolShape shape = PoolShape.of(grad.pool(), key.shape(0), key.shape(1));
+    return shape.isCovered(dtype) ? new PoolGradKernel(dtype, shape) : null;
   }
 
   @Override
@@ -44,29 +47,30 @@ public final class PoolGradKernel implements Kernel {
 
   @Override
   public boolean warmUp() {
-    return !halving || HALVING.await();
+    return halving == null || halving.await();
   }
 
   private void planes(Operands operands, int chunk) {
     int first = chunk * shape.planesPerChunk();
     int end = Math.min(shape.planes(), first + shape.planesPerChunk());
     for (int plane = first; plane < end; plane++) {
-      long pixels = 4L * plane * shape.h() * shape.w();
-      long gradient = operands.address(1) + 4L * plane * shape.oh() * shape.ow();
-      if (halving) {
-        halve(operands.address(0) + pixels, gradient, operands.address(2) + pixels);
+      long bytes = dtype.bytes();
+      long pixels = bytes * plane * shape.h() * shape.w();
+      long gradient = operands.address(1) + bytes * plane * shape.oh() * shape.ow();
+      if (halving != null) {
+        halve(halving.get(), operands.address(0) + pixels, gradient, operands.address(2) + pixels);
       } else {
         pool(operands.address(0) + pixels, gradient, operands.address(2) + pixels);
       }
     }
   }
 
-  private void halve(long image, long gradient, long to) {
-    long row = 4L * shape.w();
+  private void halve(Halving now, long image, long gradient, long to) {
+    long row = (long) dtype.bytes() * shape.w();
     if (shape.w() % 2 != 0 || shape.h() % 2 != 0) {
       Raw.zero(to, row * shape.h());
     }
-    HALVING.get().grad(image, row, shape.oh(), shape.ow(), gradient, to);
+    now.grad(image, row, shape.oh(), shape.ow(), gradient, to);
   }
 
   private void pool(long image, long gradient, long to) {
@@ -117,6 +121,6 @@ public final class PoolGradKernel implements Kernel {
 
   @Override
   public String name() {
-    return (max ? "max" : "avg") + "_pool2d_grad_f32";
+    return (max ? "max" : "avg") + "_pool2d_grad_" + dtype.name().toLowerCase(Locale.ROOT);
   }
 }

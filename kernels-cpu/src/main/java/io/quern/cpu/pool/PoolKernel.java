@@ -9,34 +9,39 @@ import io.quern.op.Pool2d;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Workers;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
-/** Pool2d of contiguous floats, plane by plane. */
+/** Pool2d of contiguous floats, or of BF16 by halves, plane by plane. */
 public final class PoolKernel implements Kernel {
-  private static final Twins<Halving> HALVING = Halving.twins();
-
+  private final DType dtype;
   private final PoolShape shape;
   private final boolean max;
 
-  /** Null for windows of 2x2 side by side. */
+  /** One of the two is null: maxima of 2x2 are by halves. */
   private final @Nullable PoolBands bands;
 
+  private final @Nullable Twins<Halving> halving;
   private final Workers.Task<Operands> task = this::planes;
 
-  private PoolKernel(PoolShape shape) {
+  private PoolKernel(DType dtype, PoolShape shape) {
+    this.dtype = dtype;
     this.shape = shape;
     this.max = shape.pool().fn() == Pool2d.Fn.MAX;
-    this.bands = max && shape.isHalving() ? null : new PoolBands(shape, max);
+    this.halving = shape.isMaxOfHalves() ? Halving.twins(dtype) : null;
+    this.bands = halving != null ? null : new PoolBands(shape, max);
   }
 
-  /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
+  /** The kernel for {@code key}, or null when an operand does not fit. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32)
-            && key.isContiguous()
-            && key.op() instanceof Pool2d pool
-            && PoolShape.fits(pool, key.shape(0))
-        ? new PoolKernel(PoolShape.of(pool, key.shape(0), key.output().shape()))
-        : null;
+    DType dtype = key.dtype(0);
+    if (!key.isContiguous()
+        || !(key.op() instanceof Pool2d pool)
+        || !PoolShape.fits(pool, key.shape(0))) {
+      return null;
+    }
+    PoolShape shape = PoolShape.of(pool, key.shape(0), key.output().shape());
+    return shape.isCovered(dtype) ? new PoolKernel(dtype, shape) : null;
   }
 
   @Override
@@ -53,11 +58,12 @@ public final class PoolKernel implements Kernel {
       bands.prepare(scratch.address());
     }
     for (int plane = first; plane < end; plane++) {
-      long from = operands.address(0) + 4L * plane * shape.h() * shape.w();
-      long to = operands.address(1) + 4L * plane * shape.oh() * shape.ow();
-      if (bands == null) {
-        HALVING.get().max(from, 4L * shape.w(), shape.oh(), shape.ow(), to);
-      } else {
+      long bytes = dtype.bytes();
+      long from = operands.address(0) + bytes * plane * shape.h() * shape.w();
+      long to = operands.address(1) + bytes * plane * shape.oh() * shape.ow();
+      if (halving != null) {
+        halving.get().max(from, bytes * shape.w(), shape.oh(), shape.ow(), to);
+      } else if (bands != null) {
         bands.pool(from, to, scratch.address());
       }
     }
@@ -66,11 +72,11 @@ public final class PoolKernel implements Kernel {
 
   @Override
   public boolean warmUp() {
-    return bands == null ? HALVING.await() : bands.warmUp();
+    return halving != null ? halving.await() : bands == null || bands.warmUp();
   }
 
   @Override
   public String name() {
-    return (max ? "max" : "avg") + "_pool2d_f32";
+    return (max ? "max" : "avg") + "_pool2d_" + dtype.name().toLowerCase(Locale.ROOT);
   }
 }

@@ -1,5 +1,6 @@
 package io.quern.cpu.pool;
 
+import io.quern.DType;
 import io.quern.Shape;
 import io.quern.op.Pool2d;
 import io.quern.op.Window;
@@ -38,10 +39,14 @@ record PoolShape(Pool2d pool, int planes, int h, int w, int oh, int ow) {
     return (planes + planesPerChunk() - 1) / planesPerChunk();
   }
 
-  /** Whether windows are 2x2, side by side and inside of the image. */
-  boolean isHalving() {
-    Window window = pool.window();
-    return window.equals(Window.of(2).stride(2));
+  /** Whether it is the maximum of windows of 2x2, side by side and inside of the image. */
+  boolean isMaxOfHalves() {
+    return pool.fn() == Pool2d.Fn.MAX && pool.window().equals(Window.of(2).stride(2));
+  }
+
+  /** Whether there are kernels for elements of a dtype. */
+  boolean isCovered(DType dtype) {
+    return dtype == DType.F32 || (isMaxOfHalves() && Halving.covers(dtype));
   }
 
   int firstRow(int oy) {

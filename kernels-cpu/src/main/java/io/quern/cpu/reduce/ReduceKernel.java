@@ -5,6 +5,8 @@ import io.quern.Shape;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.elementwise.Loop;
+import io.quern.cpu.elementwise.Loops;
 import io.quern.cpu.fused.Chain;
 import io.quern.op.FusedReduce;
 import io.quern.op.Reduce;
@@ -15,6 +17,8 @@ import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,6 +45,13 @@ public final class ReduceKernel implements Kernel {
 
   private final @Nullable Chain chain;
 
+  private final DType dtype;
+
+  /** From and to narrow floats, else null. */
+  private final @Nullable Loop widening;
+
+  private final @Nullable Loop rounding;
+
   /** Elements that can be had at a time. */
   private final long most;
 
@@ -63,10 +74,17 @@ public final class ReduceKernel implements Kernel {
 
   private record Dim(long size, long stride) {}
 
-  private ReduceKernel(Shape shape, Reduce reduce, @Nullable Chain chain) {
+  private ReduceKernel(DType dtype, Shape shape, Reduce reduce, @Nullable Chain chain) {
     this.chain = chain;
-    this.most = chain == null ? PIECE : TILE;
-    this.scratchBytes = RunReduce.SCRATCH + (chain == null ? 0 : 4 * TILE + chain.scratchBytes());
+    this.dtype = dtype;
+    boolean isNarrow = dtype != DType.F32;
+    this.widening = isNarrow ? Loops.cast(dtype, DType.F32).orElseThrow() : null;
+    this.rounding = isNarrow ? Loops.cast(DType.F32, dtype).orElseThrow() : null;
+    this.most = isInPlace() ? PIECE : TILE;
+    this.scratchBytes =
+        RunReduce.SCRATCH
+            + (isInPlace() ? 0 : 4 * TILE)
+            + (chain == null ? 0 : chain.scratchBytes());
     this.fn = reduce.fn();
     this.fold = RunReduce.of(fn);
     boolean[] isFolded = new boolean[shape.rank()];
@@ -112,10 +130,12 @@ public final class ReduceKernel implements Kernel {
     return offset;
   }
 
-  /** The kernel for {@code key}, or null when it is not contiguous F32. */
+  /** The kernel for {@code key}, or null when it is not of contiguous floats. */
   public static @Nullable Kernel create(KernelKey key) {
-    return key.all(DType.F32) && key.isContiguous() && key.op() instanceof Reduce reduce
-        ? new ReduceKernel(key.shape(0), reduce, null)
+    DType dtype = key.dtype(0);
+    boolean isCovered = dtype == DType.F32 || dtype == DType.F16 || dtype == DType.BF16;
+    return isCovered && key.isContiguous() && key.op() instanceof Reduce reduce
+        ? new ReduceKernel(dtype, key.shape(0), reduce, null)
         : null;
   }
 
@@ -132,7 +152,7 @@ public final class ReduceKernel implements Kernel {
     boolean isSum = fused.reduce().fn() == Reduce.Fn.SUM;
     Chain.Use use = isSum ? Chain.Use.SUMMED : Chain.Use.STORED;
     Chain chain = new Chain(fused.program(), key, shape, use);
-    ReduceKernel kernel = new ReduceKernel(shape, fused.reduce(), chain);
+    ReduceKernel kernel = new ReduceKernel(DType.F32, shape, fused.reduce(), chain);
     return shape.size() > 0 && kernel.suitsChain(shape.size()) ? kernel : null;
   }
 
@@ -148,12 +168,33 @@ public final class ReduceKernel implements Kernel {
   }
 
   @Override
-  public void run(Operands operands) {
-    if (alongRuns) {
-      runs(operands);
-    } else {
-      rows(operands);
+  public void run(Operands call) {
+    long to = call.address(call.count() - 1);
+    if (rounding == null) {
+      fold(call, to);
+      return;
     }
+    long count = keptCount * (alongRuns ? 1 : inner);
+    MemoryPool.Block results = HostMemory.shared().allocate(4 * count);
+    try {
+      fold(call, results.address());
+      rounding.run(results.address(), 0, 0, to, count);
+    } finally {
+      HostMemory.shared().free(results);
+    }
+  }
+
+  private void fold(Operands call, long to) {
+    if (alongRuns) {
+      runs(call, to);
+    } else {
+      rows(call, to);
+    }
+  }
+
+  /** Whether floats are folded where they are. */
+  private boolean isInPlace() {
+    return chain == null && widening == null;
   }
 
   @Override
@@ -163,14 +204,19 @@ public final class ReduceKernel implements Kernel {
 
   /**
    * Address of some elements that are folded, {@link #most} or fewer; those of a chain are computed
-   * now.
+   * now, and narrow ones are widened.
    */
   private long elements(Operands call, long first, long n, long scratch) {
-    if (chain == null) {
-      return call.address(0) + 4 * first;
+    long from = call.address(0) + dtype.bytes() * first;
+    if (isInPlace()) {
+      return from;
     }
     long tile = scratch + RunReduce.SCRATCH;
-    chain.run(call, first, n, tile, chainScratch(scratch));
+    if (widening != null) {
+      widening.run(from, 0, 0, tile, n);
+      return tile;
+    }
+    Objects.requireNonNull(chain).run(call, first, n, tile, chainScratch(scratch));
     return tile;
   }
 
@@ -194,8 +240,7 @@ public final class ReduceKernel implements Kernel {
     Workers.shared().run(task, call, Math.toIntExact((total + perChunk - 1) / perChunk));
   }
 
-  private void runs(Operands call) {
-    long to = call.address(call.count() - 1);
+  private void runs(Operands call, long to) {
     long pieces = piecesPerRun() * ((foldedCount + runsPerPiece() - 1) / runsPerPiece());
     if (pieces == 0) {
       fillNeutral(to, keptCount);
@@ -293,14 +338,14 @@ public final class ReduceKernel implements Kernel {
     return (inner + most - 1) / most;
   }
 
-  private void rows(Operands call) {
+  private void rows(Operands call, long to) {
     long perPart = Math.min(inner, most) * Math.max(1, foldedCount);
     long perChunk = Math.max(1, CHUNK / Math.max(1, perPart));
-    share(foldRows, call, call.address(call.count() - 1), cuts(), perChunk, keptCount * cuts());
+    share(foldRows, call, to, cuts(), perChunk, keptCount * cuts());
   }
 
   private void foldRows(Operands call, int chunk) {
-    if (chain == null) {
+    if (isInPlace()) {
       foldRows(call, chunk, 0);
       return;
     }
@@ -340,6 +385,7 @@ public final class ReduceKernel implements Kernel {
 
   @Override
   public String name() {
-    return (chain == null ? "reduce_f32_" : "fused_reduce_f32_") + (alongRuns ? "runs" : "rows");
+    String name = chain == null ? "reduce_" : "fused_reduce_";
+    return name + dtype.name().toLowerCase(Locale.ROOT) + (alongRuns ? "_runs" : "_rows");
   }
 }

@@ -49,7 +49,7 @@ class MachineBrainCastTest {
         int bits = random.nextInt();
         boolean isHalf = random.nextInt(4) == 0;
         boolean isSmall = random.nextInt(4) == 0;
-        bits = isHalf ? bits & 0xFFFF0000 | 0x8000 : bits;
+        bits = isHalf ? (bits & 0xFFFF0000) | 0x8000 : bits;
         Raw.putInt(from + 4L * i, isSmall ? bits & 0x807FFFFF : bits);
       }
       MachineBrainCast.ROUND.run(from, 0, 0, to, n);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.GuardedMemory;
 import io.quern.runtime.Raw;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -17,6 +18,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * but their operands, which end, or begin, at pages that crash the process.
  */
 class BrainPanelTest {
+  private static final List<BrainPanel.Result> RESULTS = List.of(BrainPanel.Result.values());
   private static final int MOST_ROWS = 70;
   private static final int WIDTH = PairPacker.WIDTH;
   private static final int MOST_COLUMNS = 2 * WIDTH;
@@ -26,7 +28,7 @@ class BrainPanelTest {
   private static final int GAP = 5;
 
   private static final short SENTINEL = 12345;
-  private static final int SENTINELS = SENTINEL << 16 | SENTINEL;
+  private static final int SENTINELS = (SENTINEL << 16) | SENTINEL;
 
   private final SplittableRandom random = new SplittableRandom(1);
   private final GuardedMemory aMemory = new GuardedMemory(2L * MOST_ROWS * (MOST_DEPTH + GAP));
@@ -71,7 +73,7 @@ class BrainPanelTest {
   /** Small integers, whose sums are exact in any order. */
   private void check(boolean hasTiles, int times) {
     for (int i = 0; i < times; i++) {
-      result = BrainPanel.Result.values()[random.nextInt(BrainPanel.Result.values().length)];
+      result = RESULTS.get(random.nextInt(RESULTS.size()));
       rows = random.nextInt(1, MOST_ROWS + 1);
       int unit = hasTiles ? TileCode.LINE / 2 : 2;
       depth = unit * random.nextInt(1, MOST_DEPTH / unit + 1);
@@ -80,7 +82,7 @@ class BrainPanelTest {
       startRow = random.nextBoolean() ? 0 : 4L * columns;
       cRow = bytes() * (columns + random.nextInt(GAP));
       a = integers(aMemory, (rows - 1) * aRow + 2L * depth);
-      panel = integers(panelMemory, 2L * depth * ((columns + WIDTH - 1) / WIDTH * WIDTH));
+      panel = integers(panelMemory, 2L * depth * WIDTH * Math.ceilDiv(columns, WIDTH));
       start = starts((rows - 1) * startRow + 4L * columns);
       c = sentinels((rows - 1) * cRow + bytes() * columns);
       BrainPanel product = new BrainPanel(depth, result, hasTiles);
@@ -137,7 +139,7 @@ class BrainPanelTest {
     float sum = Raw.getFloat(start + i * startRow + 4L * j);
     long column = panel + 4L * (j / WIDTH * depth / 2 * WIDTH + j % WIDTH);
     for (int t = 0; t < depth; t++) {
-      sum += value(a + i * aRow + 2L * t) * value(column + 4L * (t / 2 * WIDTH) + 2L * (t % 2));
+      sum += value(a + i * aRow + 2L * t) * value(column + 4L * WIDTH * (t / 2) + 2L * (t % 2));
     }
     return switch (result) {
       case FLOATS -> Float.floatToRawIntBits(sum);

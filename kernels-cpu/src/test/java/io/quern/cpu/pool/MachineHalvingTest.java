@@ -21,7 +21,8 @@ class MachineHalvingTest {
   private static final Halving SCALARS = new Halving();
 
   private final SplittableRandom random = new SplittableRandom(1);
-  private final Halving code = isUsed() ? new MachineHalving() : SCALARS;
+  private final Halving code = isUsed() ? new MachineHalving(false) : SCALARS;
+  private final Halving ofBrainFloats = isUsed() ? new MachineHalving(true) : SCALARS;
   private final GuardedMemory image = memory();
   private final GuardedMemory windows = memory();
   private final GuardedMemory[] results = {memory(), memory()};
@@ -57,12 +58,16 @@ class MachineHalvingTest {
       long size = gradient ? 8L * rows * width : 4L * rows * n;
       long found = cleared(results[0], size);
       long wanted = cleared(results[1], size);
-      if (gradient) {
-        code.grad(x, row, rows, n, y, found);
-        SCALARS.grad(x, row, rows, n, y, wanted);
+      run(SCALARS, gradient, x, row, rows, n, y, wanted);
+      if (random.nextBoolean()) {
+        run(code, gradient, x, row, rows, n, y, found);
       } else {
-        code.max(x, row, rows, n, found);
-        SCALARS.max(x, row, rows, n, wanted);
+        long images = rounded(image, x, 2L * rows * width);
+        long gradients = gradient ? rounded(windows, y, (long) rows * n) : 0;
+        long narrow = results[0].place(size / 2, random.nextBoolean());
+        Raw.zero(narrow, size / 2);
+        run(ofBrainFloats, gradient, images, row / 2, rows, n, gradients, narrow);
+        found = widened(narrow, size / 4);
       }
       for (long at = 0; at < size; at += 4) {
         float one = Raw.getFloat(found + at);
@@ -74,6 +79,40 @@ class MachineHalvingTest {
         }
       }
     }
+  }
+
+  private static void run(
+      Halving halving, boolean gradient, long x, long row, int rows, int n, long y, long to) {
+    if (gradient) {
+      halving.grad(x, row, rows, n, y, to);
+    } else {
+      halving.max(x, row, rows, n, to);
+    }
+  }
+
+  /** The same numbers as BF16, which all of them are. */
+  private long rounded(GuardedMemory memory, long from, long count) {
+    long[] bits = new long[(int) count];
+    for (int i = 0; i < count; i++) {
+      bits[i] = Raw.getInt(from + 4L * i) >> 16;
+    }
+    long address = memory.place(2 * count, random.nextBoolean());
+    for (int i = 0; i < count; i++) {
+      Raw.putShort(address + 2L * i, (short) bits[i]);
+    }
+    return address;
+  }
+
+  private long widened(long from, long count) {
+    int[] bits = new int[(int) count];
+    for (int i = 0; i < count; i++) {
+      bits[i] = Raw.getShort(from + 2L * i) << 16;
+    }
+    long address = results[0].place(4 * count, true);
+    for (int i = 0; i < count; i++) {
+      Raw.putInt(address + 4L * i, bits[i]);
+    }
+    return address;
   }
 
   /** Few different numbers, so that some are equal, and NaN. */
