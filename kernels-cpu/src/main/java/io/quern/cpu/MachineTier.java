@@ -19,6 +19,13 @@ public final class MachineTier {
   private static final Knob AMX =
       Knob.of("quern.amx", "on", "off multiplies bytes and BF16 without tile registers");
 
+  private static final Knob BF16 =
+      Knob.of(
+          "quern.bf16",
+          "auto",
+          "on multiplies BF16 by its instructions even where floats are faster; off as floats, with"
+              + " the same bits on every CPU");
+
   /** Too much for the cache that cores share on most machines. */
   private static final long STREAMED_BYTES = 32L << 20;
 
@@ -54,13 +61,15 @@ public final class MachineTier {
 
   /** The same for BF16. */
   public static boolean hasBrainTiles() {
-    return hasTiles() && Cpuid.hasAmxBf16();
+    return BrainFloats.ARE_ALLOWED && hasTiles() && Cpuid.hasAmxBf16();
   }
 
   /** Apart from the class itself: only products of BF16 ask for it. */
   private static final class BrainFloats {
-    static final boolean ARE_MULTIPLIED = has512Bits() && Cpuid.hasAvx512Bf16();
-    static final boolean ARE_FAST = ARE_MULTIPLIED && Cpuid.isAmd();
+    static final boolean IS_AUTO = BF16.value().equals("auto");
+    static final boolean ARE_ALLOWED = IS_AUTO || BF16.isOn();
+    static final boolean ARE_MULTIPLIED = ARE_ALLOWED && has512Bits() && Cpuid.hasAvx512Bf16();
+    static final boolean ARE_FAST = ARE_MULTIPLIED && (Cpuid.isAmd() || !IS_AUTO);
   }
 
   /** Whether code may multiply BF16, in vectors of 512 bits. */
@@ -68,7 +77,7 @@ public final class MachineTier {
     return BrainFloats.ARE_MULTIPLIED;
   }
 
-  /** Whether that is faster than to multiply floats: Intel's take twice the time for it. */
+  /** Whether to do so: where floats are not faster. Intel's take twice the time for BF16. */
   public static boolean prefersBrainFloats() {
     return BrainFloats.ARE_FAST;
   }
