@@ -10,8 +10,7 @@ import java.nio.ByteOrder;
  */
 public final class Raw {
   /** The segment; a constant, so that the compiler folds its bounds. */
-  @SuppressWarnings("restricted")
-  public static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+  public static final MemorySegment ALL = all();
 
   /** Byte order of all tensors. */
   public static final ByteOrder ORDER = ByteOrder.nativeOrder();
@@ -27,6 +26,22 @@ public final class Raw {
   private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
 
   private Raw() {}
+
+  @SuppressWarnings("restricted")
+  private static MemorySegment all() {
+    try {
+      return MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+    } catch (IllegalCallerException e) {
+      Module module = Raw.class.getModule();
+      String name = module.isNamed() ? module.getName() : "ALL-UNNAMED";
+      throw new LinkageError(
+          "quern: tensors need native memory, which this JVM denies; start java with"
+              + " --enable-native-access="
+              + name
+              + ", or without --illegal-native-access=deny",
+          e);
+    }
+  }
 
   /** Addresses of processes have fewer bits than these. */
   private static final long ADDRESS_BITS = 0x7fff_ffff_ffffL;

@@ -94,8 +94,13 @@ final class Driver {
   private static Driver find() {
     List<String> names = LIBRARY.value().isEmpty() ? NAMES : List.of(LIBRARY.value());
     SymbolLookup library = null;
-    for (int i = 0; library == null && i < names.size(); i++) {
-      library = load(names.get(i));
+    try {
+      for (int i = 0; library == null && i < names.size(); i++) {
+        library = load(names.get(i));
+      }
+    } catch (IllegalCallerException e) {
+      return new Driver(
+          "the JVM denies native access; start java with --enable-native-access=io.quern.cuda");
     }
     if (library == null) {
       return new Driver(
