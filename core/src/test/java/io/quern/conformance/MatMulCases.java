@@ -89,12 +89,33 @@ final class MatMulCases {
     for (DType dtype : List.of(DType.F16, DType.BF16)) {
       narrow(dtype, cases);
     }
+    brain(cases);
     Values rare = Values.of(1, 2, -3, Double.NaN, 0.5, 4, -1, 2, Double.POSITIVE_INFINITY, 0, 7);
     cases.add(
         of(
             Input.of(DType.F32, Shape.of(9, 5), rare),
             Input.of(DType.F32, Shape.of(5, 40), Values.awayFromZero()),
             "with NaN and infinity"));
+  }
+
+  /** Products of BF16 have kernels of their own for operands of any size and strides. */
+  private static void brain(List<OpCase> cases) {
+    for (int[] size : SIZES) {
+      for (Input.Form form : List.of(Input.Form.PLAIN, Input.Form.PERMUTED)) {
+        cases.add(
+            of(
+                Input.of(DType.BF16, Shape.of(size[0], size[1]), Values.signed(), form),
+                Input.of(DType.BF16, Shape.of(size[1], size[2]), Values.signed(), form),
+                form.name()));
+      }
+    }
+    for (Input.Form form : Input.Form.values()) {
+      cases.add(
+          of(
+              Input.of(DType.BF16, Shape.of(37, 64), Values.signed(), form),
+              Input.of(DType.BF16, Shape.of(64, 43), Values.signed(), form),
+              form.name()));
+    }
   }
 
   /** Sizes that matrix units take, with tiles that are not full. */
@@ -114,22 +135,6 @@ final class MatMulCases {
               Input.of(dtype, Shape.of(2, 35, 96), Values.signed()),
               Input.of(dtype, Shape.of(96, 64), Values.signed(), right),
               "whole tiles, " + right));
-    }
-    for (int[] size : SIZES) {
-      for (Input.Form form : List.of(Input.Form.PLAIN, Input.Form.PERMUTED)) {
-        cases.add(
-            of(
-                Input.of(dtype, Shape.of(size[0], size[1]), Values.signed(), form),
-                Input.of(dtype, Shape.of(size[1], size[2]), Values.signed(), form),
-                form.name()));
-      }
-    }
-    for (Input.Form form : Input.Form.values()) {
-      cases.add(
-          of(
-              Input.of(dtype, Shape.of(37, 64), Values.signed(), form),
-              Input.of(dtype, Shape.of(64, 43), Values.signed(), form),
-              form.name()));
     }
     Shape[][] batches = {
       {Shape.of(3, 72, 128), Shape.of(3, 128, 80)},

@@ -317,7 +317,7 @@ public final class BrainConvKernel implements Kernel {
       if (shape.isPointwise()) {
         gatherPixels(image + (long) BYTES * (first + done), width, to);
       } else {
-        gatherPadded(padded, first + done, width, to);
+        plane.gatherPanel(padded, first + done, width, to, (long) PAIR * BrainPanel.WIDTH);
       }
       to += product.panelBytes();
     }
@@ -334,26 +334,6 @@ public final class BrainConvKernel implements Kernel {
     if (whole < shape.c()) {
       long last = from + 2L * whole * channel;
       PairMoves.interleave(last, 0, channel, to + whole * toRow, toRow, 1, count);
-    }
-  }
-
-  /** A panel of a padded image, row by row of the output. */
-  private void gatherPadded(long image, int first, int count, long to) {
-    Window window = shape.window();
-    for (int done = 0; done < count; ) {
-      int y = (first + done) / shape.ow();
-      int x = first + done - y * shape.ow();
-      int pixels = Math.min(count - done, shape.ow() - x);
-      long at = (long) y * window.strideH() * plane.pitch() + (long) x * window.strideW();
-      ByteMoves.gather(
-          image + at * PAIR,
-          plane.offsets(),
-          shape.depth(),
-          window.strideW(),
-          to + (long) PAIR * done,
-          (long) PAIR * BrainPanel.WIDTH,
-          pixels);
-      done += pixels;
     }
   }
 

@@ -186,6 +186,25 @@ final class Plane {
     }
   }
 
+  /**
+   * Copies all rows of some output pixels, at most {@link ByteMoves#MOST}, by machine code.
+   *
+   * @param image the padded image
+   * @param toRow bytes from a row to the next
+   */
+  void gatherPanel(long image, int first, int count, long to, long toRow) {
+    Window window = shape.window();
+    for (int done = 0; done < count; ) {
+      int y = (first + done) / shape.ow();
+      int x = first + done - y * shape.ow();
+      int pixels = Math.min(count - done, shape.ow() - x);
+      long at = (long) y * window.strideH() * paddedW + (long) x * window.strideW();
+      ByteMoves.gather(
+          image + 4 * at, offsets, depth, window.strideW(), to + 4L * done, toRow, pixels);
+      done += pixels;
+    }
+  }
+
   private void gatherRows(long from, long fromRow, long to, long toRow, int rows, int count) {
     if (shape.window().strideW() == 1) {
       MicroKernel.chosen().copyRows(from, fromRow, to, toRow, rows, count, -0f);

@@ -293,29 +293,10 @@ public final class QuantizedConvKernel implements Kernel {
           interleave(image, wholes, first + done, to + wholes * row, 0, 1, width, row);
         }
       } else {
-        gatherPadded(call.kept(PADDED_IMAGES) + index * paddedBytes(), first + done, width, to);
+        long padded = call.kept(PADDED_IMAGES) + index * paddedBytes();
+        plane.gatherPanel(padded, first + done, width, to, row);
       }
       to += panelBytes;
-    }
-  }
-
-  /** A panel of pixels, row by row of the output. */
-  private void gatherPadded(long image, int first, int count, long to) {
-    Window window = conv.window();
-    for (int done = 0; done < count; ) {
-      int y = (first + done) / shape.ow();
-      int x = first + done - y * shape.ow();
-      int pixels = Math.min(count - done, shape.ow() - x);
-      long at = (long) y * window.strideH() * plane.pitch() + (long) x * window.strideW();
-      ByteMoves.gather(
-          image + 4 * at,
-          plane.offsets(),
-          shape.depth(),
-          window.strideW(),
-          to + 4L * done,
-          4L * BytePanel.WIDTH,
-          pixels);
-      done += pixels;
     }
   }
 
