@@ -35,6 +35,9 @@ final class SlicedKernel implements Kernel {
   /** Bytes of the widened operands of a slice. */
   private static final double SLICE_BYTES = 1 << 18;
 
+  /** Bytes of what is widened for each slice anew, such as weights. */
+  private static final double SHARED_BYTES = 1 << 14;
+
   private final Kernel kernel;
   private final int slices;
 
@@ -57,8 +60,13 @@ final class SlicedKernel implements Kernel {
     if (shape.rank() < 2 || shape.size() == 0 || !isSliceable(key)) {
       return Optional.empty();
     }
+    double shared = widenedBytes(key, false);
+    if (shared > SHARED_BYTES) {
+      return Optional.empty();
+    }
     long rows = shape.dim(0);
-    long most = Math.max(1, (long) (rows * SLICE_BYTES / widenedBytes(key)));
+    double bytes = shared + widenedBytes(key, true);
+    long most = Math.max(1, (long) (rows * SLICE_BYTES / bytes));
     long perSlice = Math.min(rows, most);
     while (rows % perSlice != 0) {
       perSlice--;
@@ -72,10 +80,11 @@ final class SlicedKernel implements Kernel {
         .map(kernel -> new SlicedKernel(kernel, slices, steps));
   }
 
-  private static double widenedBytes(KernelKey key) {
+  /** Bytes of the operands that are sliced, or of those that are not. */
+  private static double widenedBytes(KernelKey key, boolean sliced) {
     double bytes = 0;
     for (int i = 0; i < key.operands(); i++) {
-      bytes += 4.0 * key.shape(i).size();
+      bytes += isSliced(key, i) == sliced ? 4.0 * key.shape(i).size() : 0;
     }
     return bytes;
   }
