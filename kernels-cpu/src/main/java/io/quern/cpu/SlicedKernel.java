@@ -38,6 +38,11 @@ final class SlicedKernel implements Kernel {
   /** Bytes of what is widened for each slice anew, such as weights. */
   private static final double SHARED_BYTES = 1 << 14;
 
+  /**
+   * The part of those bytes that slices must have, where rows are not divided by a larger number.
+   */
+  private static final int LEAST_PART = 4;
+
   private final Kernel kernel;
   private final int slices;
 
@@ -71,7 +76,8 @@ final class SlicedKernel implements Kernel {
     while (rows % perSlice != 0) {
       perSlice--;
     }
-    if (perSlice == rows || rows / perSlice > Integer.MAX_VALUE) {
+    boolean isWorthIt = perSlice < rows && perSlice >= most / LEAST_PART;
+    if (!isWorthIt || rows / perSlice > Integer.MAX_VALUE) {
       return Optional.empty();
     }
     int slices = Math.toIntExact(rows / perSlice);

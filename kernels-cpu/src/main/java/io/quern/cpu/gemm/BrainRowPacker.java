@@ -15,7 +15,7 @@ public final class BrainRowPacker implements Packer {
 
   private final Weights weights;
   private final long k;
-  private final Workers.Task<Operands> task = this::group;
+  private final Workers.Task<Operands> task = this::row;
 
   /**
    * Weights [groups * rows, channels, taps] or, turned around for gradients, [groups * channels,
@@ -56,7 +56,7 @@ public final class BrainRowPacker implements Packer {
     Workers.shared().run(task, call, weights.groups * weights.rows);
   }
 
-  private void group(Operands call, int task) {
+  private void row(Operands call, int task) {
     int group = task / weights.rows;
     int row = task % weights.rows;
     int taps = weights.taps;

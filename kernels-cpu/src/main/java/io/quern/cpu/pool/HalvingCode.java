@@ -159,7 +159,9 @@ final class HalvingCode {
     asm.op(VMOVUPS, ODDS, Mem.at(AT, BYTES));
     asm.op(VMOVUPS, LOWS, Mem.at(AT, 2 * BYTES));
     asm.op(VMOVUPS, HIGHS, Mem.at(AT, 3 * BYTES));
-    asm.op(VBROADCASTSS, UPPER_HALVES, asm.constantBits(0xFFFF0000));
+    if (narrow) {
+      asm.op(VBROADCASTSS, UPPER_HALVES, asm.constantBits(0xFFFF0000));
+    }
     asm.op(VXORPS, ZERO.bits(128), ZERO.bits(128), ZERO.bits(128));
     asm.mov(WINDOWS, stacked(1));
     asm.mov(TO, stacked(2));
