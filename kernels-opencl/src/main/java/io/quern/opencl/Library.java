@@ -42,7 +42,7 @@ final class Library {
 
   /** What was found when the library was first asked for. */
   private static final class Found {
-    static final Library LIBRARY = find();
+    static final Library LIBRARY = SignalHandlers.kept(Library::find);
   }
 
   /** A device of a platform. */

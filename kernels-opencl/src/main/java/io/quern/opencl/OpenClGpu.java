@@ -322,8 +322,8 @@ final class OpenClGpu implements Gpu {
   private int build(long program) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment devices = arena.allocateFrom(ValueLayout.JAVA_LONG, device);
-      return nclBuildProgram(
-          program, 1, devices.address(), arena.allocateFrom(options).address(), 0, 0);
+      long text = arena.allocateFrom(options).address();
+      return SignalHandlers.kept(() -> nclBuildProgram(program, 1, devices.address(), text, 0, 0));
     }
   }
 
