@@ -1,54 +1,40 @@
 package io.quern.op;
 
 import java.util.List;
-import java.util.function.DoubleUnaryOperator;
 
 /** One function applied to every element. */
 public record Unary(Fn fn) implements Op {
-  /** The functions; each constant carries its definition in double precision, the oracle. */
+  /** The functions. */
   public enum Fn {
-    NEG(Domain.NUMERIC, x -> -x),
-    ABS(Domain.NUMERIC, Math::abs),
-    SIGN(Domain.NUMERIC, Math::signum),
-    SQUARE(Domain.NUMERIC, x -> x * x),
-    RELU(Domain.NUMERIC, x -> x > 0 || Double.isNaN(x) ? x : 0),
-    SQRT(Domain.FLOAT, Math::sqrt),
-    RSQRT(Domain.FLOAT, x -> 1 / Math.sqrt(x)),
-    RECIPROCAL(Domain.FLOAT, x -> 1 / x),
-    EXP(Domain.FLOAT, Math::exp),
-    LOG(Domain.FLOAT, Math::log),
-    SIN(Domain.FLOAT, Math::sin),
-    COS(Domain.FLOAT, Math::cos),
-    TANH(Domain.FLOAT, Math::tanh),
-    SIGMOID(Domain.FLOAT, x -> 1 / (1 + Math.exp(-x))),
-    ERF(Domain.FLOAT, Erf::erf),
+    NEG,
+    ABS,
+    SIGN,
+    SQUARE,
+    RELU,
+    SQRT,
+    RSQRT,
+    RECIPROCAL,
+    EXP,
+    LOG,
+    SIN,
+    COS,
+    TANH,
+    SIGMOID,
+    ERF,
     /** {@code x * Phi(x)} with the normal distribution's Phi, exact form (Hendrycks, Gimpel). */
-    GELU(Domain.FLOAT, x -> limit(x, 0.5 * x * Erf.erfc(-x * Math.sqrt(0.5)))),
+    GELU,
     /** {@code x * sigmoid(x)}. */
-    SILU(Domain.FLOAT, x -> limit(x, x / (1 + Math.exp(-x)))),
+    SILU,
     /** {@code log(1 + exp(x))}. */
-    SOFTPLUS(Domain.FLOAT, x -> Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
+    SOFTPLUS,
     /** {@code x / (1 + |x|)}. */
-    SOFTSIGN(Domain.FLOAT, x -> x / (1 + Math.abs(x))),
-    FLOOR(Domain.FLOAT, Math::floor),
-    CEIL(Domain.FLOAT, Math::ceil),
+    SOFTSIGN,
+    FLOOR,
+    CEIL,
     /** To the nearest integer, halves to the even one. */
-    ROUND(Domain.FLOAT, Math::rint),
+    ROUND,
     /** 1 where the element is NaN, else 0. */
-    NAN_MASK(Domain.FLOAT, x -> Double.isNaN(x) ? 1 : 0);
-
-    private enum Domain {
-      NUMERIC,
-      FLOAT
-    }
-
-    private final Domain domain;
-    private final DoubleUnaryOperator definition;
-
-    Fn(Domain domain, DoubleUnaryOperator definition) {
-      this.domain = domain;
-      this.definition = definition;
-    }
+    NAN_MASK;
 
     /**
      * {@code value}, or at negative infinity the limit 0 that the function approaches from below.
@@ -57,14 +43,41 @@ public record Unary(Fn fn) implements Op {
       return x == Double.NEGATIVE_INFINITY ? -0.0 : value;
     }
 
-    /** The function itself, in double precision. */
+    /** The function in double precision, the oracle. */
     public double apply(double x) {
-      return definition.applyAsDouble(x);
+      return switch (this) {
+        case NEG -> -x;
+        case ABS -> Math.abs(x);
+        case SIGN -> Math.signum(x);
+        case SQUARE -> x * x;
+        case RELU -> x > 0 || Double.isNaN(x) ? x : 0;
+        case SQRT -> Math.sqrt(x);
+        case RSQRT -> 1 / Math.sqrt(x);
+        case RECIPROCAL -> 1 / x;
+        case EXP -> Math.exp(x);
+        case LOG -> Math.log(x);
+        case SIN -> Math.sin(x);
+        case COS -> Math.cos(x);
+        case TANH -> Math.tanh(x);
+        case SIGMOID -> 1 / (1 + Math.exp(-x));
+        case ERF -> Erf.erf(x);
+        case GELU -> limit(x, 0.5 * x * Erf.erfc(-x * Math.sqrt(0.5)));
+        case SILU -> limit(x, x / (1 + Math.exp(-x)));
+        case SOFTPLUS -> Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+        case SOFTSIGN -> x / (1 + Math.abs(x));
+        case FLOOR -> Math.floor(x);
+        case CEIL -> Math.ceil(x);
+        case ROUND -> Math.rint(x);
+        case NAN_MASK -> Double.isNaN(x) ? 1 : 0;
+      };
     }
 
     /** Whether integer tensors are accepted too. */
     public boolean takesIntegers() {
-      return domain == Domain.NUMERIC;
+      return switch (this) {
+        case NEG, ABS, SIGN, SQUARE, RELU -> true;
+        default -> false;
+      };
     }
   }
 

@@ -9,20 +9,24 @@ import io.quern.nn.Module;
 import io.quern.nn.Relu;
 import io.quern.nn.Sequential;
 import io.quern.plan.Compiled;
+import java.io.File;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.spi.ToolProvider;
 
 /**
  * Time to the first result, and to steady speed, of a perceptron (784, 512, 512, 10) on one row in
  * a fresh JVM for each sample, from the start of {@code main}. Prints a table of medians.
  *
- * <p>Argument: samples (default 10).
+ * <p>Arguments: samples (default 10), and {@code aot} for JVMs that load their classes from an AOT
+ * cache (JEP 514), which one run before makes.
  */
 public final class FirstResult {
   private static final List<String> PARTS =
@@ -39,10 +43,11 @@ public final class FirstResult {
   /** Prints the table. */
   public static void main(String[] args) throws IOException, InterruptedException {
     int samples = args.length > 0 ? Integer.parseInt(args[0]) : 10;
+    List<String> command = command(args.length > 1 && args[1].equals("aot"));
     double[][] columns = new double[PARTS.size()][samples];
     for (int i = 0; i < samples; i++) {
       System.err.printf("sample %d of %d%n", i + 1, samples);
-      double[] sample = sample();
+      double[] sample = sample(command);
       for (int part = 0; part < sample.length; part++) {
         columns[part][i] = sample[part];
       }
@@ -62,19 +67,61 @@ public final class FirstResult {
     }
   }
 
-  private static double[] sample() throws IOException, InterruptedException {
+  private static List<String> command(boolean isCached) throws IOException, InterruptedException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Sample.class.getName()));
+    if (!isCached) {
+      command.addAll(List.of("-cp", System.getProperty("java.class.path"), Sample.class.getName()));
+      return command;
+    }
+    // With modules that are not there by default little of a cache is used.
+    command.removeIf(argument -> argument.startsWith("--add-modules"));
+    Path directory = Files.createTempDirectory("first-result");
+    directory.toFile().deleteOnExit();
+    Path cache = directory.resolve("first-result.aot");
+    cache.toFile().deleteOnExit();
+    List<String> rest = List.of("-cp", jars(directory), Sample.class.getName());
+    List<String> first = new ArrayList<>(command);
+    first.add("-XX:AOTCacheOutput=" + cache);
+    first.addAll(rest);
+    var _ = run(first);
+    command.add("-XX:AOTCache=" + cache);
+    command.addAll(rest);
+    return command;
+  }
+
+  /** The class path with directories as archives: caches are of classes in archives. */
+  private static String jars(Path to) {
+    ToolProvider jar = ToolProvider.findFirst("jar").orElseThrow();
+    List<String> entries = new ArrayList<>();
+    for (String entry : System.getProperty("java.class.path").split(File.pathSeparator, -1)) {
+      if (Files.isDirectory(Path.of(entry))) {
+        Path archive = to.resolve(entries.size() + ".jar");
+        jar.run(System.out, System.err, "cf", archive.toString(), "-C", entry, ".");
+        archive.toFile().deleteOnExit();
+        entries.add(archive.toString());
+      } else {
+        entries.add(entry);
+      }
+    }
+    return String.join(File.pathSeparator, entries);
+  }
+
+  private static double[] sample(List<String> command) throws IOException, InterruptedException {
+    String last = run(command).lines().reduce("", (_, line) -> line);
+    return Arrays.stream(last.split(" ", -1)).mapToDouble(Double::parseDouble).toArray();
+  }
+
+  /** What a child process prints. */
+  private static String run(List<String> command) throws IOException, InterruptedException {
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     if (process.waitFor() != 0) {
       throw new IllegalStateException("first result: a sample failed: " + output);
     }
-    String last = output.lines().reduce("", (_, line) -> line);
-    return Arrays.stream(last.split(" ", -1)).mapToDouble(Double::parseDouble).toArray();
+    return output;
   }
 
   /** Child process: one sample, printed as milliseconds. */

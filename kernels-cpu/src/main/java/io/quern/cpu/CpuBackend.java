@@ -5,6 +5,10 @@ import io.quern.backend.DeviceContext;
 
 /** The CPU as a device. */
 public final class CpuBackend implements Backend {
+  static {
+    MachineTier.prepare();
+  }
+
   @Override
   public String name() {
     return "cpu";

@@ -79,67 +79,182 @@ import io.quern.op.TopK;
 import io.quern.op.Unary;
 import io.quern.op.Where;
 
-/** The CPU's algorithms, one line each. */
+/**
+ * The CPU's algorithms, one line each, in groups that are registered when they are needed. Lambdas
+ * and not references to methods, which would load all classes of a group.
+ */
 final class CpuKernels {
   private CpuKernels() {}
 
   static KernelTable table() {
-    String gemm = MicroKernel.chosen().name();
     return new KernelTable()
-        .add(MatMul.class, gemm, MatMulKernel::create)
-        .add(MatMul.class, "gemm_f64", MatMulF64Kernel::create)
-        .add(MatMul.class, "gemm_bf16_asm", BrainMatMulKernel::create)
-        .add(BlockMatMul.class, "block_matmul", BlockMatMulKernel::create)
-        .add(IntegerMatMul.class, "gemm_u8i8_asm", IntegerMatMulKernel::create)
-        .add(QuantizedConv2d.class, "quantized_conv2d_u8i8_asm", QuantizedConvKernel::create)
-        .add(Epilogue.class, gemm + "_epilogue", MatMulKernel::withEpilogue)
-        .add(Conv2d.class, "conv2d_depthwise_f32", DepthwiseConv::forward)
-        .add(Epilogue.class, "conv2d_depthwise_f32_epilogue", DepthwiseConv::withEpilogue)
-        .add(Conv2dInputGrad.class, "conv2d_input_grad_depthwise_f32", DepthwiseConv::inputGrad)
+        .later(CpuKernels::products, MatMul.class, BlockMatMul.class, IntegerMatMul.class)
+        .later(
+            CpuKernels::convolutions,
+            Conv2d.class,
+            Conv2dInputGrad.class,
+            Conv2dWeightGrad.class,
+            QuantizedConv2d.class)
+        .later(CpuKernels::epilogues, Epilogue.class)
+        .later(
+            CpuKernels::elements,
+            Unary.class,
+            Binary.class,
+            Fused.class,
+            QuantizedAdd.class,
+            Compare.class,
+            Where.class,
+            Cast.class,
+            Fill.class,
+            Random.class)
+        .later(
+            CpuKernels::reductions,
+            Reduce.class,
+            FusedReduce.class,
+            ArgReduce.class,
+            CumSum.class,
+            Sort.class,
+            TopK.class)
+        .later(
+            CpuKernels::rows,
+            Softmax.class,
+            LogSoftmax.class,
+            SoftmaxGrad.class,
+            LayerNorm.class,
+            RmsNorm.class,
+            GroupNorm.class,
+            NormGrad.class)
+        .later(CpuKernels::attention, Attention.class, AttentionGrad.class)
+        .later(CpuKernels::pools, Pool2d.class, Pool2dGrad.class)
+        .later(
+            CpuKernels::indexes,
+            Gather.class,
+            GatherGrad.class,
+            TakeAlong.class,
+            TakeAlongGrad.class,
+            Concat.class,
+            Pad.class)
+        .later(CpuKernels::optimizers, SgdStep.class, AdamStep.class);
+  }
+
+  private static String gemm() {
+    return MicroKernel.chosen().name();
+  }
+
+  private static void products(KernelTable table) {
+    String gemm = gemm();
+    table
+        .add(MatMul.class, gemm, key -> MatMulKernel.create(key))
+        .add(MatMul.class, "gemm_f64", key -> MatMulF64Kernel.create(key))
+        .add(MatMul.class, "gemm_bf16_asm", key -> BrainMatMulKernel.create(key))
+        .add(BlockMatMul.class, "block_matmul", key -> BlockMatMulKernel.create(key))
+        .add(IntegerMatMul.class, "gemm_u8i8_asm", key -> IntegerMatMulKernel.create(key));
+  }
+
+  private static void convolutions(KernelTable table) {
+    String gemm = gemm();
+    table
         .add(
-            Conv2dWeightGrad.class, "conv2d_weight_grad_depthwise_f32", DepthwiseWeightGrad::create)
-        .add(Conv2d.class, "conv2d_" + gemm, ConvForward::create)
-        .add(Epilogue.class, "conv2d_" + gemm + "_epilogue", ConvForward::withEpilogue)
-        .add(Conv2dInputGrad.class, "conv2d_input_grad_" + gemm, ConvInputGrad::create)
-        .add(Conv2dWeightGrad.class, "conv2d_weight_grad_" + gemm, ConvWeightGrad::create)
-        .add(Conv2d.class, "conv2d_bf16_asm", BrainConvKernel::create)
-        .add(Epilogue.class, "conv2d_bf16_asm_relu", BrainConvKernel::withEpilogue)
-        .add(Conv2dInputGrad.class, "conv2d_input_grad_bf16_asm", BrainConvKernel::inputGrad)
-        .add(Conv2dWeightGrad.class, "conv2d_weight_grad_bf16_asm", BrainConvWeightGrad::create)
-        .add(Unary.class, "unary_f32", FusedKernel::unary)
-        .add(Binary.class, "binary_f32", FusedKernel::binary)
-        .add(Fused.class, "fused_f32", FusedKernel::create)
-        .add(QuantizedAdd.class, "quantized_add_asm", QuantizedAddKernel::create)
-        .add(Compare.class, "compare_f32", ElementwiseKernel::compare)
-        .add(Where.class, "where_f32", ElementwiseKernel::where)
-        .add(Cast.class, "cast", ElementwiseKernel::cast)
-        .add(Fill.class, "fill_f32", FillKernel::create)
-        .add(Random.class, "random_f32", RandomKernel::create)
-        .add(Reduce.class, "reduce_f32", ReduceKernel::create)
-        .add(FusedReduce.class, "fused_reduce_f32", ReduceKernel::ofChain)
-        .add(ArgReduce.class, "argreduce_f32", ArgReduceKernel::create)
-        .add(Softmax.class, "softmax_f32_row", RowKernel::softmax)
-        .add(LogSoftmax.class, "log_softmax_f32_row", RowKernel::logSoftmax)
-        .add(SoftmaxGrad.class, "softmax_grad_f32_row", RowKernel::softmaxGrad)
-        .add(LayerNorm.class, "layer_norm_f32_row", RowKernel::layerNorm)
-        .add(Attention.class, "attention_f32_flash", AttentionKernel::create)
-        .add(AttentionGrad.class, "attention_grad_f32_flash", AttentionGradKernel::create)
-        .add(RmsNorm.class, "rms_norm_f32_row", RowKernel::rmsNorm)
-        .add(GroupNorm.class, "group_norm_f32_row", RowKernel::groupNorm)
-        .add(NormGrad.class, "norm_grad_f32_row", NormGradKernel::create)
-        .add(CumSum.class, "cum_sum_f32", CumSumKernel::create)
-        .add(Sort.class, "sort_f32_radix", OrderKernel::sort)
-        .add(TopK.class, "top_k_f32", OrderKernel::topK)
-        .add(Pool2d.class, "pool2d_f32", PoolKernel::create)
-        .add(Pool2d.class, "max_pool2d_u8", BytePoolKernel::create)
-        .add(Pool2dGrad.class, "pool2d_grad_f32", PoolGradKernel::create)
-        .add(Gather.class, "gather", GatherKernel::forward)
-        .add(GatherGrad.class, "gather_grad_f32", GatherKernel::gradient)
-        .add(TakeAlong.class, "take_along_f32", TakeKernel::forward)
-        .add(TakeAlongGrad.class, "take_along_grad_f32", TakeKernel::gradient)
-        .add(Concat.class, "concat", ConcatKernel::create)
-        .add(Pad.class, "pad_f32", PadKernel::create)
-        .add(SgdStep.class, "sgd_f32", StepKernel::sgd)
-        .add(AdamStep.class, "adam_f32", StepKernel::adam);
+            QuantizedConv2d.class,
+            "quantized_conv2d_u8i8_asm",
+            key -> QuantizedConvKernel.create(key))
+        .add(Conv2d.class, "conv2d_depthwise_f32", key -> DepthwiseConv.forward(key))
+        .add(
+            Conv2dInputGrad.class,
+            "conv2d_input_grad_depthwise_f32",
+            key -> DepthwiseConv.inputGrad(key))
+        .add(
+            Conv2dWeightGrad.class,
+            "conv2d_weight_grad_depthwise_f32",
+            key -> DepthwiseWeightGrad.create(key))
+        .add(Conv2d.class, "conv2d_" + gemm, key -> ConvForward.create(key))
+        .add(Conv2dInputGrad.class, "conv2d_input_grad_" + gemm, key -> ConvInputGrad.create(key))
+        .add(
+            Conv2dWeightGrad.class, "conv2d_weight_grad_" + gemm, key -> ConvWeightGrad.create(key))
+        .add(Conv2d.class, "conv2d_bf16_asm", key -> BrainConvKernel.create(key))
+        .add(
+            Conv2dInputGrad.class,
+            "conv2d_input_grad_bf16_asm",
+            key -> BrainConvKernel.inputGrad(key))
+        .add(
+            Conv2dWeightGrad.class,
+            "conv2d_weight_grad_bf16_asm",
+            key -> BrainConvWeightGrad.create(key));
+  }
+
+  private static void epilogues(KernelTable table) {
+    String gemm = gemm();
+    table
+        .add(Epilogue.class, gemm + "_epilogue", key -> MatMulKernel.withEpilogue(key))
+        .add(
+            Epilogue.class, "conv2d_depthwise_f32_epilogue", key -> DepthwiseConv.withEpilogue(key))
+        .add(Epilogue.class, "conv2d_" + gemm + "_epilogue", key -> ConvForward.withEpilogue(key))
+        .add(Epilogue.class, "conv2d_bf16_asm_relu", key -> BrainConvKernel.withEpilogue(key));
+  }
+
+  private static void elements(KernelTable table) {
+    table
+        .add(Unary.class, "unary_f32", key -> FusedKernel.unary(key))
+        .add(Binary.class, "binary_f32", key -> FusedKernel.binary(key))
+        .add(Fused.class, "fused_f32", key -> FusedKernel.create(key))
+        .add(QuantizedAdd.class, "quantized_add_asm", key -> QuantizedAddKernel.create(key))
+        .add(Compare.class, "compare_f32", key -> ElementwiseKernel.compare(key))
+        .add(Where.class, "where_f32", key -> ElementwiseKernel.where(key))
+        .add(Cast.class, "cast", key -> ElementwiseKernel.cast(key))
+        .add(Fill.class, "fill_f32", key -> FillKernel.create(key))
+        .add(Random.class, "random_f32", key -> RandomKernel.create(key));
+  }
+
+  private static void reductions(KernelTable table) {
+    table
+        .add(Reduce.class, "reduce_f32", key -> ReduceKernel.create(key))
+        .add(FusedReduce.class, "fused_reduce_f32", key -> ReduceKernel.ofChain(key))
+        .add(ArgReduce.class, "argreduce_f32", key -> ArgReduceKernel.create(key))
+        .add(CumSum.class, "cum_sum_f32", key -> CumSumKernel.create(key))
+        .add(Sort.class, "sort_f32_radix", key -> OrderKernel.sort(key))
+        .add(TopK.class, "top_k_f32", key -> OrderKernel.topK(key));
+  }
+
+  private static void rows(KernelTable table) {
+    table
+        .add(Softmax.class, "softmax_f32_row", key -> RowKernel.softmax(key))
+        .add(LogSoftmax.class, "log_softmax_f32_row", key -> RowKernel.logSoftmax(key))
+        .add(SoftmaxGrad.class, "softmax_grad_f32_row", key -> RowKernel.softmaxGrad(key))
+        .add(LayerNorm.class, "layer_norm_f32_row", key -> RowKernel.layerNorm(key))
+        .add(RmsNorm.class, "rms_norm_f32_row", key -> RowKernel.rmsNorm(key))
+        .add(GroupNorm.class, "group_norm_f32_row", key -> RowKernel.groupNorm(key))
+        .add(NormGrad.class, "norm_grad_f32_row", key -> NormGradKernel.create(key));
+  }
+
+  private static void attention(KernelTable table) {
+    table
+        .add(Attention.class, "attention_f32_flash", key -> AttentionKernel.create(key))
+        .add(
+            AttentionGrad.class,
+            "attention_grad_f32_flash",
+            key -> AttentionGradKernel.create(key));
+  }
+
+  private static void pools(KernelTable table) {
+    table
+        .add(Pool2d.class, "pool2d_f32", key -> PoolKernel.create(key))
+        .add(Pool2d.class, "max_pool2d_u8", key -> BytePoolKernel.create(key))
+        .add(Pool2dGrad.class, "pool2d_grad_f32", key -> PoolGradKernel.create(key));
+  }
+
+  private static void indexes(KernelTable table) {
+    table
+        .add(Gather.class, "gather", key -> GatherKernel.forward(key))
+        .add(GatherGrad.class, "gather_grad_f32", key -> GatherKernel.gradient(key))
+        .add(TakeAlong.class, "take_along_f32", key -> TakeKernel.forward(key))
+        .add(TakeAlongGrad.class, "take_along_grad_f32", key -> TakeKernel.gradient(key))
+        .add(Concat.class, "concat", key -> ConcatKernel.create(key))
+        .add(Pad.class, "pad_f32", key -> PadKernel.create(key));
+  }
+
+  private static void optimizers(KernelTable table) {
+    table
+        .add(SgdStep.class, "sgd_f32", key -> StepKernel.sgd(key))
+        .add(AdamStep.class, "adam_f32", key -> StepKernel.adam(key));
   }
 }

@@ -29,13 +29,23 @@ public final class MachineTier {
   /** Too much for the cache that cores share on most machines. */
   private static final long STREAMED_BYTES = 32L << 20;
 
-  private static final Optional<String> REFUSAL = refusal();
+  /** Apart from the class itself: looking for it takes long. */
+  private static final class Found {
+    static final Optional<String> REFUSAL = refusal();
+  }
 
   private MachineTier() {}
 
+  /** Begins in the background, unless there is no machine code for this process anyway. */
+  static void prepare() {
+    if (absence().isEmpty()) {
+      CodeMemory.prepare();
+    }
+  }
+
   /** Whether there is machine code for this process. */
   public static boolean isUsed() {
-    return REFUSAL.isEmpty();
+    return Found.REFUSAL.isEmpty();
   }
 
   /** Whether code may use the instructions of AVX-512. */
@@ -89,21 +99,29 @@ public final class MachineTier {
 
   /** One line about it. */
   static String describe() {
-    return REFUSAL
+    return Found.REFUSAL
         .map(reason -> "no machine code: " + reason)
         .orElse(
             "machine code" + (hasTiles() ? " with AMX" : multipliesBytes() ? " with VNNI" : ""));
   }
 
-  /** The instruction sets that the JVM has found tell what code may use. */
-  private static Optional<String> refusal() {
+  /** Why this process never has any. */
+  private static Optional<String> absence() {
     if (!ASM.isOn()) {
       return Optional.of("switched off by quern.asm=off");
     }
     String system = System.getProperty("os.name", "");
     String processor = System.getProperty("os.arch", "");
-    if (!system.equals("Linux") || !processor.equals("amd64")) {
-      return Optional.of("there is none for " + system + " on " + processor);
+    return system.equals("Linux") && processor.equals("amd64")
+        ? Optional.empty()
+        : Optional.of("there is none for " + system + " on " + processor);
+  }
+
+  /** The instruction sets that the JVM has found tell what code may use. */
+  private static Optional<String> refusal() {
+    Optional<String> absence = absence();
+    if (absence.isPresent()) {
+      return absence;
     }
     if (VectorTier.chosen().bits() < 256) {
       return Optional.of("it needs vectors of 256 bits");

@@ -1,7 +1,5 @@
 package io.quern.cpu.asm;
 
-import static java.util.stream.Collectors.joining;
-
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -10,7 +8,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.stream.IntStream;
 
 /**
  * Writes x86-64 machine code, the first operand of an instruction being its target. Vectors are
@@ -20,7 +17,7 @@ import java.util.stream.IntStream;
  */
 public final class Assembler {
   private final ByteArrayOutputStream code = new ByteArrayOutputStream();
-  private final List<String> lines = new ArrayList<>();
+  private final Listing listing = new Listing();
   private final List<Reference> references = new ArrayList<>();
   private final Map<Integer, Label> constants = new LinkedHashMap<>();
   private int labels;
@@ -52,6 +49,12 @@ public final class Assembler {
     Condition(int code) {
       this.code = code;
     }
+
+    /** The name of the jump. */
+    @Override
+    public String toString() {
+      return "j" + name().toLowerCase(Locale.ROOT);
+    }
   }
 
   /** Shifts of elements of 32 bits. */
@@ -65,13 +68,18 @@ public final class Assembler {
     Shift(int extension) {
       this.extension = extension;
     }
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
   // ---- places -------------------------------------------------------------------------------
 
   /** A label that is not bound yet. */
   public Label label() {
-    return new Label(".L" + labels++);
+    return new Label(labels++);
   }
 
   /** Binds a label to this place. */
@@ -80,7 +88,7 @@ public final class Assembler {
       throw new IllegalStateException(label + " is bound twice");
     }
     label.position = code.size();
-    lines.add(label + ":");
+    listing.add(label);
   }
 
   /** A label that is bound to this place. */
@@ -97,7 +105,9 @@ public final class Assembler {
       int[] nop = NOPS[Math.min(rest, NOPS.length) - 1];
       emit(nop);
       rest -= nop.length;
-      lines.add(".byte " + IntStream.of(nop).mapToObj(Integer::toString).collect(joining(", ")));
+      for (int each : nop) {
+        listing.add(".byte", each);
+      }
     }
   }
 
@@ -142,7 +152,7 @@ public final class Assembler {
   /** Loads 32 bits, which it extends by zeros. */
   public void mov32(Reg to, Mem from) {
     general(0x8B, false, to.number(), from);
-    lines.add("mov " + to.half() + ", " + from);
+    listing.add("mov", to.half(), from);
   }
 
   /** Computes an address. */
@@ -199,31 +209,31 @@ public final class Assembler {
   public void push(Reg from) {
     emitRex(false, 0, 0, from.number());
     emit(0x50 | (from.number() & 7));
-    line("push", from);
+    listing.add("push", from);
   }
 
   public void pop(Reg to) {
     emitRex(false, 0, 0, to.number());
     emit(0x58 | (to.number() & 7));
-    line("pop", to);
+    listing.add("pop", to);
   }
 
   public void ret() {
     emit(0xC3);
-    lines.add("ret");
+    listing.add("ret");
   }
 
   public void jmp(Label to) {
     emit(0xE9);
     emitDistance(to);
-    lines.add("jmp " + to);
+    listing.add("jmp", to);
   }
 
   /** Jumps if the last comparison came out so. */
   public void jump(Condition when, Label to) {
     emit(0x0F, 0x80 | when.code);
     emitDistance(to);
-    lines.add("j" + when.name().toLowerCase(Locale.ROOT) + " " + to);
+    listing.add(when, to);
   }
 
   /** A loop that runs while {@code at}, which goes on by so many, is below an end. */
@@ -281,37 +291,37 @@ public final class Assembler {
     emitRex(false, hint, index(at), base(at));
     emit(0x0F, opcode);
     emitMemory(hint, at, 1);
-    line(name, at);
+    listing.add(name, at);
   }
 
   /** Lets what was stored past the caches be seen before what is stored next. */
   public void sfence() {
     emit(0x0F, 0xAE, 0xF8);
-    lines.add("sfence");
+    listing.add("sfence");
   }
 
   /** Asks what the processor can do: RAX and RCX say what about, RAX to RDX have the answer. */
   public void cpuid() {
     emit(0x0F, 0xA2);
-    lines.add("cpuid");
+    listing.add("cpuid");
   }
 
   /** Clears the upper parts of the first 16 vector registers, for callers that do not use them. */
   public void vzeroupper() {
     emit(0xC5, 0xF8, 0x77);
-    lines.add("vzeroupper");
+    listing.add("vzeroupper");
   }
 
   /** An instruction whose register is the target. */
   private void load(String name, int opcode, Reg to, Operand from) {
     general(opcode, true, to.number(), from);
-    line(name, to, from);
+    listing.add(name, to, from);
   }
 
   /** An instruction whose register is the source. */
   private void store(String name, int opcode, Operand to, Reg from) {
     general(opcode, true, from.number(), to);
-    line(name, to, from);
+    listing.add(name, to, from);
   }
 
   private void general(int opcode, boolean wide, int reg, Operand rm) {
@@ -341,7 +351,7 @@ public final class Assembler {
     } else {
       emit32(value);
     }
-    lines.add(name + " " + to + ", " + value);
+    listing.add(name, to, value);
   }
 
   private void shift(String name, int extension, Reg to, int bits) {
@@ -351,7 +361,7 @@ public final class Assembler {
     if (bits != 1) {
       emit(bits);
     }
-    lines.add(name + " " + to + ", " + bits);
+    listing.add(name, to, bits);
   }
 
   /** Sets elements of a mask register from the lower 32 bits of a general one. */
@@ -359,14 +369,14 @@ public final class Assembler {
     emitVex(VectorOp.Map.OF, VectorOp.Prefix.HF2, to.number(), 0, from.number(), 0, 0);
     emit(0x92);
     emitRegister(to.number(), from.number());
-    lines.add("kmovd " + to + ", " + from.half());
+    listing.add("kmovd", to, from.half());
   }
 
   /** Sets all elements of a mask register from a general one. */
   public void kmovAll(Mask to, Reg from) {
     emit(0xC4, 0xE1 & ~((from.number() & 8) << 2), 0xFB, 0x92);
     emitRegister(to.number(), from.number());
-    lines.add("kmovq " + to + ", " + from);
+    listing.add("kmovq", to, from);
   }
 
   // ---- vectors ------------------------------------------------------------------------------
@@ -374,41 +384,41 @@ public final class Assembler {
   /** An instruction with three operands. */
   public void op(VectorOp op, Vec to, Vec left, Operand right) {
     vector(op, op.opcode, to.number(), to, left.number(), right);
-    line(op.toString(), to, left, right);
+    listing.add(op, to, left, right);
   }
 
   /** An instruction with three operands and a number that says more about it. */
   public void op(VectorOp op, Vec to, Vec left, Operand right, int number) {
     vector(op, op.opcode, to.number(), to, left.number(), right);
     emitNumber(number);
-    lines.add(op + " " + to + ", " + left + ", " + right + ", " + number);
+    listing.add(op, to, left, right, number);
   }
 
   /** An instruction with two operands. */
   public void op(VectorOp op, Vec to, Operand from) {
     vector(op, op.opcode, to.number(), to, 0, from);
-    line(op.toString(), to, from);
+    listing.add(op, to, from);
   }
 
   /** Compares floats; {@code number} is the predicate of the manual. */
   public void compare(Mask to, Vec left, Operand right, int number) {
     vector(VectorOp.VCMPPS, VectorOp.VCMPPS.opcode, to.number(), left, left.number(), right);
     emitNumber(number);
-    lines.add("vcmpps " + to + ", " + left + ", " + right + ", " + number);
+    listing.add("vcmpps", to, left, right, number);
   }
 
   /** Rounds floats to BF16, which take the lower half of {@code to}. */
   public void toBrainFloats(Vec to, Vec from) {
     VectorOp op = VectorOp.VCVTNEPS2BF16;
     vector(op, op.opcode, to.number(), from, 0, from);
-    line(op.toString(), to.bits(from.bits() / 2), from);
+    listing.add(op, to.bits(from.bits() / 2), from);
   }
 
   /** Shifts the elements of a vector. */
   public void shift(Shift shift, Vec to, Vec from, int bits) {
     vector(VectorOp.VPADDD, 0x72, shift.extension, to, to.number(), from);
     emit(bits);
-    lines.add(shift.name().toLowerCase(Locale.ROOT) + " " + to + ", " + from + ", " + bits);
+    listing.add(shift, to, from, bits);
   }
 
   /** A store. */
@@ -416,7 +426,7 @@ public final class Assembler {
     vector(op, op.storing, from.number(), from, 0, to);
     Mask mask = from.mask();
     String target = mask.number() == 0 ? to.toString() : to + "{" + mask + "}";
-    lines.add(op + " " + target + ", " + Vec.of(from.number(), from.bits()));
+    listing.add(op, target, Vec.of(from.number(), from.bits()));
   }
 
   /**
@@ -486,31 +496,31 @@ public final class Assembler {
   /** Sets how many rows and bytes the tiles have, and clears them. */
   public void loadTileConfig(Mem from) {
     tile(VectorOp.Prefix.NONE, 0x49, 0, from);
-    line("ldtilecfg", from);
+    listing.add("ldtilecfg", from);
   }
 
   /** Gives the tiles up. */
   public void releaseTiles() {
     tile(VectorOp.Prefix.NONE, 0x49, new Tile(0), new Tile(0), new Tile(0));
-    lines.add("tilerelease");
+    listing.add("tilerelease");
   }
 
   /** Clears a tile. */
   public void zero(Tile to) {
     tile(VectorOp.Prefix.HF2, 0x49, to, new Tile(0), new Tile(0));
-    line("tilezero", to);
+    listing.add("tilezero", to);
   }
 
   /** Loads a tile; the index register has the bytes from a row to the next. */
   public void load(Tile to, Mem rows) {
     tile(VectorOp.Prefix.HF2, 0x4B, to.number(), rows);
-    line("tileloadd", to, rows);
+    listing.add("tileloadd", to, rows);
   }
 
   /** Stores a tile; the index register has the bytes from a row to the next. */
   public void store(Mem rows, Tile from) {
     tile(VectorOp.Prefix.HF3, 0x4B, from.number(), rows);
-    line("tilestored", rows, from);
+    listing.add("tilestored", rows, from);
   }
 
   /**
@@ -519,13 +529,13 @@ public final class Assembler {
    */
   public void multiplyBytes(Tile to, Tile left, Tile right) {
     tile(VectorOp.Prefix.H66, 0x5E, to, left, right);
-    line("tdpbusd", to, left, right);
+    listing.add("tdpbusd", to, left, right);
   }
 
   /** The same for signed bytes of {@code left} and unsigned ones of {@code right}. */
   public void multiplySignedBytes(Tile to, Tile left, Tile right) {
     tile(VectorOp.Prefix.HF3, 0x5E, to, left, right);
-    line("tdpbsud", to, left, right);
+    listing.add("tdpbsud", to, left, right);
   }
 
   /**
@@ -534,7 +544,7 @@ public final class Assembler {
    */
   public void multiplyBrainFloats(Tile to, Tile left, Tile right) {
     tile(VectorOp.Prefix.HF3, 0x5C, to, left, right);
-    line("tdpbf16ps", to, left, right);
+    listing.add("tdpbf16ps", to, left, right);
   }
 
   private void tile(VectorOp.Prefix prefix, int opcode, int tile, Mem memory) {
@@ -625,17 +635,9 @@ public final class Assembler {
     emit(value & 0xFF, value >> 8 & 0xFF, value >> 16 & 0xFF, value >>> 24);
   }
 
-  private void line(String name, Object... operands) {
-    StringBuilder text = new StringBuilder(name);
-    for (int i = 0; i < operands.length; i++) {
-      text.append(i == 0 ? " " : ", ").append(operands[i]);
-    }
-    lines.add(text.toString());
-  }
-
   /** The instructions in Intel's syntax, as the GNU assembler reads them. */
   public List<String> listing() {
-    return List.copyOf(lines);
+    return listing.text();
   }
 
   /** Lays the constants behind the code, binds what refers to labels and gives all bytes. */
@@ -646,7 +648,7 @@ public final class Assembler {
           (bits, label) -> {
             bind(label);
             emit32(bits);
-            lines.add(".long " + bits);
+            listing.add(".long", bits);
           });
       constants.clear();
     }

@@ -32,6 +32,11 @@ public final class CodeMemory {
 
   private CodeMemory() {}
 
+  /** Begins with what takes long before code can be called, in the background. */
+  public static void prepare() {
+    Downcall.prepare();
+  }
+
   /** Asks the system to let all threads use tile registers; it must be Linux. */
   public static boolean requestTiles() {
     return Libc.SYSCALL.call(SYS_ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;

@@ -2,11 +2,11 @@ package io.quern.cpu.asm;
 
 /** A place in the code, or a constant behind it. */
 public final class Label {
-  private final String name;
+  private final int number;
   int position = -1;
 
-  Label(String name) {
-    this.name = name;
+  Label(int number) {
+    this.number = number;
   }
 
   /** Offset from the first byte of the code, once it is {@linkplain Assembler#finish finished}. */
@@ -16,6 +16,6 @@ public final class Label {
 
   @Override
   public String toString() {
-    return name;
+    return ".L" + number;
   }
 }

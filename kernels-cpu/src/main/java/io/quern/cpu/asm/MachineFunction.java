@@ -1,13 +1,7 @@
 package io.quern.cpu.asm;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
-import java.util.Collections;
 
 /**
  * A function of the System V convention, of machine code that was placed or of the system. All take
@@ -16,20 +10,12 @@ import java.util.Collections;
  * which should take microseconds. Immutable and thread-safe.
  */
 public final class MachineFunction {
-  private static final MethodHandle CALL = handle();
+  private static final MethodHandle CALL = Downcall.link();
 
   private final MemorySegment address;
 
   MachineFunction(MemorySegment address) {
     this.address = address;
-  }
-
-  @SuppressWarnings("restricted")
-  private static MethodHandle handle() {
-    MemoryLayout[] parameters = Collections.nCopies(12, JAVA_LONG).toArray(MemoryLayout[]::new);
-    return Linker.nativeLinker()
-        .downcallHandle(
-            FunctionDescriptor.of(JAVA_LONG, parameters), Linker.Option.critical(false));
   }
 
   /** Calls it. */
