@@ -70,4 +70,19 @@ public enum DType {
       default -> throw new IllegalArgumentException("epsilon: " + this + " is not a float type");
     };
   }
+
+  /**
+   * Whether an element can be {@code value}: for floats any number, which may be rounded; for
+   * integers a whole number within their range; for BOOL 0 and 1.
+   */
+  public boolean represents(double value) {
+    if (isFloat()) {
+      return true;
+    }
+    int bits = this == BOOL ? 1 : 8 * bytes;
+    boolean signed = isInteger() && !isUnsigned();
+    double least = signed ? -Math.scalb(1.0, bits - 1) : 0;
+    double end = Math.scalb(1.0, signed ? bits - 1 : bits);
+    return value == Math.rint(value) && value >= least && value < end;
+  }
 }

@@ -2,6 +2,7 @@ package io.quern;
 
 import io.quern.op.TensorSpec;
 import io.quern.plan.Compiled;
+import java.util.Collections;
 import java.util.List;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -22,7 +23,9 @@ public final class Quern {
    */
   public static Compiled compile(UnaryOperator<Tensor> function, TensorSpec input) {
     return compile(
-        Device.cpu(), inputs -> List.of(function.apply(inputs.getFirst())), List.of(input));
+        Device.cpu(),
+        inputs -> Collections.singletonList(function.apply(inputs.getFirst())),
+        List.of(input));
   }
 
   /**

@@ -81,9 +81,12 @@ public final class Rng {
   /**
    * Uniform numbers from {@code low} to {@code high}, with 24 random bits.
    *
-   * @throws IllegalArgumentException if the dtype is not a float type
+   * @throws IllegalArgumentException if the dtype is not a float type or low is more than high
    */
   public Tensor uniform(Shape shape, double low, double high, DType dtype, Device device) {
+    if (!(low <= high)) {
+      throw new IllegalArgumentException("uniform: low " + low + " is not at most high " + high);
+    }
     return draw(Random.Distribution.UNIFORM, shape, high - low, low, dtype, device);
   }
 
@@ -100,9 +103,13 @@ public final class Rng {
   /**
    * Normal numbers with the given mean and standard deviation.
    *
-   * @throws IllegalArgumentException if the dtype is not a float type
+   * @throws IllegalArgumentException if the dtype is not a float type or the deviation negative
    */
   public Tensor normal(Shape shape, double mean, double deviation, DType dtype, Device device) {
+    if (!(deviation >= 0)) {
+      throw new IllegalArgumentException(
+          "normal: the deviation must be 0 or more, found " + deviation);
+    }
     return draw(Random.Distribution.NORMAL, shape, deviation, mean, dtype, device);
   }
 
@@ -132,6 +139,10 @@ public final class Rng {
    * (Fisher-Yates). Moves the counter on by one.
    */
   public long[] permutation(int count) {
+    if (count < 0) {
+      throw new IllegalArgumentException(
+          "permutation: the count must be 0 or more, found " + count);
+    }
     Rng stream = split();
     long[] order = new long[count];
     long word = 0;

@@ -62,7 +62,12 @@ public final class Shape {
 
   /** Size of dimension {@code axis} as an int; throws when it does not fit. */
   public int intDim(int axis) {
-    return Math.toIntExact(dim(axis));
+    long dim = dim(axis);
+    if (dim > Integer.MAX_VALUE) {
+      throw new ArithmeticException(
+          "shape: dimension " + axis + " of " + this + " is more than 2^31 - 1");
+    }
+    return (int) dim;
   }
 
   /** The dimensions as a fresh array. */
@@ -97,6 +102,10 @@ public final class Shape {
 
   /** This shape with a dimension inserted before {@code axis}, which may equal the rank. */
   public Shape insert(int axis, long dim) {
+    if (axis < 0 || axis > dims.length) {
+      throw new IllegalArgumentException(
+          "shape: nothing can be inserted before axis " + axis + " of " + this);
+    }
     long[] copy = new long[dims.length + 1];
     System.arraycopy(dims, 0, copy, 0, axis);
     copy[axis] = dim;
@@ -106,6 +115,10 @@ public final class Shape {
 
   /** Dimensions {@code from} (inclusive) to {@code to} (exclusive). */
   public Shape slice(int from, int to) {
+    if (from < 0 || from > to || to > dims.length) {
+      throw new IllegalArgumentException(
+          "shape: " + this + " has no dimensions " + from + " to " + to);
+    }
     return of(Arrays.copyOfRange(dims, from, to));
   }
 

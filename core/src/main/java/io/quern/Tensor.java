@@ -37,6 +37,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -46,7 +47,10 @@ import org.jspecify.annotations.Nullable;
  * <p>Ops give new tensors; {@link #reshape}, {@link #permute}, {@link #expand}, {@link #slice} and
  * {@link #flip} give views that share memory. Binary ops broadcast as in NumPy and take sides of
  * the same dtype. Axes may be negative, counted from the end. Bad arguments throw {@link
- * IllegalArgumentException} with a message that starts with the op.
+ * IllegalArgumentException}, indices in tensors that are out of range {@link
+ * IndexOutOfBoundsException} and integer divisions by zero {@link ArithmeticException}, with a
+ * message that starts with the op. A number beside a tensor of an integer dtype must be one of that
+ * dtype.
  *
  * <p>Closing is for promptness: a tensor that is forgotten gives its memory back after garbage
  * collection. Ops may run from any thread; as long as nobody writes in place, tensors are safe to
@@ -351,7 +355,12 @@ public final class Tensor implements AutoCloseable {
 
   /** The elements' bytes in row-major order and native byte order, without conversion. */
   public byte[] toByteArray() {
-    byte[] array = new byte[Math.toIntExact(spec().byteSize())];
+    long bytes = spec().byteSize();
+    if (bytes > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "toByteArray: " + spec() + " has " + bytes + " bytes, too many for an array");
+    }
+    byte[] array = new byte[(int) bytes];
     download(dtype, MemorySegment.ofArray(array));
     return array;
   }
@@ -573,7 +582,7 @@ public final class Tensor implements AutoCloseable {
 
   /** Dimensions {@code from} to the last as one. */
   public Tensor flatten(int from) {
-    int axis = shape().axis(from);
+    int axis = axis("flatten", from);
     return reshape(shape().slice(0, axis).insert(axis, shape().slice(axis, rank()).size()));
   }
 
@@ -588,7 +597,7 @@ public final class Tensor implements AutoCloseable {
   /** Exchanges two dimensions. */
   public Tensor transpose(int first, int second) {
     List<Integer> axes = new ArrayList<>(IntStream.range(0, rank()).boxed().toList());
-    Collections.swap(axes, shape().axis(first), shape().axis(second));
+    Collections.swap(axes, axis("transpose", first), axis("transpose", second));
     return apply(new View.Permute(axes), this);
   }
 
@@ -636,7 +645,20 @@ public final class Tensor implements AutoCloseable {
 
   /** Removes a dimension of size 1. */
   public Tensor squeeze(int axis) {
-    return reshape(shape().without(axis));
+    int at = axis("squeeze", axis);
+    if (dim(at) != 1) {
+      throw new IllegalArgumentException(
+          "squeeze: dimension " + axis + " must have size 1, found shape " + shape());
+    }
+    return reshape(shape().without(at));
+  }
+
+  private int axis(String op, int axis) {
+    try {
+      return shape().axis(axis);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(op + ": " + e.getMessage(), e);
+    }
   }
 
   /** This tensor if it lies in row-major order without gaps, else a copy that does. */
@@ -678,11 +700,20 @@ public final class Tensor implements AutoCloseable {
   }
 
   private Tensor with(Binary.Fn fn, double other) {
-    Tensor constant = constant(other);
+    Tensor constant = constant(fn, other);
     return without(constant, with(fn, constant));
   }
 
-  private Tensor constant(double value) {
+  private Tensor constant(Enum<?> fn, double value) {
+    if (!dtype.represents(value)) {
+      throw new IllegalArgumentException(
+          fn.name().toLowerCase(Locale.ROOT)
+              + ": "
+              + value
+              + " is not a number of "
+              + spec()
+              + "; convert the tensor with to(DType)");
+    }
     return full(value, dtype, device());
   }
 
@@ -736,10 +767,12 @@ public final class Tensor implements AutoCloseable {
     return with(Binary.Fn.MAX, other);
   }
 
-  /** Limits the elements to [low, high]. */
+  /** Limits the elements to [low, high]; those of an integer dtype to the integers in between. */
   public Tensor clamp(double low, double high) {
-    Tensor least = with(Binary.Fn.MAX, low);
-    return without(least, least.with(Binary.Fn.MIN, high));
+    Tensor from = full(dtype.isFloat() ? low : Math.ceil(low), dtype, device());
+    Tensor to = full(dtype.isFloat() ? high : Math.floor(high), dtype, device());
+    Tensor least = without(from, maximum(from));
+    return without(least, without(to, least.minimum(to)));
   }
 
   public Tensor neg() {
@@ -783,9 +816,13 @@ public final class Tensor implements AutoCloseable {
     return apply(new Compare(fn), this, other);
   }
 
-  /** One of the comparisons with a number; gives BOOL. */
+  /**
+   * One of the comparisons with a number; gives BOOL.
+   *
+   * @throws IllegalArgumentException if the number is none of an integer dtype
+   */
   public Tensor compare(Compare.Fn fn, double other) {
-    Tensor constant = constant(other);
+    Tensor constant = constant(fn, other);
     return without(constant, compare(fn, constant));
   }
 
@@ -811,7 +848,10 @@ public final class Tensor implements AutoCloseable {
     return apply(new Reduce(fn, axesOrAll(axes), keepDims), this);
   }
 
-  /** Sum over {@code axes}, which are removed; over all when none is named. */
+  /**
+   * Sum over {@code axes}, which are removed; over all when none is named. Of this dtype: sums of
+   * integers are modulo 2^bits, so convert small ones with {@link #to(DType)} first.
+   */
   public Tensor sum(int... axes) {
     return reduce(Reduce.Fn.SUM, false, axes);
   }
@@ -821,15 +861,27 @@ public final class Tensor implements AutoCloseable {
     return reduce(Reduce.Fn.SUM, true, axes);
   }
 
-  /** Mean over {@code axes}, which are removed; over all when none is named. */
+  /** Mean over {@code axes}, which are removed, of a float dtype; over all when none is named. */
   public Tensor mean(int... axes) {
-    Tensor sum = sum(axes);
-    return without(sum, sum.mul(1.0 / count(axes)));
+    return mean(false, axes);
   }
 
   /** Mean over {@code axes}, which stay with size 1. */
   public Tensor meanKeep(int... axes) {
-    Tensor sum = sumKeep(axes);
+    return mean(true, axes);
+  }
+
+  private Tensor mean(boolean keepDims, int... axes) {
+    if (!dtype.isFloat()) {
+      throw new IllegalArgumentException(
+          "mean: needs a float dtype, found " + spec() + "; convert it with to(DType)");
+    }
+    if (dtype == DType.F16) { // whose sums overflow where means do not
+      Tensor wide = to(DType.F32);
+      Tensor mean = without(wide, wide.mean(keepDims, axes));
+      return without(mean, mean.to(dtype));
+    }
+    Tensor sum = reduce(Reduce.Fn.SUM, keepDims, axes);
     return without(sum, sum.mul(1.0 / count(axes)));
   }
 

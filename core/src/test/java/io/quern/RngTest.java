@@ -142,4 +142,18 @@ class RngTest {
     // 23 degrees of freedom: 49.7 is passed once in a thousand seeds; the seed is fixed.
     assertThat(chiSquare).isLessThan(49.7);
   }
+
+  @Test
+  void wrongRangesAreRefused() {
+    Rng rng = Rng.of(1);
+    assertThatThrownBy(() -> rng.uniform(Shape.of(2), 5, 1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("uniform: low 5.0 is not at most high 1.0");
+    assertThatThrownBy(() -> rng.normal(Shape.of(2), 0, -1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("normal: the deviation must be 0 or more, found -1.0");
+    assertThatThrownBy(() -> rng.permutation(-1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("permutation: the count must be 0 or more, found -1");
+  }
 }

@@ -81,6 +81,24 @@ class ShapeTest {
   @Test
   void intDimRefusesWhatDoesNotFit() {
     assertThat(Shape.of(Integer.MAX_VALUE).intDim(0)).isEqualTo(Integer.MAX_VALUE);
-    assertThatThrownBy(() -> Shape.of(1L << 31).intDim(0)).isInstanceOf(ArithmeticException.class);
+    assertThatThrownBy(() -> Shape.of(1L << 31).intDim(0))
+        .isInstanceOf(ArithmeticException.class)
+        .hasMessage("shape: dimension 0 of [2147483648] is more than 2^31 - 1");
+  }
+
+  @Test
+  void partsThatAreNotThereAreRefused() {
+    assertThat(Shape.of(2, 3).slice(1, 2)).isEqualTo(Shape.of(3));
+    assertThat(Shape.of(2, 3).insert(2, 4)).isEqualTo(Shape.of(2, 3, 4));
+    for (int[] range : new int[][] {{1, 5}, {-1, 1}, {2, 1}}) {
+      assertThatThrownBy(() -> Shape.of(2, 3).slice(range[0], range[1]))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("shape: [2, 3] has no dimensions %d to %d".formatted(range[0], range[1]));
+    }
+    for (int axis : new int[] {-1, 3}) {
+      assertThatThrownBy(() -> Shape.of(2, 3).insert(axis, 1))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("shape: nothing can be inserted before axis " + axis + " of [2, 3]");
+    }
   }
 }

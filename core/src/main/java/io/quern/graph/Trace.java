@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -67,7 +68,11 @@ public final class Trace {
         arguments.add(trace.tensor(new Value.Input(i, inputs.get(i))));
       }
       List<Value> outputs = new ArrayList<>();
-      for (Tensor output : function.apply(arguments)) {
+      List<Tensor> results = function.apply(arguments);
+      if (results == null || results.stream().anyMatch(Objects::isNull)) {
+        throw new IllegalArgumentException("compile: the function returned null, not a tensor");
+      }
+      for (Tensor output : results) {
         outputs.add(trace.value("return", output));
       }
       return new Graph(device, inputs, trace.nodes, outputs, trace.finalWrites());

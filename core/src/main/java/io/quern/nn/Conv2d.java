@@ -71,6 +71,10 @@ public final class Conv2d extends Module {
 
   @Override
   public Tensor forward(Tensor input, Mode mode) {
+    Check.require(
+        input.rank() == 4 && input.dim(1) == in,
+        "conv2d",
+        "the input must have shape [n, " + in + ", height, width], found " + input.shape());
     io.quern.op.Conv2d op = new io.quern.op.Conv2d(window, groups);
     Tensor image = mode.cast(input);
     Tensor filter = mode.cast(weight.value());

@@ -47,6 +47,11 @@ public final class LayerNorm extends Module {
 
   @Override
   public Tensor forward(Tensor input, Mode mode) {
+    int leading = input.rank() - shape.rank();
+    Check.require(
+        leading >= 0 && input.shape().slice(leading, input.rank()).equals(shape),
+        "layer_norm",
+        "the last dimensions of the input must be " + shape + ", found " + input.shape());
     io.quern.op.LayerNorm op = new io.quern.op.LayerNorm(shape.rank(), epsilon);
     return mode.normalise(input, weight, x -> Tensor.apply(op, x, weight.value(), bias.value()));
   }

@@ -48,7 +48,8 @@ public abstract class Module {
   protected Module() {}
 
   /**
-   * Computes the output.
+   * Computes the output. Compiled functions and training steps call it once for each shape, and
+   * repeat what it did with tensors.
    *
    * @param input the input, with the batch as its first dimension
    * @param mode whether this is inference or training, and with which random numbers

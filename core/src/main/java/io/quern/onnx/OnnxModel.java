@@ -264,10 +264,7 @@ public final class OnnxModel implements AutoCloseable {
             source + ": there is no input '" + name + "'; the inputs are " + inputs());
       }
     }
-    OnnxValue[] results = plain ? planned(arguments) : null;
-    if (results == null) {
-      results = eager(arguments);
-    }
+    OnnxValue[] results = results(arguments, plain);
     Map<String, OnnxValue> named = new LinkedHashMap<>();
     for (int i = 0; i < results.length; i++) {
       named.put(proto.graph().outputs().get(i).name(), results[i]);
@@ -319,6 +316,20 @@ public final class OnnxModel implements AutoCloseable {
       Tensor[] moved =
           Arrays.stream(arguments).map(argument -> argument.to(device)).toArray(Tensor[]::new);
       return Arrays.stream(function.runAll(moved)).map(scope::keep).toArray(Tensor[]::new);
+    }
+  }
+
+  /** As a plan if the arguments allow it, else node by node; failures name the model. */
+  private OnnxValue[] results(Map<String, OnnxValue> arguments, boolean plain) {
+    try {
+      OnnxValue[] results = plain ? planned(arguments) : null;
+      return results == null ? eager(arguments) : results;
+    } catch (OnnxException | IndexOutOfBoundsException | ArithmeticException e) {
+      String name = source + ": ";
+      if (e instanceof OnnxException complete && complete.getMessage().startsWith(name)) {
+        throw complete;
+      }
+      throw new OnnxException(name + e.getMessage(), e);
     }
   }
 

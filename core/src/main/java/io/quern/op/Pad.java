@@ -44,7 +44,16 @@ public record Pad(List<Long> low, List<Long> high, List<Long> interior, double v
           high,
           interior);
       long size = input.shape().dim(d);
-      dims[d] = low.get(d) + high.get(d) + size + interior.get(d) * Math.max(0, size - 1);
+      try {
+        long inside = Math.multiplyExact(interior.get(d), Math.max(0, size - 1));
+        dims[d] =
+            Math.addExact(Math.addExact(low.get(d), high.get(d)), Math.addExact(size, inside));
+      } catch (ArithmeticException e) {
+        throw new IllegalArgumentException(
+            "pad: the result would have more than 2^63 - 1 elements: %s with low %s high %s interior %s"
+                .formatted(input.shape(), low, high, interior),
+            e);
+      }
     }
     return List.of(input.with(Shape.of(dims)));
   }

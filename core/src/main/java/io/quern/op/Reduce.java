@@ -35,7 +35,7 @@ public record Reduce(Fn fn, List<Integer> axes, boolean keepDims) implements Op 
     OpCheck.require(
         input.dtype() != DType.BOOL || fn == Fn.MAX || fn == Fn.MIN,
         name(),
-        "needs a numeric dtype, found %s",
+        "needs a numeric dtype, found %s; convert it with to(DType)",
         input);
     TensorSpec output = input.with(ShapeRules.reduce(name(), input.shape(), axes, keepDims));
     OpCheck.require(

@@ -131,10 +131,16 @@ public abstract class Optimizer {
   /**
    * Changes the parameters. Those without a gradient stay as they are.
    *
+   * @throws IllegalArgumentException if none has a gradient: the gradients are of other tensors
    * @throws ArithmeticException if gradients are checked and one is not finite; the message names
    *     the parameter, and nothing is changed
    */
   public final void step(Gradients gradients) {
+    if (!parameters.isEmpty()
+        && parameters.values().stream().allMatch(each -> gradients.find(each).isEmpty())) {
+      throw new IllegalArgumentException(
+          name + ": none of " + parameters.keySet() + " has a gradient; are they the model's own?");
+    }
     if (refuseNonFinite) {
       Clip.requireFinite(gradients, parameters);
     }

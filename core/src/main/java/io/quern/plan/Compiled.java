@@ -207,6 +207,10 @@ public final class Compiled implements AutoCloseable {
     if (matches(arguments)) {
       return entry(inputs).plan;
     }
+    if (arguments.length != inputs.size()) {
+      throw new IllegalArgumentException(
+          "compiled: expected " + inputs.size() + " arguments, found " + arguments.length);
+    }
     List<TensorSpec> specs = Arrays.stream(arguments).map(Tensor::spec).toList();
     if (fixed) {
       throw new IllegalArgumentException(

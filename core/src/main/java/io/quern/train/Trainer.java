@@ -30,6 +30,11 @@ import org.jspecify.annotations.Nullable;
  * Trains a model on batches: forward, backward, clipping, update, step after step, epoch after
  * epoch, with reports, checkpoints and validation.
  *
+ * <p>Steps are compiled: model and loss are called once for each shape of batches, with tensors
+ * that have no values, and what they do with tensors then is done in each step. A number or a
+ * decision of theirs that is to change later must be a tensor, {@link Tensor#copyFrom written} from
+ * a {@link TrainListener} for example.
+ *
  * {@snippet :
  * Trainer trainer =
  *     Trainer.builder(model, Adam.of(model.parameters(), 1e-3), Losses::crossEntropy)
@@ -61,8 +66,23 @@ public final class Trainer {
     this.model = options.model;
     this.optimizer = options.optimizer;
     this.loss = options.loss;
+    requireCommon(model.parameters(), optimizer.parameters());
     this.rng = Rng.of(options.seed);
     this.batches = options.batchesPerEpoch;
+  }
+
+  /** Or else nothing would be trained, without a word. */
+  private static void requireCommon(Map<String, Tensor> model, Map<String, Tensor> optimizer) {
+    if (!optimizer.isEmpty()
+        && model.values().stream().noneMatch(own -> optimizer.containsValue(own))) {
+      throw new IllegalArgumentException(
+          "trainer: no parameter of the optimiser is one of the model, found "
+              + optimizer.keySet()
+              + " and "
+              + model.keySet()
+              + "; make the optimiser of model.parameters(), after the model was moved or"
+              + " converted");
+    }
   }
 
   /** Collects options. */
@@ -204,7 +224,10 @@ public final class Trainer {
     return progress;
   }
 
-  /** Makes {@link #fit} return after the step that is running. May be called from any thread. */
+  /**
+   * Makes {@link #fit} return after the step that is running, or before its first one if it has yet
+   * to begin. May be called from any thread.
+   */
   public void stop() {
     stopped = true;
   }
@@ -268,14 +291,17 @@ public final class Trainer {
    *     parameters are those before the step, and the last checkpoint stays
    */
   public List<EpochResult> fit(LongFunction<? extends Iterable<Batch>> epochs) {
-    stopped = false;
     options.listeners.forEach(listener -> listener.started(this));
     List<EpochResult> results = new ArrayList<>();
-    while (progress.epoch() < options.epochs && !stopped) {
-      EpochResult result = runEpoch(epochs.apply(progress.epoch()));
-      if (result != null) {
-        results.add(result);
+    try {
+      while (progress.epoch() < options.epochs && !stopped) {
+        EpochResult result = runEpoch(epochs.apply(progress.epoch()));
+        if (result != null) {
+          results.add(result);
+        }
       }
+    } finally {
+      stopped = false;
     }
     return results;
   }

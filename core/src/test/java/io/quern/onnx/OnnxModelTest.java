@@ -76,6 +76,20 @@ class OnnxModelTest {
   }
 
   @Test
+  void failuresWhileItRunsNameTheModel() {
+    OnnxModel model =
+        new Models()
+            .constant(Models.longs("table", 5, 6, 7))
+            .input(Models.value("x", 7, 0))
+            .output(Models.value("y", 7, 0))
+            .add(Models.node("Gather", "table x", "y"))
+            .model();
+    assertThatThrownBy(() -> model.run(Map.of("x", Tensor.of(new long[] {1, 9}))))
+        .isInstanceOf(OnnxException.class)
+        .hasMessage("test.onnx: gather: index 9 is out of range, expected 0 to 2");
+  }
+
+  @Test
   void plansShareWhatFollowsFromConstants() {
     int size = 1 << 20;
     OnnxModel model =

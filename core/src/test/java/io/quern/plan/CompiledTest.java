@@ -386,4 +386,20 @@ class CompiledTest {
       System.clearProperty("quern.passes.off");
     }
   }
+
+  @Test
+  void wrongNumbersOfArgumentsAndResultsAreNamed() {
+    TensorSpec spec = new TensorSpec(DType.F32, Shape.of(2));
+    Compiled compiled = Quern.compile(Tensor::exp, spec);
+    Tensor one = Tensor.ones(2);
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> compiled.run(one, one))
+        .withMessage("compiled: expected 1 arguments, found 2");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> compiled.run())
+        .withMessage("compiled: expected 1 arguments, found 0");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Quern.compile(x -> null, spec))
+        .withMessage("compile: the function returned null, not a tensor");
+  }
 }

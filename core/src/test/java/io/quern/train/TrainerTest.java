@@ -8,6 +8,7 @@ import io.quern.Batch;
 import io.quern.DType;
 import io.quern.Rng;
 import io.quern.Tensor;
+import io.quern.grad.Gradients;
 import io.quern.nn.Linear;
 import io.quern.nn.Loss;
 import io.quern.nn.Losses;
@@ -522,5 +523,31 @@ class TrainerTest {
         .containsExactly(
             "training on reference; R3, the same bits on every CPU",
             "training on reference in F16; R3, the same bits on every CPU");
+  }
+
+  /**
+   * Moving or converting a model makes other tensors; the old ones would be trained for nothing.
+   */
+  @Test
+  void anOptimiserOfOtherTensorsIsRefused() {
+    Linear model = Linear.of(2, 1, Rng.of(1));
+    Optimizer before = Sgd.of(model.parameters(), 0.1);
+    model.to(DType.F64);
+    assertThatThrownBy(() -> Trainer.builder(model, before, Losses::mse).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageStartingWith("trainer: no parameter of the optimiser is one of the model");
+    Gradients others = Gradients.of(model.parameters().values(), model.parameters().values());
+    assertThatThrownBy(() -> before.step(others))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageStartingWith("sgd: none of [weight, bias] has a gradient");
+  }
+
+  @Test
+  void aStopThatComesFirstIsNotLost() {
+    Trainer trainer = trainer(TinyData.plain(1)).epochs(2).build();
+    trainer.stop();
+    assertThat(trainer.fit(TinyData.list(1, 4))).isEmpty();
+    assertThat(trainer.progress().step()).isZero();
+    assertThat(trainer.fit(TinyData.list(1, 4))).hasSize(2);
   }
 }

@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collections;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.function.Function;
@@ -30,6 +31,8 @@ import org.agrona.concurrent.NoOpIdleStrategy;
  * IllegalStateException} after {@link #close}, or {@link ModelFailedException} when the model fails
  * on its example. When a batch fails, its requests run one by one, so that an example on which the
  * model fails is nobody else's trouble.
+ *
+ * <p>A handle lives until it is closed, even if it is forgotten: its thread holds the model.
  *
  * <p>Thread-safe, for platform and virtual threads. The model itself runs on one thread of the
  * handle, without recording gradients, and inside a {@link io.quern.TensorScope}; it must not keep
@@ -324,7 +327,7 @@ public final class ModelHandle implements AutoCloseable {
      * model.
      */
     public Builder executor(Executor value) {
-      executor = value;
+      executor = Objects.requireNonNull(value, "model handle: the executor");
       return this;
     }
 

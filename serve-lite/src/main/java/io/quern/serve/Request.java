@@ -5,7 +5,6 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.function.Function;
 
 /** One example that waits for its result. It is ended once, by the batcher or by its caller. */
@@ -128,7 +127,7 @@ abstract class Request {
     private void execute(Runnable end) {
       try {
         executor.execute(end);
-      } catch (RejectedExecutionException e) {
+      } catch (RuntimeException | Error e) { // rejected, or the executor is broken
         end.run();
       }
     }

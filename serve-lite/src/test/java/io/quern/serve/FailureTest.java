@@ -158,4 +158,23 @@ class FailureTest {
       assertThatThrownBy(broken::join).hasRootCauseMessage("callback");
     }
   }
+
+  /** Its requests end all the same, on the model's thread. */
+  @Test
+  void anExecutorThatFailsHoldsUpNobody() {
+    try (ModelHandle handle =
+        ModelHandle.builder(linear, DType.F32, INPUTS)
+            .executor(
+                task -> {
+                  throw new IllegalStateException("the pool is broken");
+                })
+            .build()) {
+      for (int i = 0; i < 5; i++) {
+        assertThat(handle.submit(example(i)).join()).isEqualTo(direct(linear, example(i)));
+      }
+    }
+    assertThatThrownBy(() -> ModelHandle.builder(linear, DType.F32, INPUTS).executor(null))
+        .isInstanceOf(NullPointerException.class)
+        .hasMessage("model handle: the executor");
+  }
 }
