@@ -1,6 +1,7 @@
 package io.quern.cli;
 
 import io.quern.Device;
+import picocli.CommandLine.Help;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -14,7 +15,8 @@ final class DeviceOption {
   @Option(
       names = "--device",
       paramLabel = "NAME",
-      description = "Where to compute; 'quern info' lists devices. Default: ${DEFAULT-VALUE}")
+      showDefaultValue = Help.Visibility.ALWAYS,
+      description = "Where to compute; 'quern info' lists devices.")
   private String name = "cpu";
 
   private DeviceOption() {}
@@ -23,7 +25,8 @@ final class DeviceOption {
     try {
       return Device.of(name);
     } catch (IllegalArgumentException | IllegalStateException e) {
-      throw new ParameterException(command.commandLine(), "--device: " + e.getMessage(), e);
+      throw new ParameterException(
+          command.commandLine(), "--device: " + e.getMessage().replaceFirst("^device: ", ""), e);
     }
   }
 }

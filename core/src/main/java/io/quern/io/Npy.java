@@ -73,7 +73,7 @@ public final class Npy {
     try {
       return parse(path, Files.readAllBytes(path));
     } catch (IOException e) {
-      throw unreadable(path, e);
+      throw Unreadable.file(path, e);
     }
   }
 
@@ -98,7 +98,7 @@ public final class Npy {
     } catch (ZipException e) {
       throw new FormatException(path, "a damaged archive (" + e.getMessage() + ")", again(), e);
     } catch (IOException e) {
-      throw unreadable(path, e);
+      throw Unreadable.file(path, e);
     }
     if (arrays.isEmpty()) {
       throw new FormatException(path, "found no archive of arrays", again());
@@ -138,10 +138,6 @@ public final class Npy {
           }
           zip.finish();
         });
-  }
-
-  private static UncheckedIOException unreadable(Path path, IOException cause) {
-    return new UncheckedIOException(path + ": cannot be read (" + cause + ")", cause);
   }
 
   private static String again() {

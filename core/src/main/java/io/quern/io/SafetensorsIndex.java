@@ -80,8 +80,7 @@ final class SafetensorsIndex {
     } catch (CharacterCodingException e) {
       throw failure("is not valid UTF-8", e);
     } catch (IOException e) {
-      throw new UncheckedIOException(
-          path + ": cannot be read (" + e + "); check the path and its permissions", e);
+      throw Unreadable.file(path, e);
     }
   }
 

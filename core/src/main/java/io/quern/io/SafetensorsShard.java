@@ -1,7 +1,6 @@
 package io.quern.io;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -29,8 +28,7 @@ record SafetensorsShard(Path path, MemorySegment data, SafetensorsHeader header)
       MemorySegment data = all.asSlice(Long.BYTES + length);
       return new SafetensorsShard(path, data, SafetensorsHeader.parse(path, json, data.byteSize()));
     } catch (IOException e) {
-      throw new UncheckedIOException(
-          path + ": cannot be read (" + e + "); check the path and its permissions", e);
+      throw Unreadable.file(path, e);
     } catch (InternalError e) {
       throw shrunk(path, e);
     }

@@ -1,8 +1,8 @@
 package io.quern.onnx;
 
 import io.quern.io.FormatException;
+import io.quern.io.Unreadable;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
@@ -30,8 +30,7 @@ final class ExternalData {
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), Arena.ofAuto());
     } catch (IOException e) {
-      throw new UncheckedIOException(
-          path + ": cannot be read (" + e + "); check the path and its permissions", e);
+      throw Unreadable.file(path, e);
     }
   }
 

@@ -142,7 +142,9 @@ class SafetensorsTest {
     assertThatThrownBy(() -> Safetensors.open(file()))
         .isInstanceOf(UncheckedIOException.class)
         .hasMessageStartingWith(file() + ": cannot be read");
-    assertThatThrownBy(() -> Safetensors.open(directory)).isInstanceOf(UncheckedIOException.class);
+    assertThatThrownBy(() -> Safetensors.open(directory))
+        .isInstanceOf(UncheckedIOException.class)
+        .hasMessage(directory + ": is a directory; name the file in it");
   }
 
   @Test
