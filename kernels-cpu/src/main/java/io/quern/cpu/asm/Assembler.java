@@ -448,7 +448,7 @@ public final class Assembler {
       emit(
           0x62,
           (~reg & 8) << 4 | (~index & 8) << 3 | (~base & 8) << 2 | (~reg & 16) | op.map.code,
-          (~vvvv & 15) << 3 | 4 | op.prefix.code,
+          (op.tuple == VectorOp.Tuple.LONGS ? 0x80 : 0) | (~vvvv & 15) << 3 | 4 | op.prefix.code,
           (form.zeroing() ? 0x80 : 0)
               | length << 5
               | broadcast

@@ -42,6 +42,10 @@ public enum VectorOp {
   /** {@code to += left * right}. */
   VFMADD231PS(Prefix.H66, Map.OF38, 0xB8),
   VPADDD(Prefix.H66, Map.OF, 0xFE),
+  /** Adds integers of 64 bits. */
+  VPADDQ(Prefix.H66, Map.OF, 0xD4, -1, Tuple.LONGS),
+  /** Products of 64 bits of the unsigned lower halves. */
+  VPMULUDQ(Prefix.H66, Map.OF, 0xF4, -1, Tuple.LONGS),
   VPSUBD(Prefix.H66, Map.OF, 0xFA),
   VPANDD(Prefix.H66, Map.OF, 0xDB),
   VPORD(Prefix.H66, Map.OF, 0xEB),
@@ -114,6 +118,8 @@ public enum VectorOp {
     VECTOR,
     /** A vector whose elements are bytes: none of them is repeated. */
     BYTES,
+    /** The same with elements of 64 bits, for which a bit of the prefix is set. */
+    LONGS,
     HALF,
     QUARTER,
     ELEMENT
@@ -175,7 +181,7 @@ public enum VectorOp {
       return 4;
     }
     return switch (tuple) {
-      case VECTOR, BYTES -> bits / 8;
+      case VECTOR, BYTES, LONGS -> bits / 8;
       case HALF -> bits / 16;
       case QUARTER -> bits / 32;
       case ELEMENT -> 4;

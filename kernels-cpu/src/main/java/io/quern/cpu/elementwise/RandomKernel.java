@@ -4,6 +4,7 @@ import io.quern.DType;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
+import io.quern.cpu.MachineTier;
 import io.quern.op.Random;
 import io.quern.op.Random.Distribution;
 import io.quern.runtime.Philox;
@@ -16,11 +17,13 @@ public final class RandomKernel implements Kernel {
   private static final int CHUNK = 8192;
 
   private final boolean normal;
+  private final boolean byMachineCode;
   private final long count;
   private final Workers.Task<Operands> task = this::draw;
 
   private RandomKernel(boolean normal, long count) {
     this.normal = normal;
+    this.byMachineCode = !normal && MachineTier.has512Bits();
     this.count = count;
   }
 
@@ -44,6 +47,10 @@ public final class RandomKernel implements Kernel {
     long to = operands.address(1);
     long first = (long) chunk * CHUNK;
     long end = Math.min(count, first + CHUNK);
+    if (byMachineCode) {
+      MachineUniform.draw(seed, counter + first / 4, to + 4 * first, end - first);
+      return;
+    }
     int[] words = new int[4];
     for (long i = first; i < end; i += 4) {
       Philox.block(seed, counter + i / 4, 0, words);
@@ -67,6 +74,6 @@ public final class RandomKernel implements Kernel {
 
   @Override
   public String name() {
-    return normal ? "random_normal_f32" : "random_uniform_f32";
+    return (normal ? "random_normal_f32" : "random_uniform_f32") + (byMachineCode ? "_asm" : "");
   }
 }
