@@ -125,13 +125,16 @@ public final class Rng {
       Tensor key = Tensor.ofHost(KEY, device, target -> writeKey(shape.size(), target));
       Tensor drawn = Tensor.apply(op, device, key);
       Tensor scaled = scale == 1 ? drawn : drawn.mul(scale);
+      if (scaled != drawn) {
+        drawn.close(); // its memory is the result's, if there is a shift
+      }
       return scope.keep(shift == 0 ? scaled : scaled.add(shift));
     }
   }
 
   private void writeKey(long elements, MemorySegment target) {
-    target.setAtIndex(ValueLayout.JAVA_LONG_UNALIGNED, 0, seed);
-    target.setAtIndex(ValueLayout.JAVA_LONG_UNALIGNED, 1, counter.getAndAdd((elements + 3) / 4));
+    target.set(ValueLayout.JAVA_LONG_UNALIGNED, 0, seed);
+    target.set(ValueLayout.JAVA_LONG_UNALIGNED, 8, counter.getAndAdd((elements + 3) / 4));
   }
 
   /**

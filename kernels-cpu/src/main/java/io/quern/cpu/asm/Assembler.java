@@ -424,9 +424,7 @@ public final class Assembler {
   /** A store. */
   public void op(VectorOp op, Mem to, Vec from) {
     vector(op, op.storing, from.number(), from, 0, to);
-    Mask mask = from.mask();
-    String target = mask.number() == 0 ? to.toString() : to + "{" + mask + "}";
-    listing.add(op, target, Vec.of(from.number(), from.bits()));
+    listing.addStore(op, to, from);
   }
 
   /**

@@ -27,6 +27,20 @@ final class Listing {
     lines.add(new Line(name, List.of(operands)));
   }
 
+  /** Adds a store, whose mask stands with the memory. */
+  void addStore(VectorOp name, Mem to, Vec from) {
+    Mask mask = from.mask();
+    Vec vector = Vec.of(from.number(), from.bits());
+    add(name, mask.number() == 0 ? to : new Masked(to, mask), vector);
+  }
+
+  private record Masked(Mem memory, Mask mask) {
+    @Override
+    public String toString() {
+      return memory + "{" + mask + "}";
+    }
+  }
+
   List<String> text() {
     return lines.stream().map(Line::text).toList();
   }
