@@ -276,14 +276,35 @@ public final class Tensor implements AutoCloseable {
     return full(1, DType.F32, Device.cpu(), shape);
   }
 
-  /** A tensor whose elements all are {@code value}. */
+  /**
+   * A tensor whose elements all are {@code value}.
+   *
+   * @throws IllegalArgumentException if that is no number of an integer dtype
+   */
   public static Tensor full(double value, DType dtype, Device device, long... shape) {
-    return Dispatch.run(new Fill(new TensorSpec(dtype, Shape.of(shape)), value), device)[0];
+    return full(new TensorSpec(dtype, Shape.of(shape)), device, value);
+  }
+
+  private static Tensor full(TensorSpec spec, Device device, double value) {
+    requireNumber("full", value, spec);
+    return Dispatch.run(new Fill(spec, value), device)[0];
+  }
+
+  private static void requireNumber(String op, double value, TensorSpec spec) {
+    if (!spec.dtype().represents(value)) {
+      throw new IllegalArgumentException(
+          op
+              + ": "
+              + value
+              + " is not a number of "
+              + spec
+              + "; convert the tensor with to(DType)");
+    }
   }
 
   /** A tensor like this one in dtype, shape and device, filled with {@code value}. */
   public Tensor fullLike(double value) {
-    return Dispatch.run(new Fill(spec(), value), device())[0];
+    return full(spec(), device(), value);
   }
 
   /** The vector 0, 1, ..., count - 1 on the CPU. */
@@ -705,15 +726,7 @@ public final class Tensor implements AutoCloseable {
   }
 
   private Tensor constant(Enum<?> fn, double value) {
-    if (!dtype.represents(value)) {
-      throw new IllegalArgumentException(
-          fn.name().toLowerCase(Locale.ROOT)
-              + ": "
-              + value
-              + " is not a number of "
-              + spec()
-              + "; convert the tensor with to(DType)");
-    }
+    requireNumber(fn.name().toLowerCase(Locale.ROOT), value, spec());
     return full(value, dtype, device());
   }
 
@@ -769,10 +782,15 @@ public final class Tensor implements AutoCloseable {
 
   /** Limits the elements to [low, high]; those of an integer dtype to the integers in between. */
   public Tensor clamp(double low, double high) {
-    Tensor from = full(dtype.isFloat() ? low : Math.ceil(low), dtype, device());
-    Tensor to = full(dtype.isFloat() ? high : Math.floor(high), dtype, device());
+    Tensor from = nearest(dtype.isFloat() ? low : Math.ceil(low));
+    Tensor to = nearest(dtype.isFloat() ? high : Math.floor(high));
     Tensor least = without(from, maximum(from));
     return without(least, without(to, least.minimum(to)));
+  }
+
+  /** The number of this dtype that is nearest to {@code value}. */
+  private Tensor nearest(double value) {
+    return Dispatch.run(new Fill(new TensorSpec(dtype, Shape.scalar()), value), device())[0];
   }
 
   public Tensor neg() {

@@ -54,6 +54,8 @@ class TensorArgumentsTest {
         List.of(
             () -> tensor.add(number),
             () -> tensor.mul(number),
+            () -> tensor.fullLike(number),
+            () -> Tensor.full(number, dtype, Device.cpu(), 2),
             () -> tensor.compare(Compare.Fn.LT, number));
     for (ThrowingCallable call : calls) {
       assertThatThrownBy(call)

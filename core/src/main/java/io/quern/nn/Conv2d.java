@@ -74,7 +74,7 @@ public final class Conv2d extends Module {
     Check.require(
         input.rank() == 4 && input.dim(1) == in,
         "conv2d",
-        "the input must have shape [n, " + in + ", height, width], found " + input.shape());
+        "the input must be [n, " + in + ", height, width], found " + input.shape());
     io.quern.op.Conv2d op = new io.quern.op.Conv2d(window, groups);
     Tensor image = mode.cast(input);
     Tensor filter = mode.cast(weight.value());

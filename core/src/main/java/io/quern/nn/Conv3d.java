@@ -72,6 +72,10 @@ public final class Conv3d extends Module {
 
   @Override
   public Tensor forward(Tensor input, Mode mode) {
+    Check.require(
+        input.rank() == 5 && input.dim(1) == in,
+        "conv3d",
+        "the input must be [n, " + in + ", depth, height, width], found " + input.shape());
     io.quern.op.Conv3d op = new io.quern.op.Conv3d(window, groups);
     Tensor volume = mode.cast(input);
     Tensor filter = mode.cast(weight.value());

@@ -9,6 +9,8 @@ import io.quern.graph.Trace;
 import io.quern.onnx.ModelProto.Attribute;
 import io.quern.onnx.ModelProto.Graph;
 import io.quern.onnx.ModelProto.Node;
+import io.quern.op.Fill;
+import io.quern.op.TensorSpec;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -346,8 +348,8 @@ final class Call {
     return ((OnnxValue.Dense) values[0]).tensor();
   }
 
-  /** Elements of this dtype, all the same. */
+  /** Elements of this dtype, all the same: the number that is nearest. */
   static Tensor full(double value, DType dtype, Shape shape) {
-    return Tensor.full(value, dtype, Device.cpu(), shape.toArray());
+    return Tensor.apply(new Fill(new TensorSpec(dtype, shape), value), Device.cpu());
   }
 }

@@ -213,7 +213,7 @@ final class OpExport implements OpBuilder<Term> {
   }
 
   private Term scalar(TensorSpec spec, double value) {
-    return graph.weight("number", Tensor.full(value, spec.dtype(), Device.cpu()));
+    return graph.weight("number", Call.full(value, spec.dtype(), Shape.scalar()));
   }
 
   private Term number(DType dtype, double value) {

@@ -46,7 +46,8 @@ public final class TensorCheck {
     }
     List<Tensor> outputs = new ArrayList<>();
     for (TensorSpec spec : specs) {
-      outputs.add(Tensor.full(Double.NaN, spec.dtype(), device, spec.shape().toArray()));
+      double rubbish = spec.dtype().isFloat() ? Double.NaN : 1;
+      outputs.add(Tensor.full(rubbish, spec.dtype(), device, spec.shape().toArray()));
     }
     Tensor.applyInto(op, inputs, outputs);
     return outputs;

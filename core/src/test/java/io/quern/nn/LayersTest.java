@@ -14,6 +14,7 @@ import io.quern.Tensor;
 import io.quern.op.Window;
 import io.quern.op.Window3d;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.DoubleUnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -218,7 +219,8 @@ class LayersTest {
     }
     assertClose(output, expected);
     assertThatThrownBy(() -> conv.forward(normal(2, 2, 6, 3, 5, 6)))
-        .hasMessage("conv3d: the weight must have shape [6, 3, 2, 3, 2], found [6, 2, 2, 3, 2]");
+        .hasMessage(
+            "conv3d: the input must be [n, 4, depth, height, width], found [2, 6, 3, 5, 6]");
     assertThatThrownBy(() -> Conv3d.of(4, 6, window, 4, true, Rng.of(1)))
         .hasMessage("conv3d: 4 groups do not divide 4 input and 6 output channels");
     assertThat(Conv3d.of(4, 6, window, 2, false, Rng.of(1)).parameters())
@@ -259,6 +261,19 @@ class LayersTest {
       }
     }
     assertClose(rms.forward(x), expected);
+  }
+
+  @Test
+  void inputsThatDoNotFitTheWeightsAreNamed() {
+    Conv2d conv = Conv2d.of(3, 4, 3, Rng.of(1));
+    for (Shape shape : List.of(Shape.of(1, 2, 8, 8), Shape.of(3, 8, 8))) {
+      assertThatThrownBy(() -> conv.forward(Tensor.ones(shape.toArray())))
+          .hasMessage("conv2d: the input must be [n, 3, height, width], found " + shape);
+    }
+    for (Shape shape : List.of(Shape.of(2, 3), Shape.scalar())) {
+      assertThatThrownBy(() -> LayerNorm.of(4).forward(Tensor.ones(shape.toArray())))
+          .hasMessage("layer_norm: the last dimensions of the input must be [4], found " + shape);
+    }
   }
 
   @Test
