@@ -22,6 +22,7 @@ import io.quern.op.Layout;
 import io.quern.op.LogSoftmax;
 import io.quern.op.MatMul;
 import io.quern.op.Op;
+import io.quern.op.OpCheck;
 import io.quern.op.Pad;
 import io.quern.op.Reduce;
 import io.quern.op.Softmax;
@@ -286,20 +287,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   private static Tensor full(TensorSpec spec, Device device, double value) {
-    requireNumber("full", value, spec);
+    OpCheck.number("full", value, spec);
     return Dispatch.run(new Fill(spec, value), device)[0];
-  }
-
-  private static void requireNumber(String op, double value, TensorSpec spec) {
-    if (!spec.dtype().represents(value)) {
-      throw new IllegalArgumentException(
-          op
-              + ": "
-              + value
-              + " is not a number of "
-              + spec
-              + "; convert the tensor with to(DType)");
-    }
   }
 
   /** A tensor like this one in dtype, shape and device, filled with {@code value}. */
@@ -603,7 +592,7 @@ public final class Tensor implements AutoCloseable {
 
   /** Dimensions {@code from} to the last as one. */
   public Tensor flatten(int from) {
-    int axis = axis("flatten", from);
+    int axis = OpCheck.axis("flatten", shape(), from);
     return reshape(shape().slice(0, axis).insert(axis, shape().slice(axis, rank()).size()));
   }
 
@@ -618,7 +607,10 @@ public final class Tensor implements AutoCloseable {
   /** Exchanges two dimensions. */
   public Tensor transpose(int first, int second) {
     List<Integer> axes = new ArrayList<>(IntStream.range(0, rank()).boxed().toList());
-    Collections.swap(axes, axis("transpose", first), axis("transpose", second));
+    Collections.swap(
+        axes,
+        OpCheck.axis("transpose", shape(), first),
+        OpCheck.axis("transpose", shape(), second));
     return apply(new View.Permute(axes), this);
   }
 
@@ -666,20 +658,12 @@ public final class Tensor implements AutoCloseable {
 
   /** Removes a dimension of size 1. */
   public Tensor squeeze(int axis) {
-    int at = axis("squeeze", axis);
+    int at = OpCheck.axis("squeeze", shape(), axis);
     if (dim(at) != 1) {
       throw new IllegalArgumentException(
           "squeeze: dimension " + axis + " must have size 1, found shape " + shape());
     }
     return reshape(shape().without(at));
-  }
-
-  private int axis(String op, int axis) {
-    try {
-      return shape().axis(axis);
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(op + ": " + e.getMessage(), e);
-    }
   }
 
   /** This tensor if it lies in row-major order without gaps, else a copy that does. */
@@ -726,7 +710,7 @@ public final class Tensor implements AutoCloseable {
   }
 
   private Tensor constant(Enum<?> fn, double value) {
-    requireNumber(fn.name().toLowerCase(Locale.ROOT), value, spec());
+    OpCheck.number(fn.name().toLowerCase(Locale.ROOT), value, spec());
     return full(value, dtype, device());
   }
 
@@ -890,10 +874,7 @@ public final class Tensor implements AutoCloseable {
   }
 
   private Tensor mean(boolean keepDims, int... axes) {
-    if (!dtype.isFloat()) {
-      throw new IllegalArgumentException(
-          "mean: needs a float dtype, found " + spec() + "; convert it with to(DType)");
-    }
+    OpCheck.floating("mean", spec());
     if (dtype == DType.F16) { // whose sums overflow where means do not
       Tensor wide = to(DType.F32);
       Tensor mean = without(wide, wide.mean(keepDims, axes));

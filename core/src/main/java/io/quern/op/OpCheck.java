@@ -39,7 +39,8 @@ public final class OpCheck {
     }
   }
 
-  static void floating(String op, TensorSpec input) {
+  /** A float dtype. */
+  public static void floating(String op, TensorSpec input) {
     require(
         input.dtype().isFloat(),
         op,
@@ -63,6 +64,16 @@ public final class OpCheck {
         input);
   }
 
+  /** A number that elements can be; see {@link DType#represents}. */
+  public static void number(String op, double value, TensorSpec spec) {
+    require(
+        spec.dtype().represents(value),
+        op,
+        "%s is not a number of %s; convert the tensor with to(DType)",
+        value,
+        spec);
+  }
+
   static void rank(String op, String role, TensorSpec input, int expected) {
     require(
         input.shape().rank() == expected,
@@ -77,7 +88,8 @@ public final class OpCheck {
     require(found.equals(expected), op, "%s must have shape %s, found %s", role, expected, found);
   }
 
-  static int axis(String op, Shape shape, int axis) {
+  /** An axis of a shape, which is given counted from the front. */
+  public static int axis(String op, Shape shape, int axis) {
     require(
         axis >= -shape.rank() && axis < shape.rank(),
         op,

@@ -2,38 +2,22 @@ package io.quern.plan;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.ChildJvm;
 import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Tensor;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** {@code quern.validate} names the first step whose kernel is wrong. */
 class ValidateTest {
-  private static String run(String device, String validate) throws Exception {
-    Process process =
-        new ProcessBuilder(
-                List.of(
-                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                    "-XX:-UsePerfData",
-                    "-XX:TieredStopAtLevel=1",
-                    "-Dquern.validate=" + validate,
-                    "-cp",
-                    System.getProperty("java.class.path"),
-                    Child.class.getName(),
-                    device))
-            .redirectError(ProcessBuilder.Redirect.DISCARD)
-            .start();
-    String output =
-        new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
-    assertThat(process.waitFor()).isZero();
-    return output;
+  private static String run(String device, String validate) {
+    return ChildJvm.run(
+        List.of("-XX:TieredStopAtLevel=1", "-Dquern.validate=" + validate), Child.class, device);
   }
 
   @Test
-  void aWrongKernelIsNamed() throws Exception {
+  void aWrongKernelIsNamed() {
     assertThat(run("wrong", "on"))
         .startsWith("validate: step 1, ")
         .contains("SQRT")
@@ -43,12 +27,12 @@ class ValidateTest {
   }
 
   @Test
-  void rightKernelsPass() throws Exception {
+  void rightKernelsPass() {
     assertThat(run("remote", "on")).isEqualTo("-2.0");
   }
 
   @Test
-  void nothingIsComparedWithoutIt() throws Exception {
+  void nothingIsComparedWithoutIt() {
     assertThat(run("wrong", "off")).isEqualTo("-2.125");
   }
 

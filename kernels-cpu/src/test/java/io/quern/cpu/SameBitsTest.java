@@ -2,6 +2,7 @@ package io.quern.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.ChildJvm;
 import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Rng;
@@ -26,10 +27,6 @@ import io.quern.optim.Adam;
 import io.quern.optim.Optimizer;
 import io.quern.plan.Compiled;
 import io.quern.runtime.Workers;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
@@ -75,26 +72,14 @@ class SameBitsTest {
 
   /** Lines of model, hash and how it was computed. */
   private static Stream<String> run(List<String> options) {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-XX:-UsePerfData", "-XX:+UseSerialGC", "-Xmx512m"));
-    command.addAll(List.of("--add-modules", "jdk.incubator.vector"));
-    command.add("--enable-native-access=ALL-UNNAMED");
-    command.addAll(options);
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Child.class.getName()));
-    try {
-      Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-      String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-      assertThat(process.waitFor()).as("%s: %s", options, output).isZero();
-      return output
-          .lines()
-          .filter(line -> Child.MODELS.containsKey(line.split(" ", -1)[0]))
-          .map(line -> line + ", " + options);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    } catch (InterruptedException e) {
-      throw new IllegalStateException(e);
-    }
+    List<String> all = new ArrayList<>(List.of("-XX:+UseSerialGC", "-Xmx512m"));
+    all.addAll(List.of("--add-modules", "jdk.incubator.vector"));
+    all.add("--enable-native-access=ALL-UNNAMED");
+    all.addAll(options);
+    return ChildJvm.run(all, Child.class)
+        .lines()
+        .filter(line -> Child.MODELS.containsKey(line.split(" ", -1)[0]))
+        .map(line -> line + ", " + options);
   }
 
   /** Child process: prints each model's hash after each way of computing it. */

@@ -2,6 +2,7 @@ package io.quern.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.ChildJvm;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.op.AttentionGrad;
@@ -11,9 +12,6 @@ import io.quern.op.Conv2dWeightGrad;
 import io.quern.op.Window;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.LinkedHashMap;
@@ -109,28 +107,17 @@ class TightMemoryTest {
 
   @Test
   @Timeout(120)
-  void buffersComeBackWhenMemoryRunsOut() throws IOException, InterruptedException {
-    Process process =
-        new ProcessBuilder(
-                List.of(
-                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                    "-XX:-UsePerfData",
-                    "-XX:TieredStopAtLevel=1",
-                    "-XX:+UseSerialGC",
-                    "-Xmx64m",
-                    "-Dquern.memory.limit=8m",
-                    "-Dquern.vector=off",
-                    "--add-modules",
-                    "jdk.incubator.vector",
-                    "--enable-native-access=ALL-UNNAMED",
-                    "-cp",
-                    System.getProperty("java.class.path"),
-                    Squeezer.class.getName()))
-            .redirectError(ProcessBuilder.Redirect.DISCARD)
-            .start();
-    String output =
-        new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
-    assertThat(output).isEqualTo("done");
-    assertThat(process.waitFor()).isZero();
+  void buffersComeBackWhenMemoryRunsOut() {
+    List<String> options =
+        List.of(
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-Xmx64m",
+            "-Dquern.memory.limit=8m",
+            "-Dquern.vector=off",
+            "--add-modules",
+            "jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED");
+    assertThat(ChildJvm.run(options, Squeezer.class)).isEqualTo("done");
   }
 }

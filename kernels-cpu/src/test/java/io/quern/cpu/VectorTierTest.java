@@ -2,6 +2,7 @@ package io.quern.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.ChildJvm;
 import io.quern.DType;
 import io.quern.Device;
 import io.quern.Tensor;
@@ -12,9 +13,6 @@ import io.quern.op.LogSoftmax;
 import io.quern.op.Op;
 import io.quern.op.Pool2d;
 import io.quern.op.Window;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -40,21 +38,10 @@ class VectorTierTest {
         MODULE + " -XX:TieredStopAtLevel=1    | faster: remove -XX:TieredStopAtLevel",
         MODULE + " -XX:-UseFMA                | scalar loops with double accumulators",
       })
-  void saysWhatIsUsedAndHowToBeFaster(String options, String expected)
-      throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of(options.split(" +")));
-    command.addAll(
-        List.of(
-            "--enable-native-access=ALL-UNNAMED",
-            "-cp",
-            System.getProperty("java.class.path"),
-            Child.class.getName()));
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertThat(process.waitFor()).isZero();
+  void saysWhatIsUsedAndHowToBeFaster(String options, String expected) {
+    List<String> all = new ArrayList<>(List.of(options.split(" +")));
+    all.add("--enable-native-access=ALL-UNNAMED");
+    String output = ChildJvm.run(all, Child.class);
     assertThat(output).contains(expected).contains("3.0 7.0").contains(OTHERS);
   }
 

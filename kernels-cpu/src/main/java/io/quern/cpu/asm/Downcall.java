@@ -16,6 +16,7 @@ final class Downcall {
    * Calls an address.
    *
    * @throws IllegalCallerException if native access is denied
+   * @throws UnsupportedOperationException if the JVM cannot call native functions here
    */
   @SuppressWarnings("restricted")
   static MethodHandle link() {
@@ -34,7 +35,7 @@ final class Downcall {
             () -> {
               try {
                 var _ = link();
-              } catch (IllegalCallerException e) {
+              } catch (IllegalCallerException | UnsupportedOperationException e) {
                 // Whoever links it next gets the same, and says so.
               }
             });
