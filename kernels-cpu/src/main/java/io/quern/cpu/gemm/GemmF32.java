@@ -17,16 +17,23 @@ import org.jspecify.annotations.Nullable;
  * C = A B for float matrices of any strides, C row-major: packed panels, cache blocks, the
  * micro-kernel (Goto, van de Geijn 2008). Immutable and thread-safe.
  *
- * <p>A block of A ({@link #BLOCK_M} x {@link #BLOCK_K}) and some panels of B stay in the
- * second-level cache, from which the micro-kernel reads as fast as from the first. Deep blocks
- * leave few sums to fetch from further away and add to.
+ * <p>A block of A ({@link #MOST_M} x {@link #BLOCK_K}) and a panel of B stay in the second-level
+ * cache, from which the micro-kernel reads as fast as from the first. Deep blocks leave few sums to
+ * fetch from further away and add to.
  */
 public final class GemmF32 {
   private static final int BLOCK_M = 8 * ROWS;
+
+  /** Most rows of a block of A, which meets all panels of B before the next one does. */
+  private static final int MOST_M = 4 * BLOCK_M;
+
   private static final int BLOCK_K = 512;
 
-  /** Most panels of B in a task; fewer where that leaves threads without work. */
+  /** Panels of B that are packed together, whose rows are read in longer pieces of memory. */
   private static final int PANELS_N = 8;
+
+  /** Most rows of a task times its panels; fewer where that leaves threads without work. */
+  private static final int MOST_ROWS_AND_PANELS = PANELS_N * BLOCK_M;
 
   private static final int TASKS_PER_THREAD = 4;
   private static final long SLICE_M = 32L * BLOCK_M;
@@ -34,6 +41,11 @@ public final class GemmF32 {
 
   /** Rows of A this far apart, or a multiple of it, share too few sets of the first-level cache. */
   private static final int PAGE_PART = 2048;
+
+  /**
+   * Rows of B this far apart, or a multiple of it, share too few sets of the second-level cache.
+   */
+  private static final int PAGE = 4096;
 
   /** Operands up to this size are near enough to be read in place. */
   private static final int NEAR_BYTES = 1 << 18;
@@ -58,13 +70,24 @@ public final class GemmF32 {
   private final long bStep;
   private final long cRow;
 
-  /** Whether rows of A, or panels of B, are read where they are. */
+  /** How panels of B come to be read. */
+  private enum PanelsOfB {
+    /** A {@link PanelPacker} has packed them before. */
+    PACKED_BEFORE,
+    /** Where they are. */
+    IN_PLACE,
+    /** Packed by the first tile that uses them. */
+    PACKED_ON_THE_WAY,
+    /** Packed by the only task that uses them, before it does. */
+    PACKED_LATE,
+    /** All packed before any is used. */
+    PACKED_AT_ONCE
+  }
+
+  /** Whether rows of A are read where they are. */
   private final boolean directA;
 
-  private final boolean directB;
-
-  /** Whether B was packed by a {@link PanelPacker} before. */
-  private final boolean packedBefore;
+  private final PanelsOfB panelsOfB;
 
   private final @Nullable GemvF32 gemv;
   private final @Nullable RowChain chain;
@@ -88,7 +111,6 @@ public final class GemmF32 {
       boolean packedBefore,
       @Nullable RowChain chain) {
     this.chain = chain;
-    this.packedBefore = packedBefore;
     this.m = m;
     this.n = n;
     this.k = k;
@@ -100,12 +122,7 @@ public final class GemmF32 {
     long panels = (n + width - 1) / width;
     this.directA =
         aStep == 4 && aRow % PAGE_PART != 0 && (4.0 * m * k <= NEAR_BYTES || panels <= FEW);
-    this.directB =
-        !packedBefore
-            && bStep == 4
-            && bRow >= 0
-            && bRow <= Integer.MAX_VALUE
-            && (4.0 * k * n <= NEAR_BYTES || (m <= (long) FEW * ROWS && 4.0 * k * n <= FAR_BYTES));
+    this.panelsOfB = packedBefore ? PanelsOfB.PACKED_BEFORE : panelsOfB();
     this.gemv = gemv();
   }
 
@@ -114,12 +131,25 @@ public final class GemmF32 {
     return gemv == null ? MicroKernel.chosen().warmUp() : gemv.warmUp();
   }
 
+  private PanelsOfB panelsOfB() {
+    double bytes = 4.0 * k * n;
+    boolean isReadable = bStep == 4 && bRow >= 0 && bRow <= Integer.MAX_VALUE;
+    if (isReadable && (bytes <= NEAR_BYTES || (m <= (long) FEW * ROWS && bytes <= FAR_BYTES))) {
+      return PanelsOfB.IN_PLACE;
+    }
+    boolean isEven = isReadable && bRow > 4 && bRow % PAGE != 0;
+    if (isEven && (m > BLOCK_M || bytes <= FAR_BYTES)) {
+      return PanelsOfB.PACKED_ON_THE_WAY;
+    }
+    return m <= BLOCK_M ? PanelsOfB.PACKED_LATE : PanelsOfB.PACKED_AT_ONCE;
+  }
+
   /**
    * The product as one of a matrix and a vector, or null. A single row has the bits that it has
    * among others, whichever way B lies.
    */
   private @Nullable GemvF32 gemv() {
-    if (packedBefore) {
+    if (panelsOfB == PanelsOfB.PACKED_BEFORE) {
       return null;
     }
     if (m == 1 && n > 1 && (bStep == 4 || bRow == 4)) {
@@ -223,6 +253,7 @@ public final class GemmF32 {
     private long columns;
     private long depth;
     private int panelsPerTask;
+    private long rowsPerTask;
     private boolean accumulate;
     private boolean last;
 
@@ -231,7 +262,7 @@ public final class GemmF32 {
       firstRow = first;
       long bytesA = directA ? 0 : 4 * depth * roundUp(Math.min(m, SLICE_M), ROWS);
       long panels =
-          packedBefore || directB || packsLate() ? 1 : (Math.min(n, SLICE_N) + width - 1) / width;
+          panelsOfB == PanelsOfB.PACKED_AT_ONCE ? (Math.min(n, SLICE_N) + width - 1) / width : 1;
       long toB = roundUp(bytesA, HostMemory.ALIGNMENT);
       long toOffsets = toB + roundUp(4 * depth * width * panels, HostMemory.ALIGNMENT);
       MemoryPool.Block block = HostMemory.shared().allocate(toOffsets + 4 * depth);
@@ -251,7 +282,10 @@ public final class GemmF32 {
     void set(long aBase, long bBase, long cBase, long i, long j, long t) {
       depth = Math.min(depth(), k - t);
       a = aBase + i * aRow + t * aStep;
-      b = packedBefore ? bBase + 4 * (j * k + t * width) : bBase + t * bRow + j * bStep;
+      b =
+          panelsOfB == PanelsOfB.PACKED_BEFORE
+              ? bBase + 4 * (j * k + t * width)
+              : bBase + t * bRow + j * bStep;
       c = cBase + i * cRow + 4 * j;
       rows = Math.min(SLICE_M, m - i);
       columns = Math.min(SLICE_N, n - j);
@@ -262,9 +296,9 @@ public final class GemmF32 {
     }
 
     void run(boolean packB) {
-      int packs = packsOfA() + (packB && !packsLate() ? packsOfB() : 0);
+      int packs = packsOfA() + (packB ? packsOfB() : 0);
       if (rows * columns * depth < PARALLEL_WORK) {
-        panelsPerTask = PANELS_N;
+        share(1);
         for (int chunk = 0; chunk < packs; chunk++) {
           pack(chunk);
         }
@@ -274,27 +308,34 @@ public final class GemmF32 {
         return;
       }
       Workers workers = Workers.shared();
-      int wanted = workers.threads() == 1 ? 1 : TASKS_PER_THREAD * workers.threads();
-      panelsPerTask = Math.clamp((long) blocks() * panels() / wanted, 1, PANELS_N);
+      share(workers.threads() == 1 ? 1 : TASKS_PER_THREAD * workers.threads());
       workers.run(Slice::pack, this, packs);
       workers.run(Slice::multiply, this, tasks());
     }
 
+    /** Chooses tasks of about equal size, so many if they are large enough. */
+    private void share(int wanted) {
+      long most = Math.clamp(rows * panels() / wanted, BLOCK_M, MOST_M);
+      long parts = (rows + most - 1) / most;
+      rowsPerTask = roundUp((rows + parts - 1) / parts, ROWS);
+      long mostPanels = Math.max(1, MOST_ROWS_AND_PANELS / Math.max(BLOCK_M, rowsPerTask));
+      panelsPerTask = Math.clamp((long) blocks() * panels() / wanted, 1, (int) mostPanels);
+    }
+
     private int blocks() {
-      return (int) ((rows + BLOCK_M - 1) / BLOCK_M);
+      return (int) ((rows + rowsPerTask - 1) / rowsPerTask);
     }
 
     private int panels() {
       return (int) ((columns + width - 1) / width);
     }
 
-    private int tasks() {
-      return blocks() * ((panels() + panelsPerTask - 1) / panelsPerTask);
+    private int groups() {
+      return (panels() + panelsPerTask - 1) / panelsPerTask;
     }
 
-    /** Whether each panel of B is used by one block of rows only, and packed just before. */
-    private boolean packsLate() {
-      return !packedBefore && !directB && m <= BLOCK_M;
+    private int tasks() {
+      return blocks() * groups();
     }
 
     private int packsOfA() {
@@ -303,14 +344,12 @@ public final class GemmF32 {
 
     /** Groups of panels; in place, only one that is narrower than a tile is packed. */
     private int packsOfB() {
-      if (packedBefore) {
-        return 0;
-      }
-      if (directB) {
-        return columns % width == 0 || !micro.readsWholeRows() ? 0 : 1;
-      }
       long group = (long) PANELS_N * width;
-      return (int) ((columns + group - 1) / group);
+      return switch (panelsOfB) {
+        case PACKED_BEFORE, PACKED_ON_THE_WAY, PACKED_LATE -> 0;
+        case IN_PLACE -> columns % width == 0 || !micro.readsWholeRows() ? 0 : 1;
+        case PACKED_AT_ONCE -> (int) ((columns + group - 1) / group);
+      };
     }
 
     private void pack(int chunk) {
@@ -320,7 +359,7 @@ public final class GemmF32 {
             a + i * aRow, aRow, aStep, Math.min(BLOCK_M, rows - i), depth, packedA + 4 * i * depth);
         return;
       }
-      if (directB) {
+      if (panelsOfB == PanelsOfB.IN_PLACE) {
         long j = columns / width * width;
         packB(j, columns - j, packedB, 0);
         return;
@@ -342,43 +381,64 @@ public final class GemmF32 {
     }
 
     private void multiply(int chunk) {
-      long i0 = (long) (chunk % blocks()) * BLOCK_M;
-      long j0 = (long) (chunk / blocks()) * panelsPerTask * width;
-      long i1 = Math.min(rows, i0 + BLOCK_M);
+      long i0 = chunk / groups() * rowsPerTask;
+      long j0 = (long) (chunk % groups()) * panelsPerTask * width;
+      long i1 = Math.min(rows, i0 + rowsPerTask);
       long j1 = Math.min(columns, j0 + (long) panelsPerTask * width);
       MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(i1 - i0));
       rowsOfA(i0, i1, table.address());
-      MemoryPool.Block late = packsLate() ? packLate(j0, j1) : null;
+      MemoryPool.Block packed = packNow(j0, j1);
       for (long j = j0; j < j1; j += width) {
-        boolean direct = directB && isWhole(columns - j);
-        long panelB = direct ? b + 4 * j : directB ? packedB : packedB + 4 * j * depth;
-        if (packedBefore) {
-          panelB = b + 4 * j * k;
-        }
-        if (late != null) {
-          panelB = late.address() + Transpose.SCRATCH + 4 * (j - j0) * depth;
-        }
-        long panelRow = direct ? bRow : 4L * width;
         micro.panel(
             table.address(),
             offsets,
-            panelB,
-            panelRow,
+            panelB(j, j0, packed),
+            panelRow(columns - j),
             depth,
             c + i0 * cRow + 4 * j,
             cRow,
             i1 - i0,
             Math.min(width, j1 - j),
-            accumulate);
+            accumulate,
+            panelsOfB == PanelsOfB.PACKED_ON_THE_WAY && packed != null ? packed.address() : 0);
       }
       if (last && chain != null) {
         applyChain(
             Objects.requireNonNull(call), row, i0, i1, firstColumn + j0, j1 - j0, c + 4 * j0);
       }
       HostMemory.shared().free(table);
-      if (late != null) {
-        HostMemory.shared().free(late);
+      if (packed != null) {
+        HostMemory.shared().free(packed);
       }
+    }
+
+    /** Where a panel of B is, the first of which in this task is that of column {@code j0}. */
+    private long panelB(long j, long j0, MemoryPool.@Nullable Block packed) {
+      return switch (panelsOfB) {
+        case PACKED_BEFORE -> b + 4 * j * k;
+        case PACKED_AT_ONCE -> packedB + 4 * j * depth;
+        case PACKED_LATE ->
+            Objects.requireNonNull(packed).address() + Transpose.SCRATCH + 4 * (j - j0) * depth;
+        case PACKED_ON_THE_WAY -> b + 4 * j;
+        case IN_PLACE -> isWhole(columns - j) ? b + 4 * j : packedB;
+      };
+    }
+
+    /** Bytes from row to row of a panel of B with so many columns from it on. */
+    private long panelRow(long count) {
+      boolean isThere =
+          panelsOfB == PanelsOfB.PACKED_ON_THE_WAY
+              || (panelsOfB == PanelsOfB.IN_PLACE && isWhole(count));
+      return isThere ? bRow : 4L * width;
+    }
+
+    /** Memory for the panels of B that a task packs, if any. */
+    private MemoryPool.@Nullable Block packNow(long j0, long j1) {
+      return switch (panelsOfB) {
+        case PACKED_LATE -> packLate(j0, j1);
+        case PACKED_ON_THE_WAY -> HostMemory.shared().allocate(4 * depth * width);
+        case PACKED_BEFORE, IN_PLACE, PACKED_AT_ONCE -> null;
+      };
     }
 
     private MemoryPool.Block packLate(long j0, long j1) {

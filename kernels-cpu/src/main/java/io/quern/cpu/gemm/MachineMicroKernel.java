@@ -68,6 +68,28 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
   }
 
   @Override
+  void panelPacking(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow,
+      long count,
+      long columns,
+      long packed) {
+    if (count < ROWS || (!masks && columns < columns())) {
+      super.panelPacking(
+          rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
+      return;
+    }
+    panel.runPacking(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
+  }
+
+  @Override
   void tile(
       long rows,
       long offsets,

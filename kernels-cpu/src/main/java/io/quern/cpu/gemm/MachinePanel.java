@@ -27,7 +27,24 @@ final class MachinePanel {
       long cRow,
       long count,
       long columns) {
+    runPacking(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, 0);
+  }
+
+  /** {@link MicroKernel#panelPacking} of floats, of a tile's rows at least. */
+  void runPacking(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow,
+      long count,
+      long columns,
+      long packed) {
     long bits = (1L << columns) - 1;
-    code.call(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits);
+    code.call(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits, packed);
   }
 }

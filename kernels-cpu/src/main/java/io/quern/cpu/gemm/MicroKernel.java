@@ -123,6 +123,30 @@ public abstract class MicroKernel {
     HostMemory.shared().free(aside);
   }
 
+  /**
+   * The same for a panel of B that is not packed, which is packed at {@code packed} on the way.
+   *
+   * @param bRow more than 4
+   * @param packed address of {@code k} rows of {@link #columns()} floats, which are overwritten
+   */
+  void panelPacking(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow,
+      long count,
+      long columns,
+      long packed) {
+    Packing.packB(this, b, bRow, 4, columns, k, packed, 0);
+    long row = 4L * columns();
+    panel(rows, offsets, packed, row, k, start, startRow, c, cRow, count, columns);
+  }
+
   /** The same, added to what is there or to nothing. */
   public final void panel(
       long rows,
@@ -135,8 +159,29 @@ public abstract class MicroKernel {
       long count,
       long columns,
       boolean accumulate) {
+    panel(rows, offsets, b, bRow, k, c, cRow, count, columns, accumulate, 0);
+  }
+
+  /** The same, packing B on the way unless {@code packed} is 0. */
+  final void panel(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long c,
+      long cRow,
+      long count,
+      long columns,
+      boolean accumulate,
+      long packed) {
     long start = accumulate ? c : Nothing.ROW;
-    panel(rows, offsets, b, bRow, k, start, accumulate ? cRow : 0, c, cRow, count, columns);
+    long startRow = accumulate ? cRow : 0;
+    if (packed == 0) {
+      panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
+    } else {
+      panelPacking(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
+    }
   }
 
   /** Bytes of a table of rows. */

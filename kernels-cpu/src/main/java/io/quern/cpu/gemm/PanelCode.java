@@ -38,8 +38,9 @@ import java.util.List;
 
 /**
  * Machine code of {@link MicroKernel#panel}, a function of the System V convention with the same
- * parameters, but for the last one: a bit for each column. One loop over k for each number of rows
- * that a tile can have, whose sums stay in registers.
+ * parameters, but for the last ones: a bit for each column, and where B is packed, or 0. One loop
+ * over k for each number of rows that a tile can have, whose sums stay in registers. Where B is
+ * packed, the first tile, of all rows, stores what it loads of B for the others.
  *
  * <p>Bytes are multiplied in the same way: four of them are one element of a row, and their four
  * products are added to a sum of 32 bits.
@@ -74,6 +75,9 @@ final class PanelCode {
 
   private static final Reg TO_OTHER = R9;
 
+  /** Where the next row of B is packed; the table's place is on the stack meanwhile. */
+  private static final Reg PACK = TABLE;
+
   // In memory from the stack pointer on, once registers are saved.
   private static final Mem FIRST_OFFSET = Mem.at(RSP, 0);
   private static final Mem FIRST_B = Mem.at(RSP, 8);
@@ -90,12 +94,14 @@ final class PanelCode {
 
   private static final Mem NEXT_FIRST_AHEAD = Mem.at(RSP, 56);
   private static final Mem NEXT_AHEAD = Mem.at(RSP, 64);
-  private static final int LOCALS = 72;
+  private static final Mem NEXT_TABLE = Mem.at(RSP, 72);
+  private static final int LOCALS = 80;
   private static final Mem START_ROW = Mem.at(RSP, LOCALS + 8 * SAVED.size() + 8);
   private static final Mem C = START_ROW.plus(8);
   private static final Mem C_ROW = START_ROW.plus(16);
   private static final Mem COUNT = START_ROW.plus(24);
   private static final Mem COLUMNS = START_ROW.plus(32);
+  private static final Mem PACKED = START_ROW.plus(40);
 
   /** What is multiplied. */
   enum Elements {
@@ -231,7 +237,15 @@ final class PanelCode {
   private void panel(int width, boolean masked, Label end) {
     Label whole = asm.label();
     Label rest = asm.label();
-    Label next = asm.here();
+    Label next = asm.label();
+    if (elements == Elements.FLOATS) {
+      asm.mov(RAX, PACKED);
+      asm.test(RAX, RAX);
+      asm.jump(Condition.E, next);
+      tile(tileRows, width, masked, true);
+      asm.jump(Condition.E, end);
+    }
+    asm.bind(next);
     asm.mov(RAX, ROWS_LEFT);
     asm.cmp(RAX, tileRows);
     asm.jump(Condition.E, whole);
@@ -244,12 +258,16 @@ final class PanelCode {
       Label other = asm.label();
       asm.cmp(RAX, rows);
       asm.jump(Condition.NE, other);
-      tile(rows, width, masked, next, end);
+      tile(rows, width, masked, false);
+      asm.jump(Condition.NE, next);
+      asm.jmp(end);
       asm.bind(other);
     }
     asm.jmp(end);
     asm.bind(whole);
-    tile(tileRows, width, masked, next, end);
+    tile(tileRows, width, masked, false);
+    asm.jump(Condition.NE, next);
+    asm.jmp(end);
   }
 
   /** Sets the masks, and RAX to the columns of the second vector. */
@@ -260,7 +278,8 @@ final class PanelCode {
     asm.kmov(mask(1), RAX);
   }
 
-  private void tile(int rows, int width, boolean masked, Label next, Label end) {
+  /** One tile; the comparison says afterwards whether it was the last. */
+  private void tile(int rows, int width, boolean masked, boolean packs) {
     askForResult(rows, width);
     asm.mov(AHEAD, FIRST_AHEAD);
     asm.mov(AT, AHEAD);
@@ -277,28 +296,37 @@ final class PanelCode {
         asm.op(VXORPS, low, low, low);
       }
     }
-    if (!masked) {
-      steps(END_OF_WHOLE, UNROLLED, rows, width, false);
+    if (packs) {
+      asm.mov(NEXT_TABLE, TABLE);
+      asm.mov(PACK, PACKED);
     }
-    steps(END_OF_ALL, 1, rows, width, masked);
+    if (!masked) {
+      steps(END_OF_WHOLE, UNROLLED, rows, width, false, packs);
+    }
+    steps(END_OF_ALL, 1, rows, width, masked, packs);
+    if (packs) {
+      asm.mov(TABLE, NEXT_TABLE);
+      asm.mov(B, PACKED);
+      asm.mov(FIRST_B, B);
+      asm.sub(B_ROW, B_ROW);
+      asm.add(B_ROW, WIDTH * bits / 8);
+    }
     store(rows, width, masked);
     asm.add(TABLE, 8 * rows);
     asm.mov(RAX, ROWS_LEFT);
     asm.sub(RAX, rows);
     asm.mov(ROWS_LEFT, RAX);
-    asm.jump(Condition.NE, next);
-    asm.jmp(end);
   }
 
   /** So many steps at a time up to the end of some offsets. */
-  private void steps(Mem end, int unrolled, int rows, int width, boolean masked) {
+  private void steps(Mem end, int unrolled, int rows, int width, boolean masked, boolean packs) {
     asm.loop(
         OFFSETS,
         end,
         4 * unrolled,
         () -> {
           for (int step = 0; step < unrolled; step++) {
-            step(step, rows, width, masked);
+            step(step, rows, width, masked, packs);
           }
           if (unrolled > 1) {
             asm.prefetchNear(Mem.at(AHEAD));
@@ -324,12 +352,18 @@ final class PanelCode {
   }
 
   /** Adds the products of a column of A and a row of B. */
-  private void step(int number, int rows, int width, boolean masked) {
+  private void step(int number, int rows, int width, boolean masked, boolean packs) {
     asm.mov32(AT, Mem.at(OFFSETS, 4 * number));
     for (int j = 0; j < width; j++) {
       asm.op(VMOVUPS, masked ? b(j).zeroed(mask(j)) : b(j), Mem.at(B, j * bits / 8));
     }
     asm.add(B, B_ROW);
+    if (packs) {
+      for (int j = 0; j < width; j++) {
+        asm.op(VMOVUPS, Mem.at(PACK, j * bits / 8), b(j));
+      }
+      asm.add(PACK, WIDTH * bits / 8);
+    }
     for (int i = 0; i < rows; i++) {
       asm.op(VBROADCASTSS, a(), Mem.at(A_ROWS.get(i), AT, 1));
       for (int j = 0; j < width; j++) {

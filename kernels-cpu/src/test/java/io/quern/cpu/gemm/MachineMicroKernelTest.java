@@ -33,6 +33,7 @@ class MachineMicroKernelTest {
   private final GuardedMemory offsetMemory = new GuardedMemory(4 * MOST_DEPTH);
   private final GuardedMemory aMemory = new GuardedMemory(4L * MOST_ROWS * (MOST_DEPTH + GAP));
   private final GuardedMemory bMemory = new GuardedMemory(4L * MOST_DEPTH * (MOST_COLUMNS + GAP));
+  private final GuardedMemory packedMemory = new GuardedMemory(4L * MOST_DEPTH * MOST_COLUMNS);
   private final GuardedMemory startMemory = new GuardedMemory(aMemory.byteSize());
   private final GuardedMemory cMemory = new GuardedMemory(aMemory.byteSize());
 
@@ -75,7 +76,15 @@ class MachineMicroKernelTest {
       long offsets = offsetMemory.place(4L * depth, random.nextBoolean());
       MicroKernel.evenRows(table, a, aRow, rows);
       Packing.offsets(offsets, depth, 4);
-      kernel.panel(table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns);
+      if (bRow > 4 && random.nextBoolean()) {
+        long row = 4L * kernel.columns();
+        long packed = packedMemory.place(depth * row, random.nextBoolean());
+        kernel.panelPacking(
+            table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns, packed);
+        checkPacked(packed, row);
+      } else {
+        kernel.panel(table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns);
+      }
       checkResult();
     }
   }
@@ -102,6 +111,18 @@ class MachineMicroKernelTest {
       Raw.putFloat(address + at, memory == cMemory ? SENTINEL : (float) random.nextDouble(-1, 1));
     }
     return address;
+  }
+
+  private void checkPacked(long packed, long row) {
+    for (int t = 0; t < depth; t++) {
+      for (int j = 0; j < columns; j++) {
+        int found = Raw.getInt(packed + t * row + 4L * j);
+        int expected = Raw.getInt(b + t * bRow + 4L * j);
+        if (found != expected) {
+          assertThat(found).as("packed element %d, %d", t, j).isEqualTo(expected);
+        }
+      }
+    }
   }
 
   private void checkResult() {
