@@ -15,6 +15,8 @@ import io.quern.op.Op;
 import io.quern.op.Pool2d;
 import io.quern.op.Window;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Sizes that the arithmetic of fast kernels is not made for. */
 class SizesTest {
@@ -59,6 +61,39 @@ class SizesTest {
       Tensor weightGradient = Tensor.apply(new Conv2dWeightGrad(window, 1), image, image);
       assertThat(weightGradient.flatten(0).toFloatArray())
           .containsExactly(0, 0, 0, 0, image.square().sum().toFloatArray()[0], 0, 0, 0, 0);
+    }
+  }
+
+  /** Sizes of which threads get unequal shares, of pixels or of channels; all sums are exact. */
+  @ParameterizedTest
+  @CsvSource({
+    "512, 2700, 32", "96, 400, 64", "256, 729, 32", "32, 729, 128",
+    "384, 169, 64", "512, 169, 1000", "64, 31, 160", "576, 196, 90"
+  })
+  void everyPixelOfEveryChannelIsComputed(int channels, int pixels, int outputs) {
+    float[] image = new float[channels * pixels];
+    float[] weight = new float[outputs * channels];
+    for (int i = 0; i < image.length; i++) {
+      image[i] = i % 7 - 3;
+    }
+    for (int i = 0; i < weight.length; i++) {
+      weight[i] = i % 5 - 2;
+    }
+    float[] expected = new float[outputs * pixels];
+    for (int o = 0; o < outputs; o++) {
+      for (int c = 0; c < channels; c++) {
+        for (int p = 0; p < pixels; p++) {
+          expected[o * pixels + p] += weight[o * channels + c] * image[c * pixels + p];
+        }
+      }
+    }
+    try (var _ = TensorScope.open()) {
+      Tensor result =
+          Tensor.apply(
+              new Conv2d(Window.of(1), 1),
+              Tensor.of(image, 1, channels, 1, pixels),
+              Tensor.of(weight, outputs, channels, 1, 1));
+      assertThat(result.toFloatArray()).isEqualTo(expected);
     }
   }
 

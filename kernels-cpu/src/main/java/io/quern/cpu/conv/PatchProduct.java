@@ -30,8 +30,8 @@ final class PatchProduct extends ConvProduct {
   private static final int TASKS_PER_THREAD = 2;
 
   /**
-   * Channels that are enough for a task. Where the image is near, threads share channels, so that
-   * none writes to lines of another.
+   * Channels that are enough for a task. Where the image is near and has no more channels than the
+   * result, threads share channels, so that none writes to lines of another.
    */
   private static final int LEAST_CHANNELS = 2 * ROWS;
 
@@ -84,14 +84,23 @@ final class PatchProduct extends ConvProduct {
     int threads = Workers.shared().threads();
     int perImage = (threads + this.images * groups - 1) / (this.images * groups);
     boolean splitsChannels =
-        patches.isDirect() && patches.isNear() && channels >= perImage * LEAST_CHANNELS;
-    int parts = threads == 1 || splitsChannels ? 1 : TASKS_PER_THREAD * perImage;
+        patches.isDirect()
+            && patches.isNear()
+            && channels >= Math.max(patches.depth(), perImage * LEAST_CHANNELS);
+    int parts = threads == 1 || splitsChannels ? 1 : tasksPerThread() * perImage;
     int strip = strip(parts);
     int part = splitsChannels ? roundUp((channels + perImage - 1) / perImage, ROWS) : channels;
     call.keep(STRIP, strip);
     call.keep(PART, part);
     int tasks = this.images * groups * strips(strip) * ((channels + part - 1) / part);
     Workers.shared().run(task, call, tasks);
+  }
+
+  /**
+   * What is near takes about as long for all threads, which read parts of it one beside another.
+   */
+  private int tasksPerThread() {
+    return patches.isNear() ? 1 : TASKS_PER_THREAD;
   }
 
   /** Positions of a task: whole rows, or else panels, in so many about equal shares. */

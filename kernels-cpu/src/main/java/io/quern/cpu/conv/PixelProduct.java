@@ -34,6 +34,9 @@ final class PixelProduct extends ConvProduct {
 
   private static final int TASKS_PER_THREAD = 4;
 
+  /** Pixels that are enough for a strip. */
+  private static final int LEAST_PIXELS = 8 * ROWS;
+
   /** Panels that repay copying a strip; half of them do where another thread has the others. */
   private static final int LEAST_PANELS = 4;
 
@@ -103,9 +106,10 @@ final class PixelProduct extends ConvProduct {
         new PanelPacker(
             shape.groups(), shape.weightBytes(), shape.oc(), depth, 4, 4L * depth, block);
     this.panels = (shape.oc() + width - 1) / width;
-    this.strips = (shape.outputPixels() + STRIP - 1) / STRIP;
-    int pixels = (shape.outputPixels() + strips - 1) / strips;
+    int wanted = strips(shape);
+    int pixels = (shape.outputPixels() + wanted - 1) / wanted;
     this.strip = (pixels + LANES - 1) / LANES * LANES;
+    this.strips = (shape.outputPixels() + strip - 1) / strip;
     this.gathers = panels >= LEAST_PANELS && plane.gathersRows();
     this.mostPanels =
         depth <= block
@@ -114,6 +118,19 @@ final class PixelProduct extends ConvProduct {
     this.pitch = ((4L * strip + LINE - 1) / LINE | 1) * LINE;
     this.offsets = owner.allocate(4L * block, LINE).address();
     Packing.offsets(offsets, block, pitch);
+  }
+
+  /**
+   * Strips of an image. Where an image is alone and most of what is read, each thread has as many:
+   * it then reads its own part of the image, and all weights.
+   */
+  private static int strips(ConvShape shape) {
+    int pixels = shape.outputPixels();
+    int strips = (pixels + STRIP - 1) / STRIP;
+    int threads = Workers.shared().threads();
+    boolean isMostlyImage = 4 * shape.imageBytes() > 5 * shape.weightBytes();
+    boolean isAlone = shape.n() * shape.groups() == 1 && pixels >= threads * LEAST_PIXELS;
+    return isMostlyImage && isAlone ? (strips + threads - 1) / threads * threads : strips;
   }
 
   /**
@@ -193,14 +210,30 @@ final class PixelProduct extends ConvProduct {
     long all = (long) planes * strips * panels;
     int least = gathers && all >= LEAST_PANELS / 2 * (long) threads ? LEAST_PANELS / 2 : 1;
     int perTask = Math.clamp(Math.max(all / wanted, least), 1, mostPanels);
-    call.keep(PANELS_PER_TASK, perTask);
-    Workers.shared().run(multiply, call, planes * strips * ((panels + perTask - 1) / perTask));
+    int even = evenPanels(perTask, planes * strips, threads);
+    call.keep(PANELS_PER_TASK, even);
+    Workers.shared().run(multiply, call, planes * strips * groups(even));
+  }
+
+  /** Panels of a task, so that all threads have as many of the few tasks. */
+  private int evenPanels(int perTask, int strips, int threads) {
+    if ((long) strips * groups(perTask) >= (long) TASKS_PER_THREAD * threads) {
+      return perTask;
+    }
+    int fewer = Math.max(1, groups(perTask) / threads) * threads;
+    int larger = (panels + fewer - 1) / fewer;
+    return larger <= mostPanels ? larger : (panels + fewer + threads - 1) / (fewer + threads);
+  }
+
+  /** Tasks of a strip that have so many panels each. */
+  private int groups(int perTask) {
+    return (panels + perTask - 1) / perTask;
   }
 
   /** The products of a strip with some panels. */
   private void multiply(Operands call, int chunk) {
     int perTask = (int) call.kept(PANELS_PER_TASK);
-    int groupsOfPanels = (panels + perTask - 1) / perTask;
+    int groupsOfPanels = groups(perTask);
     int index = chunk / groupsOfPanels / strips;
     int ofIndex = chunk - index * groupsOfPanels * strips;
     int firstPanel = ofIndex % groupsOfPanels * perTask;

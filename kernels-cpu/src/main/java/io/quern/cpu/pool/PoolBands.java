@@ -2,6 +2,7 @@ package io.quern.cpu.pool;
 
 import io.quern.cpu.Twins;
 import io.quern.cpu.conv.EverySecond;
+import io.quern.cpu.gemm.MicroKernel;
 import io.quern.op.Window;
 import io.quern.runtime.Raw;
 import java.lang.foreign.Arena;
@@ -113,12 +114,19 @@ final class PoolBands {
   private long pad(long from, int first, int count, long to) {
     long row = 4L * pitch;
     long padding = to + imageRows(band) * row;
-    for (int i = 0; i < count; i++) {
-      int y = first + i;
-      long source = y >= 0 && y < shape.h() ? from + 4L * y * shape.w() : padding;
-      Raw.copy(source, to + i * row + 4L * window.padLeft(), 4L * shape.w());
-    }
+    int above = Math.clamp(-(long) first, 0, count);
+    int end = Math.clamp(shape.h() - (long) first, above, count);
+    long left = to + 4L * window.padLeft();
+    copyRows(padding, 0, left, row, above, shape.w());
+    long source = from + 4L * (first + above) * shape.w();
+    copyRows(source, 4L * shape.w(), left + above * row, row, end - above, shape.w());
+    copyRows(padding, 0, left + end * row, row, count - end, shape.w());
     return to;
+  }
+
+  private static void copyRows(
+      long from, long fromRow, long to, long toRow, long rows, long count) {
+    MicroKernel.chosen().copyRows(from, fromRow, to, toRow, rows, count, -0f);
   }
 
   /** Folds the rows of the windows; returns where the result is. */
@@ -143,16 +151,13 @@ final class PoolBands {
   private void foldColumns(PoolMath now, long rows, int count, long to, long scratch) {
     long step = 4L * window.dilationW();
     int kernel = window.kernelW();
-    if (window.strideW() == 1) {
-      for (int i = 0; i < count; i++) {
-        long result = to + 4L * i * shape.ow();
-        now.fold(rows + 4L * i * pitch, step, kernel, shape.ow(), result, scratchOfMath(scratch));
-      }
-      return;
-    }
     long columns = scratch + paddedBytes() + 4L * pitch * band;
     long size = (long) count * pitch - (kernel - 1L) * window.dilationW();
     now.fold(rows, step, kernel, size, columns, scratchOfMath(scratch));
+    if (window.strideW() == 1) {
+      copyRows(columns, 4L * pitch, to, 4L * shape.ow(), count, shape.ow());
+      return;
+    }
     for (int i = 0; i < count; i++) {
       keep(columns + 4L * i * pitch, to + 4L * i * shape.ow());
     }
