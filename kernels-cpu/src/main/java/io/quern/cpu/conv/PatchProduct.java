@@ -86,7 +86,7 @@ final class PatchProduct extends ConvProduct {
     boolean splitsChannels =
         patches.isDirect()
             && patches.isNear()
-            && channels >= Math.max(patches.depth(), perImage * LEAST_CHANNELS);
+            && channels >= Math.max(patches.depth() + 1, perImage * LEAST_CHANNELS);
     int parts = threads == 1 || splitsChannels ? 1 : tasksPerThread() * perImage;
     int strip = strip(parts);
     int part = splitsChannels ? roundUp((channels + perImage - 1) / perImage, ROWS) : channels;

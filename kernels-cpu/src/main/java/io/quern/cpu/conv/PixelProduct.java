@@ -48,7 +48,7 @@ final class PixelProduct extends ConvProduct {
   /** Floats of a line; strips are so many long that no two of them share one. */
   private static final int LANES = LINE / 4;
 
-  /** Channels that a task pads. */
+  /** Most channels that a task pads. */
   private static final int PADDED = 16;
 
   /** Padded images that exist at one time. */
@@ -191,16 +191,21 @@ final class PixelProduct extends ConvProduct {
   }
 
   private int padTasks() {
-    return (shape.c() + PADDED - 1) / PADDED;
+    return (shape.c() + paddedTogether() - 1) / paddedTogether();
+  }
+
+  /** Channels that a task pads, fewer where threads would have none. */
+  private int paddedTogether() {
+    return Math.clamp(shape.c() / (2L * Workers.shared().threads()), 1, PADDED);
   }
 
   private void pad(Operands call, int chunk) {
     int index = chunk / padTasks();
-    int channel = chunk % padTasks() * PADDED;
+    int channel = chunk % padTasks() * paddedTogether();
     plane.pad(
         call.kept(IMAGES) + (call.kept(FIRST) + index) * shape.imageBytes(),
         channel,
-        Math.min(shape.c(), channel + PADDED),
+        Math.min(shape.c(), channel + paddedTogether()),
         call.kept(PADDED_IMAGES) + index * plane.bytes());
   }
 

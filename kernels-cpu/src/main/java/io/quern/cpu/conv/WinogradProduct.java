@@ -33,7 +33,7 @@ final class WinogradProduct extends ConvProduct {
   private static final int MOST_TILES = 96;
 
   /** Output channels for each tile from which on panels are shared rather than tiles. */
-  private static final int MUCH_WEIGHT = 8;
+  private static final int MUCH_WEIGHT = 4;
 
   private static final int PIECES = 4;
   private static final int TASKS_PER_THREAD = 2;

@@ -59,6 +59,9 @@ public final class GemmF32 {
   /** Multiply-adds below which a second thread costs more than it brings. */
   private static final long PARALLEL_WORK = 1 << 19;
 
+  /** Elements of B of which the same is true, however few rows use them. */
+  private static final long PARALLEL_ELEMENTS = 1 << 17;
+
   private final MicroKernel micro = MicroKernel.chosen();
   private final int width = micro.columns();
   private final long m;
@@ -173,7 +176,12 @@ public final class GemmF32 {
 
   /** Whether splitting one product over threads is worth it. */
   public boolean isLarge() {
-    return (double) m * n * k >= PARALLEL_WORK;
+    return isLarge(m, n, k);
+  }
+
+  private static boolean isLarge(long m, long n, long k) {
+    double elements = (double) n * k;
+    return m * elements >= PARALLEL_WORK || elements >= PARALLEL_ELEMENTS;
   }
 
   /** Elements of a block of k; blocks of equal size waste less than full ones and a small rest. */
@@ -297,7 +305,7 @@ public final class GemmF32 {
 
     void run(boolean packB) {
       int packs = packsOfA() + (packB ? packsOfB() : 0);
-      if (rows * columns * depth < PARALLEL_WORK) {
+      if (!isLarge(rows, columns, depth)) {
         share(1);
         for (int chunk = 0; chunk < packs; chunk++) {
           pack(chunk);
