@@ -246,6 +246,7 @@ public final class AttentionGradKernel implements Kernel {
           scores,
           ROW,
           false);
+      AttentionShape.fillUp(scores, count, keys);
       long mask = shape.maskOf(operands.address(shape.maskOperand()), member);
       for (int i = 0; i < count; i++) {
         shape.finish(MATH.get(), mask, first + i, key, keys, scores + i * ROW);

@@ -241,6 +241,7 @@ public final class AttentionKernel implements Kernel {
           scores,
           ROW,
           false);
+      AttentionShape.fillUp(scores, count, keys);
       long mask = shape.maskOf(call.address(shape.maskOperand()), head);
       for (int i = 0; i < count; i++) {
         long row = scores + i * ROW;

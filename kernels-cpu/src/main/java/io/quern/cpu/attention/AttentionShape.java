@@ -2,8 +2,10 @@ package io.quern.cpu.attention;
 
 import io.quern.Shape;
 import io.quern.backend.KernelKey;
+import io.quern.cpu.gemm.MicroKernel;
 import io.quern.op.Layout;
 import io.quern.runtime.Raw;
+import java.lang.foreign.Arena;
 import org.jspecify.annotations.Nullable;
 
 /** Sizes of an attention, and where the rows of its operands lie. Immutable. */
@@ -99,9 +101,29 @@ final class AttentionShape {
     return mask == null ? base : base + head(mask, head);
   }
 
+  /** Minus infinities that fill up rows of scores. */
+  private static final class Hidden {
+    private static final Arena OWNER = Arena.ofAuto();
+    static final long ROW = row();
+
+    private static long row() {
+      long row = OWNER.allocate(4L * AttentionMath.LANES, 64).address();
+      for (int i = 0; i < AttentionMath.LANES; i++) {
+        Raw.putFloat(row + 4L * i, Float.NEGATIVE_INFINITY);
+      }
+      return row;
+    }
+  }
+
+  /** Fills up rows of scores of so many keys, for {@link #finish}. */
+  static void fillUp(long scores, long rows, long count) {
+    long rest = roundUp(count, AttentionMath.LANES) - count;
+    MicroKernel.chosen().copyRows(Hidden.ROW, 0, scores + 4 * count, ROW, rows, rest, -0f);
+  }
+
   /**
-   * Finishes a row of scores: adds the mask, and hides keys that the query must not see and those
-   * that fill up the row.
+   * Finishes a row of scores that is filled up: adds the mask, and hides keys that the query must
+   * not see.
    *
    * @param maskOfHead see {@link #maskOf}
    * @param row address of the scores of the keys from {@code key} on
@@ -121,11 +143,10 @@ final class AttentionShape {
       }
     }
     long visible = causal ? Math.clamp(query - key + 1, 0, count) : count;
-    long end = (count + AttentionMath.LANES - 1) / AttentionMath.LANES * AttentionMath.LANES;
-    for (long at = row + 4 * visible; at < row + 4 * end; at += 4) {
+    for (long at = row + 4 * visible; at < row + 4 * count; at += 4) {
       Raw.putFloat(at, Float.NEGATIVE_INFINITY);
     }
-    return end;
+    return roundUp(count, AttentionMath.LANES);
   }
 
   static long roundUp(long value, long multiple) {

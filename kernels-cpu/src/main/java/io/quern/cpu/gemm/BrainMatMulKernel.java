@@ -115,8 +115,8 @@ public final class BrainMatMulKernel implements Kernel {
 
   /** Some panels for a block of rows. */
   private void multiply(Operands call, int chunk) {
-    long first = shares.firstRow(chunk);
-    long count = shares.count(chunk);
+    long first = shares.firstRow(call, chunk);
+    long count = shares.count(call, chunk);
     long panel = shares.firstPanel(call, chunk);
     long columns = Math.min(n, shares.endPanel(call, chunk) * BrainPanel.WIDTH);
     long column = panel * BrainPanel.WIDTH;

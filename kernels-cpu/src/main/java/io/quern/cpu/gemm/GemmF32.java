@@ -316,15 +316,23 @@ public final class GemmF32 {
         return;
       }
       Workers workers = Workers.shared();
-      share(workers.threads() == 1 ? 1 : TASKS_PER_THREAD * workers.threads());
+      share(workers.threads());
       workers.run(Slice::pack, this, packs);
       workers.run(Slice::multiply, this, tasks());
     }
 
-    /** Chooses tasks of about equal size, so many if they are large enough. */
-    private void share(int wanted) {
+    /**
+     * Chooses tasks of about equal size. All threads have as many blocks of rows, if these are
+     * large enough: a row then stays with its thread from one layer of a network to the next.
+     */
+    private void share(int threads) {
+      int wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
       long most = Math.clamp(rows * panels() / wanted, BLOCK_M, MOST_M);
       long parts = (rows + most - 1) / most;
+      long even = roundUp(parts, threads);
+      if (even * BLOCK_M <= rows) {
+        parts = even;
+      }
       rowsPerTask = roundUp((rows + parts - 1) / parts, ROWS);
       long mostPanels = Math.max(1, MOST_ROWS_AND_PANELS / Math.max(BLOCK_M, rowsPerTask));
       panelsPerTask = Math.clamp((long) blocks() * panels() / wanted, 1, (int) mostPanels);

@@ -155,8 +155,8 @@ public final class IntegerMatMulKernel implements Kernel {
 
   /** Some panels for a block of rows. */
   private void multiply(Operands call, int chunk) {
-    long first = shares.firstRow(chunk);
-    long count = shares.count(chunk);
+    long first = shares.firstRow(call, chunk);
+    long count = shares.count(call, chunk);
     long end = shares.endPanel(call, chunk);
     long row = 4 * packer.fours();
     long a = call.kept(ROWS_OF_A) + first * row;

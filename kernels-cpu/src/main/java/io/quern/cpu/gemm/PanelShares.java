@@ -34,18 +34,22 @@ record PanelShares(long rows, int block, long panels, int slot) {
   }
 
   /** First row of a task. */
-  long firstRow(int chunk) {
-    return chunk % blocks() * block;
+  long firstRow(Operands call, int chunk) {
+    return chunk / groups(call.kept(slot)) * block;
+  }
+
+  private long groups(long each) {
+    return (panels + each - 1) / each;
   }
 
   /** Rows of a task. */
-  long count(int chunk) {
-    return Math.min(block, rows - firstRow(chunk));
+  long count(Operands call, int chunk) {
+    return Math.min(block, rows - firstRow(call, chunk));
   }
 
   /** First panel of a task. */
   long firstPanel(Operands call, int chunk) {
-    return chunk / blocks() * call.kept(slot);
+    return chunk % groups(call.kept(slot)) * call.kept(slot);
   }
 
   /** The panel after a task's last one. */
