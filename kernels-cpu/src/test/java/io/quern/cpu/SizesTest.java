@@ -71,22 +71,9 @@ class SizesTest {
     "384, 169, 64", "512, 169, 1000", "64, 31, 160", "576, 196, 90"
   })
   void everyPixelOfEveryChannelIsComputed(int channels, int pixels, int outputs) {
-    float[] image = new float[channels * pixels];
-    float[] weight = new float[outputs * channels];
-    for (int i = 0; i < image.length; i++) {
-      image[i] = i % 7 - 3;
-    }
-    for (int i = 0; i < weight.length; i++) {
-      weight[i] = i % 5 - 2;
-    }
-    float[] expected = new float[outputs * pixels];
-    for (int o = 0; o < outputs; o++) {
-      for (int c = 0; c < channels; c++) {
-        for (int p = 0; p < pixels; p++) {
-          expected[o * pixels + p] += weight[o * channels + c] * image[c * pixels + p];
-        }
-      }
-    }
+    float[] image = small(channels * pixels, 7);
+    float[] weight = small(outputs * channels, 5);
+    float[] expected = product(weight, image, outputs, channels, pixels);
     try (var _ = TensorScope.open()) {
       Tensor result =
           Tensor.apply(
@@ -95,6 +82,44 @@ class SizesTest {
               Tensor.of(weight, outputs, channels, 1, 1));
       assertThat(result.toFloatArray()).isEqualTo(expected);
     }
+  }
+
+  /** Sizes of which B is packed before, late or on the way, in one and in several blocks of k. */
+  @ParameterizedTest
+  @CsvSource({
+    "300, 600, 331, false", "40, 600, 331, false", "300, 600, 331, true", "40, 600, 331, true",
+    "150, 80, 1024, false", "129, 1100, 100, false", "7, 700, 333, false", "1, 700, 333, true"
+  })
+  void everyElementOfAProductIsComputed(int m, int k, int n, boolean transposed) {
+    float[] left = small(m * k, 7);
+    float[] right = small(k * n, 5);
+    try (var _ = TensorScope.open()) {
+      Tensor b = Tensor.of(right, k, n);
+      Tensor operand = transposed ? b.transpose(0, 1).contiguous().transpose(0, 1) : b;
+      assertThat(Tensor.of(left, m, k).matmul(operand).flatten(0).toFloatArray())
+          .isEqualTo(product(left, right, m, k, n));
+    }
+  }
+
+  /** Whole numbers around 0, whose sums of products are exact. */
+  private static float[] small(int count, int different) {
+    float[] numbers = new float[count];
+    for (int i = 0; i < count; i++) {
+      numbers[i] = i % different - different / 2;
+    }
+    return numbers;
+  }
+
+  private static float[] product(float[] left, float[] right, int m, int k, int n) {
+    float[] sums = new float[m * n];
+    for (int i = 0; i < m; i++) {
+      for (int t = 0; t < k; t++) {
+        for (int j = 0; j < n; j++) {
+          sums[i * n + j] += left[i * k + t] * right[t * n + j];
+        }
+      }
+    }
+    return sums;
   }
 
   @Test
