@@ -48,27 +48,7 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
   }
 
   @Override
-  public void panel(
-      long rows,
-      long offsets,
-      long b,
-      long bRow,
-      long k,
-      long start,
-      long startRow,
-      long c,
-      long cRow,
-      long count,
-      long columns) {
-    if (!masks && columns < columns()) {
-      super.panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
-      return;
-    }
-    panel.run(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
-  }
-
-  @Override
-  void panelPacking(
+  void panel(
       long rows,
       long offsets,
       long b,
@@ -81,12 +61,12 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
       long count,
       long columns,
       long packed) {
-    if (count < ROWS || (!masks && columns < columns())) {
-      super.panelPacking(
-          rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
+    boolean isTooFew = packed != 0 && count < ROWS;
+    if (isTooFew || (!masks && columns < columns())) {
+      super.panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
       return;
     }
-    panel.runPacking(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
+    panel.run(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
   }
 
   @Override

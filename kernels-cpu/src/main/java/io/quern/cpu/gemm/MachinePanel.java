@@ -14,24 +14,12 @@ final class MachinePanel {
     this.code = MachineTier.place(name, panel.write());
   }
 
-  /** {@link MicroKernel#panel}, with k elements of 32 bits. */
+  /**
+   * {@link MicroKernel#panel}, with k elements of 32 bits.
+   *
+   * @param packed where B is packed, only of floats and of a tile's rows at least, or 0
+   */
   void run(
-      long rows,
-      long offsets,
-      long b,
-      long bRow,
-      long k,
-      long start,
-      long startRow,
-      long c,
-      long cRow,
-      long count,
-      long columns) {
-    runPacking(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, 0);
-  }
-
-  /** {@link MicroKernel#panelPacking} of floats, of a tile's rows at least. */
-  void runPacking(
       long rows,
       long offsets,
       long b,

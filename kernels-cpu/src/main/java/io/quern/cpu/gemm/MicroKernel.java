@@ -91,7 +91,7 @@ public abstract class MicroKernel {
    * @param count rows of the panel
    * @param columns columns of the panel, at most {@link #columns()}
    */
-  public void panel(
+  public final void panel(
       long rows,
       long offsets,
       long b,
@@ -103,6 +103,34 @@ public abstract class MicroKernel {
       long cRow,
       long count,
       long columns) {
+    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, 0);
+  }
+
+  /**
+   * The same for a panel of B that is packed on the way, unless {@code packed} is 0.
+   *
+   * @param bRow more than 4 for one that is packed
+   * @param packed address of {@code k} rows of {@link #columns()} floats, which are overwritten
+   */
+  void panel(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow,
+      long count,
+      long columns,
+      long packed) {
+    if (packed != 0) {
+      Packing.packB(this, b, bRow, 4, columns, k, packed, 0);
+      long row = 4L * columns();
+      panel(rows, offsets, packed, row, k, start, startRow, c, cRow, count, columns, 0);
+      return;
+    }
     long whole = columns == columns() ? count / ROWS * ROWS : 0;
     for (long i = 0; i < whole; i += ROWS) {
       tile(rows + 8 * i, offsets, b, bRow, k, start + i * startRow, startRow, c + i * cRow, cRow);
@@ -121,30 +149,6 @@ public abstract class MicroKernel {
       copyRows(to, row, c + i * cRow, cRow, present, columns, -0f);
     }
     HostMemory.shared().free(aside);
-  }
-
-  /**
-   * The same for a panel of B that is not packed, which is packed at {@code packed} on the way.
-   *
-   * @param bRow more than 4
-   * @param packed address of {@code k} rows of {@link #columns()} floats, which are overwritten
-   */
-  void panelPacking(
-      long rows,
-      long offsets,
-      long b,
-      long bRow,
-      long k,
-      long start,
-      long startRow,
-      long c,
-      long cRow,
-      long count,
-      long columns,
-      long packed) {
-    Packing.packB(this, b, bRow, 4, columns, k, packed, 0);
-    long row = 4L * columns();
-    panel(rows, offsets, packed, row, k, start, startRow, c, cRow, count, columns);
   }
 
   /** The same, added to what is there or to nothing. */
@@ -177,11 +181,7 @@ public abstract class MicroKernel {
       long packed) {
     long start = accumulate ? c : Nothing.ROW;
     long startRow = accumulate ? cRow : 0;
-    if (packed == 0) {
-      panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
-    } else {
-      panelPacking(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
-    }
+    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
   }
 
   /** Bytes of a table of rows. */

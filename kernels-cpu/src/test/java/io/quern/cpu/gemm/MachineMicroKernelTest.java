@@ -79,7 +79,7 @@ class MachineMicroKernelTest {
       if (bRow > 4 && random.nextBoolean()) {
         long row = 4L * kernel.columns();
         long packed = packedMemory.place(depth * row, random.nextBoolean());
-        kernel.panelPacking(
+        kernel.panel(
             table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns, packed);
         checkPacked(packed, row);
       } else {
