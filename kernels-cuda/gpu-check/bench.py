@@ -158,12 +158,22 @@ measure("cumsum of columns", lambda: x.reshape(-1, 8192).cumsum(0), 2 * gb, "GB/
 measure("cumsum of all", lambda: x.cumsum(0), 2 * gb, "GB/s")
 measure("sort rows", lambda: rows.sort(1), 2 * gb, "GB/s")
 measure("top 50", lambda: x.reshape(-1, 1 << 16).topk(50), gb, "GB/s")
-for batch, heads, length, size, causal in (
-    (2, 12, 512, 64, False), (4, 16, 2048, 64, True), (4, 16, 2048, 128, False)):
-    q = torch.randn(batch, heads, length, size, device="cuda", requires_grad=True)
+for dtype, batch, heads, length, size, causal in (
+    (torch.float32, 2, 12, 512, 64, False),
+    (torch.float32, 4, 16, 2048, 64, True),
+    (torch.float32, 4, 16, 2048, 128, False),
+    (torch.bfloat16, 4, 32, 4096, 64, False),
+    (torch.bfloat16, 32, 16, 512, 128, False),
+    (torch.bfloat16, 4, 16, 4096, 128, False),
+    (torch.bfloat16, 1, 16, 16384, 128, False),
+    (torch.bfloat16, 32, 16, 512, 128, True),
+    (torch.bfloat16, 4, 16, 4096, 128, True),
+    (torch.bfloat16, 1, 16, 16384, 128, True),
+):
+    q = torch.randn(batch, heads, length, size, device="cuda", dtype=dtype, requires_grad=True)
     tflop = 4e-12 * batch * heads * length**2 * size / (2 if causal else 1)
     attend = lambda: torch.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=causal)
-    name = f"{[batch, heads, length, size]}{' causal' if causal else ''}"
+    name = f"{[batch, heads, length, size]}{' BF16' if dtype == torch.bfloat16 else ''}{' causal' if causal else ''}"
     with torch.no_grad():
         measure(f"attention {name}", attend, tflop, "TFLOP/s")
     out = attend()

@@ -68,9 +68,19 @@ __device__ inline void barrier_arrive_at(u64* barrier, u32 rank) {
 __device__ inline void copy_tile(
     void* to, const TileMap* map, u64* barrier, int x, int y, int z) {
   asm volatile(
-      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes"
-      " [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(shared_address(to)),
+      "cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes"
+      " [%0], [%1, {%3, %4, %5, 0}], [%2];" ::"r"(shared_address(to)),
       "l"((u64)map), "r"(shared_address(barrier)), "r"(x), "r"(y), "r"(z)
+      : "memory");
+}
+
+// As copy_tile, of a matrix of one of several batches.
+__device__ inline void copy_tile(
+    void* to, const TileMap* map, u64* barrier, int x, int y, int z, int batch) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes"
+      " [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(shared_address(to)),
+      "l"((u64)map), "r"(shared_address(barrier)), "r"(x), "r"(y), "r"(z), "r"(batch)
       : "memory");
 }
 
@@ -78,18 +88,37 @@ __device__ inline void copy_tile(
 __device__ inline void copy_tile_to_all(
     void* to, const TileMap* map, u64* barrier, int x, int y, int z, unsigned short blocks) {
   asm volatile(
-      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes"
-      ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(shared_address(to)),
+      "cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes"
+      ".multicast::cluster [%0], [%1, {%3, %4, %5, 0}], [%2], %6;" ::"r"(shared_address(to)),
       "l"((u64)map), "r"(shared_address(barrier)), "r"(x), "r"(y), "r"(z), "h"(blocks)
+      : "memory");
+}
+
+// Copies bytes, a multiple of 16 at addresses of such multiples, and counts them at the barrier.
+__device__ inline void copy_bytes(void* to, const void* from, u32 bytes, u64* barrier) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+          shared_address(to)),
+      "l"(from), "r"(bytes), "r"(shared_address(barrier))
       : "memory");
 }
 
 // Copies a tile from shared memory; what lies beyond the matrix is left out.
 __device__ inline void store_tile(const TileMap* map, const void* from, int x, int y, int z) {
   asm volatile(
-      "cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%0, {%2, %3, %4}], [%1];"
+      "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, 0}], [%1];"
       "cp.async.bulk.commit_group;" ::"l"((u64)map),
       "r"(shared_address(from)), "r"(x), "r"(y), "r"(z)
+      : "memory");
+}
+
+// As store_tile, to a matrix of one of several batches.
+__device__ inline void store_tile(
+    const TileMap* map, const void* from, int x, int y, int z, int batch) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];"
+      "cp.async.bulk.commit_group;" ::"l"((u64)map),
+      "r"(shared_address(from)), "r"(x), "r"(y), "r"(z), "r"(batch)
       : "memory");
 }
 
@@ -156,69 +185,79 @@ __device__ inline u32 pair_f16(float low, float high) {
   return pair;
 }
 
-// d = a * b + (accumulate ? d : 0), 64 rows by 256 columns by 16; ALONG says whether the rows of an
-// operand's tile run along the sum (0) or across it (1).
-#define PRODUCT_64_256_16(TYPE)                                                                    \
+template <bool BF16>
+__device__ inline u32 pair(float low, float high) {
+  return BF16 ? pair_bf16(low, high) : pair_f16(low, high);
+}
+
+// Keeps the compiler from using sums before the wait that comes before this.
+template <int N>
+__device__ inline void settle(float (&sums)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; i++) {
+    asm volatile("" : "+f"(sums[i])::"memory");
+  }
+}
+
+// The registers of sums, as operands and in the text.
+#define SUMS_8(d, i)                                                                               \
+  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]),      \
+      "+f"(d[i + 6]), "+f"(d[i + 7])
+#define SUMS_32(d, i) SUMS_8(d, i), SUMS_8(d, i + 8), SUMS_8(d, i + 16), SUMS_8(d, i + 24)
+#define SUMS_64(d, i) SUMS_32(d, i), SUMS_32(d, i + 32)
+#define SUMS_128(d, i) SUMS_64(d, i), SUMS_64(d, i + 64)
+#define TEXT_32                                                                                    \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, " \
+  "%21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define TEXT_64                                                                                    \
+  TEXT_32                                                                                          \
+  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, "   \
+  "%50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define TEXT_128                                                                                   \
+  TEXT_64                                                                                          \
+  ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, "   \
+  "%82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, %96, %97, %98, %99, "     \
+  "%100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, %113, %114, "     \
+  "%115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+
+// d = a * b + (accumulate ? d : 0), 64 rows by so many columns by 16, of operands in shared memory;
+// ALONG says whether the rows of an operand's tile run along the sum (0) or across it (1).
+#define PRODUCT(COLUMNS, COUNT, TYPE, A, B, P, A_TURN, B_TURN)                                      \
   template <int A_ALONG, int B_ALONG>                                                              \
-  __device__ inline void product_64_256_16_##TYPE(float (&d)[128], u64 a, u64 b, int accumulate) { \
+  __device__ inline void product_64_16_##TYPE(                                         \
+      float (&d)[COUNT], u64 a, u64 b, int accumulate) {                                           \
     asm volatile(                                                                                  \
         "{\n"                                                                                      \
         ".reg .pred p;\n"                                                                          \
-        "setp.ne.b32 p, %130, 0;\n"                                                                \
-        "wgmma.mma_async.sync.aligned.m64n256k16.f32." #TYPE "." #TYPE " {"                        \
-        "%0, %1, %2, %3, %4, %5, %6, %7, "                                                         \
-        "%8, %9, %10, %11, %12, %13, %14, %15, "                                                   \
-        "%16, %17, %18, %19, %20, %21, %22, %23, "                                                 \
-        "%24, %25, %26, %27, %28, %29, %30, %31, "                                                 \
-        "%32, %33, %34, %35, %36, %37, %38, %39, "                                                 \
-        "%40, %41, %42, %43, %44, %45, %46, %47, "                                                 \
-        "%48, %49, %50, %51, %52, %53, %54, %55, "                                                 \
-        "%56, %57, %58, %59, %60, %61, %62, %63, "                                                 \
-        "%64, %65, %66, %67, %68, %69, %70, %71, "                                                 \
-        "%72, %73, %74, %75, %76, %77, %78, %79, "                                                 \
-        "%80, %81, %82, %83, %84, %85, %86, %87, "                                                 \
-        "%88, %89, %90, %91, %92, %93, %94, %95, "                                                 \
-        "%96, %97, %98, %99, %100, %101, %102, %103, "                                             \
-        "%104, %105, %106, %107, %108, %109, %110, %111, "                                         \
-        "%112, %113, %114, %115, %116, %117, %118, %119, "                                         \
-        "%120, %121, %122, %123, %124, %125, %126, %127}, "                                        \
-        "%128, %129, p, 1, 1, %131, %132;\n"                                                       \
+        "setp.ne.b32 p, %" P ", 0;\n"                                                              \
+        "wgmma.mma_async.sync.aligned.m64n" #COLUMNS "k16.f32." #TYPE "." #TYPE " {" TEXT_##COUNT  \
+        "}, %" A ", %" B ", p, 1, 1, %" A_TURN ", %" B_TURN ";\n"                                  \
         "}\n"                                                                                      \
-        :                                                                                          \
-          "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]),                                          \
-          "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),                                          \
-          "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]),                                        \
-          "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]),                                      \
-          "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]),                                      \
-          "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),                                      \
-          "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]),                                      \
-          "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]),                                      \
-          "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]),                                      \
-          "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]),                                      \
-          "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]),                                      \
-          "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]),                                      \
-          "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]),                                      \
-          "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]),                                      \
-          "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]),                                      \
-          "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63]),                                      \
-          "+f"(d[64]), "+f"(d[65]), "+f"(d[66]), "+f"(d[67]),                                      \
-          "+f"(d[68]), "+f"(d[69]), "+f"(d[70]), "+f"(d[71]),                                      \
-          "+f"(d[72]), "+f"(d[73]), "+f"(d[74]), "+f"(d[75]),                                      \
-          "+f"(d[76]), "+f"(d[77]), "+f"(d[78]), "+f"(d[79]),                                      \
-          "+f"(d[80]), "+f"(d[81]), "+f"(d[82]), "+f"(d[83]),                                      \
-          "+f"(d[84]), "+f"(d[85]), "+f"(d[86]), "+f"(d[87]),                                      \
-          "+f"(d[88]), "+f"(d[89]), "+f"(d[90]), "+f"(d[91]),                                      \
-          "+f"(d[92]), "+f"(d[93]), "+f"(d[94]), "+f"(d[95]),                                      \
-          "+f"(d[96]), "+f"(d[97]), "+f"(d[98]), "+f"(d[99]),                                      \
-          "+f"(d[100]), "+f"(d[101]), "+f"(d[102]), "+f"(d[103]),                                  \
-          "+f"(d[104]), "+f"(d[105]), "+f"(d[106]), "+f"(d[107]),                                  \
-          "+f"(d[108]), "+f"(d[109]), "+f"(d[110]), "+f"(d[111]),                                  \
-          "+f"(d[112]), "+f"(d[113]), "+f"(d[114]), "+f"(d[115]),                                  \
-          "+f"(d[116]), "+f"(d[117]), "+f"(d[118]), "+f"(d[119]),                                  \
-          "+f"(d[120]), "+f"(d[121]), "+f"(d[122]), "+f"(d[123]),                                  \
-          "+f"(d[124]), "+f"(d[125]), "+f"(d[126]), "+f"(d[127])                                   \
+        : SUMS_##COUNT(d, 0)                                                                       \
         : "l"(a), "l"(b), "r"(accumulate), "n"(A_ALONG), "n"(B_ALONG));                            \
   }
 
-PRODUCT_64_256_16(bf16)
-PRODUCT_64_256_16(f16)
+PRODUCT(256, 128, bf16, "128", "129", "130", "131", "132")
+PRODUCT(256, 128, f16, "128", "129", "130", "131", "132")
+PRODUCT(128, 64, bf16, "64", "65", "66", "67", "68")
+PRODUCT(128, 64, f16, "64", "65", "66", "67", "68")
+PRODUCT(64, 32, bf16, "32", "33", "34", "35", "36")
+PRODUCT(64, 32, f16, "32", "33", "34", "35", "36")
+
+// d += a * b, 64 rows by so many columns by 16, for a in registers, pairs of neighbours along the sum,
+// and b in shared memory, whose rows run across it. Of each 8 by 8 elements of a, a thread has the pair
+// `lane % 4` of row `lane / 4`; the four quarters are upper left, lower left, upper right, lower right.
+#define PRODUCT_OF_PAIRS(COLUMNS, COUNT, TYPE, A0, A1, A2, A3, B)                                    \
+  __device__ inline void add_product_64_16_##TYPE(                                                 \
+      float (&d)[COUNT], u32 a0, u32 a1, u32 a2, u32 a3, u64 b) {                                  \
+    asm volatile(                                                                                  \
+        "wgmma.mma_async.sync.aligned.m64n" #COLUMNS "k16.f32." #TYPE "." #TYPE " {" TEXT_##COUNT  \
+        "}, {%" A0 ", %" A1 ", %" A2 ", %" A3 "}, %" B ", 1, 1, 1, 1;"                             \
+        : SUMS_##COUNT(d, 0)                                                                       \
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "l"(b));                                             \
+  }
+
+PRODUCT_OF_PAIRS(64, 32, bf16, "32", "33", "34", "35", "36")
+PRODUCT_OF_PAIRS(64, 32, f16, "32", "33", "34", "35", "36")
+PRODUCT_OF_PAIRS(128, 64, bf16, "64", "65", "66", "67", "68")
+PRODUCT_OF_PAIRS(128, 64, f16, "64", "65", "66", "67", "68")

@@ -1,5 +1,5 @@
 // Functions of one float with the bits of the CPU's, whose operations they repeat one by one: see
-// ScalarMath.java for how they work and MathConstants.java for the constants.
+// ScalarMath.java for how they work and MathConstants.java for the constants. exp_negative has others.
 #pragma once
 #include "quern.cuh"
 
@@ -27,11 +27,24 @@ __device__ inline float exp(float x) {
   return x < -104 ? 0 : y;
 }
 
-// exp of x <= 0 for less work.
+// 2^x, but for an error of 2^-22, and 0 for what is below the least normal number.
+__device__ inline float power_of_2(float x) {
+#ifdef __CUDACC__
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return exp2f(x);
+#endif
+}
+
+// exp of x <= 0 by the unit for powers of 2, with an error of 2^-22: what x log2(e) loses when it is rounded
+// is multiplied afterwards. The power is 2^64 times as large, so that small results are not 0.
 __device__ inline float exp_negative(float x) {
-  float t = fmaf(x, 0x1.715476p0f, 0x1.8p23f + 191);
-  float p = exp_polynomial(less_log2s(x, t - (0x1.8p23f + 191)));
-  float y = p * __int_as_float((int)((u32)__float_as_int(t) << 23)) * 0x1p-64f;
+  float whole = fmaf(x, 0x1.715476p0f, 64);
+  float rest = fmaf(x, 0x1.4ae0cp-26f, fmaf(x, 0x1.715476p0f, 64 - whole));
+  float power = power_of_2(whole);
+  float y = fmaf(power * 0x1.62e43p-65f, rest, power * 0x1p-64f);
   return x < -104 ? 0 : y;
 }
 

@@ -129,9 +129,9 @@ __device__ inline void product(
         u64 a_tile = tile_descriptor(a + (A_ALONG == 0 ? 32 * i : 2048 * i), GROUP, 1024);
         u64 b_tile = tile_descriptor(b + (B_ALONG == 0 ? 32 * i : 2048 * i), GROUP, 1024);
         if (BF16) {
-          product_64_256_16_bf16<A_ALONG, B_ALONG>(d, a_tile, b_tile, step > 0 || i > 0);
+          product_64_16_bf16<A_ALONG, B_ALONG>(d, a_tile, b_tile, step > 0 || i > 0);
         } else {
-          product_64_256_16_f16<A_ALONG, B_ALONG>(d, a_tile, b_tile, step > 0 || i > 0);
+          product_64_16_f16<A_ALONG, B_ALONG>(d, a_tile, b_tile, step > 0 || i > 0);
         }
       }
       products_commit();
@@ -163,9 +163,8 @@ __device__ inline void product(
         for (int half = 0; half < 2; half++) {
           float x = d[32 * part + 4 * j + 2 * half];
           float y = d[32 * part + 4 * j + 2 * half + 1];
-          u32 pair = BF16 ? pair_bf16(x, y) : pair_f16(x, y);
-          int at_row = row + 8 * half;
-          *(u32*)(result + at_row * 128 + (j ^ at_row % 8) * 16 + thread % 4 * 4) = pair;
+                    int at_row = row + 8 * half;
+          *(u32*)(result + at_row * 128 + (j ^ at_row % 8) * 16 + thread % 4 * 4) = pair<BF16>(x, y);
         }
       }
       publish_shared();
@@ -181,7 +180,7 @@ __device__ inline void product(
   cluster_sync();
 }
 
-#define PRODUCT(NAME, A_ALONG, B_ALONG, BF16)                                                      \
+#define MATMUL(NAME, A_ALONG, B_ALONG, BF16)                                                      \
   KERNEL __cluster_dims__(BLOCKS, 1, 1) __launch_bounds__(384, 1) NAME(                            \
       const __grid_constant__ TileMap c,                                                           \
       const __grid_constant__ TileMap a,                                                           \
@@ -191,11 +190,11 @@ __device__ inline void product(
   }
 
 // The names say for a and b whether they are as they are (n) or transposed (t).
-PRODUCT(matmul_nn_bf16, 0, 1, true)
-PRODUCT(matmul_nt_bf16, 0, 0, true)
-PRODUCT(matmul_tn_bf16, 1, 1, true)
-PRODUCT(matmul_tt_bf16, 1, 0, true)
-PRODUCT(matmul_nn_f16, 0, 1, false)
-PRODUCT(matmul_nt_f16, 0, 0, false)
-PRODUCT(matmul_tn_f16, 1, 1, false)
-PRODUCT(matmul_tt_f16, 1, 0, false)
+MATMUL(matmul_nn_bf16, 0, 1, true)
+MATMUL(matmul_nt_bf16, 0, 0, true)
+MATMUL(matmul_tn_bf16, 1, 1, true)
+MATMUL(matmul_tt_bf16, 1, 0, true)
+MATMUL(matmul_nn_f16, 0, 1, false)
+MATMUL(matmul_nt_f16, 0, 0, false)
+MATMUL(matmul_tn_f16, 1, 1, false)
+MATMUL(matmul_tt_f16, 1, 0, false)

@@ -74,6 +74,26 @@ __device__ inline void store_quad(T* to, const float* values) {
   *(u64*)to = quad;
 }
 
+#if __CUDA_ARCH__ >= 800 // rounds two at once
+__device__ inline void store_quad(Bfloat16* to, const float* values) {
+  u32 pairs[2];
+#pragma unroll
+  for (int k = 0; k < 2; k++) {
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pairs[k]) : "f"(values[2 * k + 1]), "f"(values[2 * k]));
+  }
+  *(u64*)to = (u64)pairs[1] << 32 | pairs[0];
+}
+
+__device__ inline void store_quad(Float16* to, const float* values) {
+  u32 pairs[2];
+#pragma unroll
+  for (int k = 0; k < 2; k++) {
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pairs[k]) : "f"(values[2 * k + 1]), "f"(values[2 * k]));
+  }
+  *(u64*)to = (u64)pairs[1] << 32 | pairs[0];
+}
+#endif
+
 // The elements from index at on, those before end.
 __device__ inline void load_quad(float* values, const float* from, i64 at, i64 end, bool aligned) {
   if (aligned && at + 4 <= end) {

@@ -78,6 +78,11 @@ __device__ inline unsigned short to_bf16(float x) {
 }
 
 __device__ inline float from_f16(unsigned short half) {
+#ifdef __CUDACC__
+  float x;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(half));
+  return x;
+#endif
   u32 sign = (u32)(half & 0x8000) << 16;
   u32 magnitude = half & 0x7fff;
   if (magnitude >= 0x7c00) {

@@ -5,20 +5,17 @@
 // so that memory is read while exponentials are computed. All elements are read and written by the
 // thread that has copied them; threads only wait for each other where they fold.
 #include "async.cuh"
-#include "math.cuh"
-#include "quads.cuh"
+#include "rows.cuh"
 
 const int THREADS = 1024;
 
-// Elements of a row that a thread keeps in registers, and those it works on at a time. It has every
-// THREADS-th one.
-const int HELD = 32;
+// Elements that a thread works on at a time. It has every THREADS-th one of a row.
 const int RUN = 4;
 
 // Folds that follow each other have different slots of two, so that none waits for the readers of
 // another.
 template <int OF = THREADS, typename F>
-__device__ inline float fold(int slot, float x, F f) {
+__device__ inline float fold_threads(int slot, float x, F f) {
   __shared__ float slots[2][OF / 32];
   float* warps = slots[slot];
 #pragma unroll
@@ -38,13 +35,13 @@ __device__ inline float fold(int slot, float x, F f) {
 }
 
 template <int OF = THREADS>
-__device__ inline float sum(int slot, float x) {
-  return fold<OF>(slot, x, [](float y, float z) { return y + z; });
+__device__ inline float sum_threads(int slot, float x) {
+  return fold_threads<OF>(slot, x, [](float y, float z) { return y + z; });
 }
 
 template <int OF = THREADS>
-__device__ inline float most(int slot, float x) {
-  return fold<OF>(slot, x, [](float y, float z) { return fmaxf(y, z); });
+__device__ inline float most_threads(int slot, float x) {
+  return fold_threads<OF>(slot, x, [](float y, float z) { return fmaxf(y, z); });
 }
 
 // The thread's part of a row in shared memory.
@@ -113,7 +110,7 @@ __device__ inline void softmax(float* to, const float* x, i64 rows, int length) 
         max = fmaxf(max, kept[i * THREADS]);
       }
     }
-    max = most(0, max);
+    max = most_threads(0, max);
     float held[HELD];
     float total = 0;
 #pragma unroll
@@ -142,7 +139,7 @@ __device__ inline void softmax(float* to, const float* x, i64 rows, int length) 
         }
       }
     }
-    total = sum(1, total);
+    total = sum_threads(1, total);
     float log = LOG ? scalar::log(total) : 0;
     float factor = 1 / total;
     auto store = [&](int i, float value) {
@@ -234,7 +231,7 @@ __device__ inline void softmax_kept(float* to, const float* x, i64 rows, int len
         }
       }
     }
-    max = most<KEEPERS>(0, max);
+    max = most_threads<KEEPERS>(0, max);
     if (row + gridDim.x < rows) {
       copy_row(x); // all threads have read the row
     }
@@ -250,7 +247,7 @@ __device__ inline void softmax_kept(float* to, const float* x, i64 rows, int len
         }
       }
     }
-    float total = sum<KEEPERS>(1, (totals[0] + totals[1]) + (totals[2] + totals[3]) + totals[4]);
+    float total = sum_threads<KEEPERS>(1, (totals[0] + totals[1]) + (totals[2] + totals[3]) + totals[4]);
     float log = LOG ? scalar::log(total) : 0;
     float factor = 1 / total;
 #pragma unroll
@@ -324,7 +321,7 @@ KERNEL __launch_bounds__(THREADS) log_softmax_grad_long_f32(
     for (int i = 0; i < strip.end; i++) {
       total += strip.kept[i * THREADS];
     }
-    total = sum(slot, total);
+    total = sum_threads(slot, total);
 #pragma unroll
     for (int run = 0; run < HELD; run += RUN) {
       if (run < strip.end) {
@@ -506,3 +503,69 @@ KERNEL __launch_bounds__(WARPS * 32, 3) norm_grad_warps_f32(
     norm_grad_warps<8>(to, parts, x, gamma, g, epsilon, centred, rows, (int)length);
   }
 }
+
+// f(team's row, the thread's first element in shared memory) for rows of elements of 16 bits that registers hold, a
+// multiple of eight at addresses of multiples of 16 bytes. Threads copy eight elements at once, and work on those that
+// they have in rows.cu too, so that results have the same bits. Teams of a warp have rows that follow each other,
+// which the warp copies as one; a larger team is a block.
+template <typename T, typename F>
+__device__ inline void with_shared_row(const T* x, i64 rows, int length, int team, F f) {
+  Row<true, true> row;
+  int group = team < 32 ? 32 : team; // threads that wait for each other
+  int lane = (int)threadIdx.x & (group - 1);
+  int teams = group / team;
+  i64 first = (i64)blockIdx.x * ((int)blockDim.x / team) + (int)threadIdx.x / group * teams;
+  row.length = length;
+  row.team = team;
+  row.lane = lane & (team - 1);
+  row.index = first + lane / team;
+  row.real = row.index < rows;
+  row.first = 4 * row.lane;
+  row.step = 1;
+  T* copied = (T*)dynamic_shared + (int)threadIdx.x / group * teams * length;
+  i64 present = rows - first < teams ? rows - first : teams;
+  int count = present < 0 ? 0 : (int)present * length;
+  x += first * length;
+  for (int i = 8 * lane; i < count; i += 8 * group) {
+    copy_async<16>((float*)(copied + i), (const float*)(x + i), true);
+  }
+  commit_copies();
+  await_copies();
+  if (group == 32) {
+    __syncwarp();
+  } else {
+    __syncthreads();
+  }
+  f(row, copied + lane / team * length + row.first);
+}
+
+// Blocks have four warps, or one team of more.
+#define SHARED(TYPE, T)                                                                             \
+  KERNEL __launch_bounds__(MOST_TEAM) softmax_shared_##TYPE(                                       \
+      T* to, const T* x, i64 rows, i64 length, i64 team) {                                         \
+    with_shared_row(x, rows, (int)length, (int)team, [&](auto row, const T* from) {                \
+      softmax<false>(row.of(to), from, row);                                                       \
+    });                                                                                            \
+  }                                                                                                \
+  KERNEL __launch_bounds__(MOST_TEAM) log_softmax_shared_##TYPE(                                   \
+      T* to, const T* x, i64 rows, i64 length, i64 team) {                                         \
+    with_shared_row(x, rows, (int)length, (int)team, [&](auto row, const T* from) {                \
+      softmax<true>(row.of(to), from, row);                                                        \
+    });                                                                                            \
+  }                                                                                                \
+  KERNEL __launch_bounds__(MOST_TEAM) layer_norm_shared_##TYPE(                                    \
+      T* to, const T* x, const T* gamma, const T* beta, float epsilon, i64 rows, i64 length,       \
+      i64 team) {                                                                                  \
+    with_shared_row(x, rows, (int)length, (int)team, [&](auto row, const T* from) {                \
+      layer_norm(row.of(to), from, gamma + row.first, beta + row.first, epsilon, row);             \
+    });                                                                                            \
+  }                                                                                                \
+  KERNEL __launch_bounds__(MOST_TEAM) rms_norm_shared_##TYPE(                                      \
+      T* to, const T* x, const T* gamma, float epsilon, i64 rows, i64 length, i64 team) {          \
+    with_shared_row(x, rows, (int)length, (int)team, [&](auto row, const T* from) {                \
+      rms_norm(row.of(to), from, gamma + row.first, epsilon, row);                                 \
+    });                                                                                            \
+  }
+
+SHARED(bf16, Bfloat16)
+SHARED(f16, Float16)

@@ -54,8 +54,10 @@ unsigned long long __shfl_xor_sync(unsigned lanes, unsigned long long value, int
 float __shfl_sync(unsigned lanes, float value, int lane);
 float __shfl_up_sync(unsigned lanes, float value, unsigned distance);
 
-// Lanes wait for each other only where they exchange values.
-inline void __syncwarp() {}
+// All 32 lanes take part.
+inline void __syncwarp() {
+  __shfl_xor_sync(0xffffffff, 0u, 0);
+}
 
 // Whether the condition holds for any thread of the block.
 int __syncthreads_or(int condition);

@@ -73,6 +73,18 @@ final class AttentionCases {
           Sizes.of(1, 2, 2, 3, 4, 0),
           Sizes.of(1, 2, 2, 3, 4, 2).valueSize(0));
 
+  /**
+   * Rows of whole fours of pairs, and parts of tiles, as matrix units of GPUs take narrow floats.
+   */
+  private static final List<Sizes> TILED =
+      List.of(
+          Sizes.of(1, 2, 2, 9, 5, 8),
+          Sizes.of(2, 4, 2, 130, 257, 64).valueSize(32),
+          Sizes.of(1, 2, 1, 200, 100, 128),
+          Sizes.of(1, 1, 1, 70, 129, 72).valueSize(128),
+          Sizes.of(2, 2, 1, 40, 150, 32).mask(2, 1, 1, 150),
+          Sizes.of(1, 2, 2, 193, 140, 96).mask(193, 140));
+
   private AttentionCases() {}
 
   static void addTo(List<OpCase> cases) {
@@ -87,6 +99,14 @@ final class AttentionCases {
       }
       for (Sizes sizes : LARGE) {
         add(sizes, DType.F32, Input.Form.PLAIN, Values.signed(), 0.25, causal, false, cases);
+      }
+      for (DType dtype : new DType[] {DType.F16, DType.BF16}) {
+        for (Sizes sizes : TILED) {
+          add(sizes, dtype, Input.Form.PLAIN, Values.signed(), 0.125, causal, false, cases);
+        }
+      }
+      for (Input.Form form : Input.Form.values()) {
+        add(TILED.getLast(), DType.BF16, form, Values.signed(), 0.25, causal, false, cases);
       }
       Sizes several = Sizes.of(1, 2, 2, 50, 200, 18);
       for (Input.Form form : Input.Form.values()) {
@@ -125,6 +145,12 @@ final class AttentionCases {
         double[] first = {HIDDEN, HIDDEN, HIDDEN, HIDDEN, 1, 0, HIDDEN, 2, 0, 0, 0, 0};
         masked(small, dtype, Values.of(first), causal, cases);
         masked(small, dtype, Values.of(0, 1, 2, 3, 4, Double.NaN), false, cases);
+      }
+      for (DType dtype : new DType[] {DType.F16, DType.BF16}) {
+        for (Values values : List.of(some, Values.of(rows), Values.of(late), Values.of(early))) {
+          masked(sizes, dtype, values, causal, cases);
+        }
+        masked(sizes, dtype, Values.of(0, 1, 2, 3, Double.NaN, 4, 5), false, cases);
       }
     }
     Sizes far = Sizes.of(1, 1, 1, 7, 200, 4);

@@ -207,18 +207,26 @@ final class Driver {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment longs =
           arena.allocateFrom(
-              LONG, map.inner(), map.rows(), map.matrices(), map.rowBytes(), map.matrixBytes());
-      MemorySegment ints = arena.allocateFrom(INT, map.tileInner(), map.tileRows(), 1, 1, 1, 1);
+              LONG,
+              map.inner(),
+              map.rows(),
+              map.matrices(),
+              map.batches(),
+              map.rowBytes(),
+              map.matrixBytes(),
+              map.batchBytes());
+      MemorySegment ints =
+          arena.allocateFrom(INT, map.tileInner(), map.tileRows(), 1, 1, 1, 1, 1, 1);
       return (int)
           encode.invokeExact(
               to,
               map.bf16() ? TYPE_BF16 : TYPE_F16,
-              3,
+              4,
               matrices,
               longs.address(),
-              longs.address() + 3 * 8,
+              longs.address() + 4 * 8,
               ints.address(),
-              ints.address() + 3 * 4,
+              ints.address() + 4 * 4,
               0,
               SWIZZLE_128,
               PROMOTE_256,

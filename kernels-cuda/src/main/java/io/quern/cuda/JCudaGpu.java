@@ -8,6 +8,8 @@ import io.quern.gpu.Gpu;
 import io.quern.gpu.GpuContext;
 import io.quern.gpu.Grid;
 import io.quern.gpu.MatMulKernels;
+import io.quern.op.Attention;
+import io.quern.op.AttentionGrad;
 import io.quern.op.Epilogue;
 import io.quern.op.IntegerMatMul;
 import io.quern.op.MatMul;
@@ -163,6 +165,13 @@ final class JCudaGpu implements Gpu {
   @Override
   public void addKernels(GpuContext on, KernelTable table) {
     on.add(table, MatMul.class, "matmul_hopper", key -> TensorCores.create(on, this, key));
+    on.add(
+        table, Attention.class, "attention_hopper", key -> HopperAttention.forward(on, this, key));
+    on.add(
+        table,
+        AttentionGrad.class,
+        "attention_grad_hopper",
+        key -> HopperAttention.gradient(on, this, key));
     on.add(table, IntegerMatMul.class, "matmul_bytes", key -> ByteProductKernels.create(on, key));
     on.add(table, Epilogue.class, "matmul_finish_f32", key -> MatMulKernels.withEpilogue(on, key));
     on.add(table, Sort.class, "sort_lanes_f32", key -> OrderKernels.sort(on, key));

@@ -119,8 +119,10 @@ final class TensorCores {
         inner,
         rows,
         same ? 1 : products.batch().count(),
+        1,
         2 * stride,
         2 * (same ? stride * rows : matrix),
+        2 * stride * rows,
         DEPTH,
         tileRows);
   }

@@ -69,9 +69,15 @@ final class GpuBench {
     memory("cumsum of all", 2, x -> x.cumSum(0));
     memory("sort rows", 2, x -> x.reshape(-1, 1024).sort(1, false).values());
     memory("top 50", 1, x -> x.reshape(-1, MEGA / 16).topK(1, 50).values());
-    attention(2, 12, 512, 64, false);
-    attention(4, 16, 2048, 64, true);
-    attention(4, 16, 2048, 128, false);
+    attention(DType.F32, 2, 12, 512, 64, false);
+    attention(DType.F32, 4, 16, 2048, 64, true);
+    attention(DType.F32, 4, 16, 2048, 128, false);
+    attention(DType.BF16, 4, 32, 4096, 64, false);
+    for (boolean causal : new boolean[] {false, true}) {
+      attention(DType.BF16, 32, 16, 512, 128, causal);
+      attention(DType.BF16, 4, 16, 4096, 128, causal);
+      attention(DType.BF16, 1, 16, 16_384, 128, causal);
+    }
     for (int n : new int[] {256, 512, 1024, 2048, 4096, 8192}) {
       matmul(DType.F32, n);
     }
@@ -324,17 +330,19 @@ final class GpuBench {
     memory("pad", 2, x -> x.reshape(-1, 1024).pad(new long[] {1, 1}, new long[] {1, 1}, 0));
   }
 
-  private static void attention(int batch, int heads, int length, int size, boolean causal) {
+  private static void attention(
+      DType dtype, int batch, int heads, int length, int size, boolean causal) {
     if (!"attention".startsWith(wanted)) {
       return;
     }
     try (TensorScope _ = TensorScope.open()) {
-      Tensor q = Rng.of(1).normal(batch, heads, length, size).to(GPU);
+      Tensor q = Rng.of(1).normal(batch, heads, length, size).to(GPU).to(dtype);
       Compiled forward = compile(x -> x.attention(q, q, null, causal), q.spec());
       Op op = new AttentionGrad(1 / Math.sqrt(size), causal);
       Compiled gradient = compile(x -> Tensor.apply(op, x, q, q, q, q), q.spec());
       double flops = 4e-3 * batch * heads * length * length * size / (causal ? 2 : 1);
-      String name = q.shape() + (causal ? " causal" : "");
+      String kind = (dtype == DType.F32 ? "" : " " + dtype) + (causal ? " causal" : "");
+      String name = q.shape() + kind;
       long nanos = time(forward, q);
       line("attention " + name, nanos, flops / nanos, "TFLOP/s");
       nanos = time(gradient, q);

@@ -152,7 +152,12 @@ public final class GpuContext implements DeviceContext {
 
   @Override
   public Optional<Kernel> kernel(KernelKey key) {
-    return table.find(key).or(() -> WidenedKernel.find(key, table, scratch));
+    return table.find(key).or(() -> widened(key));
+  }
+
+  /** The kernel of F32 for operands of 16-bit floats, if there is one. */
+  public Optional<Kernel> widened(KernelKey key) {
+    return WidenedKernel.find(key, table, scratch);
   }
 
   /** Memory for the time of a call, which recorded work keeps. */

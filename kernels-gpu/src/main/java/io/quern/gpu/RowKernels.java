@@ -44,6 +44,13 @@ final class RowKernels {
 
   private static final long KEPT = 100;
 
+  /**
+   * Elements of 16 bits that a thread copies to shared memory at once, and rows too short for that.
+   */
+  private static final int SHARED_RUN = 8;
+
+  private static final int SHARED_LEAST = 64;
+
   /** Threads of a block of small teams. */
   private static final int THREADS = 128;
 
@@ -248,7 +255,26 @@ final class RowKernels {
     for (long number : numbers) {
       parameters.number(number);
     }
-    return new LaunchKernel(context, name, launch(context, name, parameters, rows, team));
+    Kernel any = new LaunchKernel(context, name, launch(context, name, parameters, rows, team, 0));
+    String shared = sharedName(name);
+    boolean isShared =
+        !key.dtype(0).equals(DType.F32)
+            && length > SHARED_LEAST
+            && length % SHARED_RUN == 0
+            && length <= (long) team * HELD
+            && context.function(FILE, shared) != 0;
+    if (!isShared) {
+      return any;
+    }
+    int bytes = Math.toIntExact(2 * length * (threads(team) / team));
+    Launch launch = launch(context, shared, parameters, rows, team, bytes);
+    return new AlignedKernel(new LaunchKernel(context, shared, launch), any);
+  }
+
+  /** The function that has rows of 16-bit floats in shared memory first. */
+  private static String sharedName(String name) {
+    int dtype = name.lastIndexOf('_');
+    return name.substring(0, dtype) + "_shared" + name.substring(dtype);
   }
 
   private static long rows(KernelKey key, long length) {
@@ -265,11 +291,15 @@ final class RowKernels {
     return team;
   }
 
+  private static int threads(int team) {
+    return Math.max(team, THREADS);
+  }
+
   private static Launch launch(
-      GpuContext context, String name, Parameters parameters, long rows, int team) {
-    int threads = Math.max(team, THREADS);
-    long blocks = (rows * team + threads - 1) / threads;
-    return Launch.of(context, FILE, name, Grid.of(blocks, threads), parameters);
+      GpuContext context, String name, Parameters parameters, long rows, int team, int shared) {
+    int threads = threads(team);
+    int blocks = Math.toIntExact((rows * team + threads - 1) / threads);
+    return Launch.of(context, FILE, name, new Grid(blocks, 1, 1, threads, shared), parameters);
   }
 
   /** Three launches: the gradient of x, sums over parts of the rows, and over the parts. */
@@ -315,7 +345,7 @@ final class RowKernels {
         context,
         "norm_grad_f32",
         4 * (normals + 2 * parts * length),
-        launch(context, "norm_grad_f32", forRows, rows, team),
+        launch(context, "norm_grad_f32", forRows, rows, team, 0),
         columns(context, "norm_grad_columns_f32", forColumns, strips, parts),
         parts(context, op, scratch, rows, parts, length));
   }
