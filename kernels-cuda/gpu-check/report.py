@@ -19,12 +19,15 @@ def lines(name):
     return figures
 
 
-conformance = (directory / "conformance.txt").read_text()
+parts = [path.read_text() for path in sorted(directory.glob("part-*/conformance.txt"))]
+counts = [re.search(r"(\d+) passed, (\d+) failed in ([\d.]+) s", part) for part in parts]
 ours = {**lines("bench.txt"), **lines("training.txt")}
 theirs = lines("bench-pytorch.txt")
 versions = (directory / "bench-pytorch.txt").read_text().splitlines()[0] if theirs else ""
-print("# " + conformance.splitlines()[0] + "\n")
-print("Conformance: " + re.search(r"\d+ passed, .*", conformance)[0] + ".")
+print("# " + parts[0].splitlines()[0] + "\n")
+passed, failed = (sum(int(count[i]) for count in counts) for i in (1, 2))
+seconds = max(float(count[3]) for count in counts)
+print(f"Conformance: {passed} passed, {failed} failed in {seconds} s by {len(parts)} processes.")
 for tool in ("memcheck", "racecheck"):
     path = directory / f"{tool}.txt"
     if path.exists():

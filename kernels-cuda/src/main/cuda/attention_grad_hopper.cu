@@ -265,7 +265,7 @@ struct KeyGrad {
       barrier_init(key_full, 1);
       for (int i = 0; i < STAGES; i++) {
         barrier_init(full + i, 1);
-        barrier_init(empty + i, GROUPS);
+        barrier_init(empty + i, 4 * GROUPS);
       }
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
@@ -390,7 +390,12 @@ struct KeyGrad {
         products_wait<0>();
         settle(value_sums);
         settle(key_sums);
-        release(empty, turn);
+        // Each warp, since threads have read statistics themselves.
+        __syncwarp();
+        if (threadIdx.x % 32 == 0) {
+          barrier_arrive(empty + turn.stage);
+        }
+        turn.advance();
       };
 #pragma unroll 1
       for (; tile < tiles() && tile < whole; tile++) {

@@ -28,6 +28,8 @@ public final class CudaBackend implements Backend {
 
   @Override
   public DeviceContext open(int index) {
-    return new GpuContext(new JCudaGpu(Driver.get(), index));
+    Driver driver = Driver.get();
+    JCudaLibrary.install();
+    return new GpuContext(new JCudaGpu(driver, index));
   }
 }

@@ -16,6 +16,13 @@ class CudaConformanceTest extends AbstractConformance {
     return Device.of("cuda");
   }
 
+  /** Whether the number is that of this process, of several that share the cases. */
+  @Override
+  protected boolean isOwn(int number) {
+    return number % Integer.getInteger("quern.gpu.parts", 1)
+        == Integer.getInteger("quern.gpu.part", 0);
+  }
+
   /** The stand-in is slow, and the kernels are the same in every mode. */
   @Override
   protected List<Mode> modes() {
