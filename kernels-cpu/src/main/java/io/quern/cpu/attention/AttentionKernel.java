@@ -12,10 +12,7 @@ import io.quern.backend.Operands;
 import io.quern.cpu.Twins;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
-import io.quern.cpu.math.ScalarMath;
-import io.quern.cpu.reduce.RunReduce;
 import io.quern.op.Attention;
-import io.quern.op.Reduce;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
@@ -36,7 +33,6 @@ public final class AttentionKernel implements Kernel {
   private static final double CHUNK = 1 << 18;
 
   private static final Twins<AttentionMath> MATH = AttentionMath.twins();
-  private static final RunReduce SUM = RunReduce.of(Reduce.Fn.SUM);
   private static final long SUMS = 4L * AttentionMath.LANES;
 
   private final AttentionShape shape;
@@ -153,11 +149,16 @@ public final class AttentionKernel implements Kernel {
     long depth = Math.max(shape.size, KEYS);
     MemoryPool.Block scratch =
         HostMemory.shared()
-            .allocate(packed + QUERIES * (ROW + SUMS + 64) + result + Panels.tableBytes(depth));
+            .allocate(
+                packed
+                    + QUERIES * (ROW + SUMS + AttentionMath.MAXIMUM)
+                    + result
+                    + Panels.tableBytes(depth));
     Block block = kernel.spare.take();
     try {
       long end = Math.min(units, (chunk + 1) * kernel.perChunk);
-      long tables = scratch.address() + packed + QUERIES * (ROW + SUMS + 64) + result;
+      long tables =
+          scratch.address() + packed + QUERIES * (ROW + SUMS + AttentionMath.MAXIMUM) + result;
       block.open(call, scratch.address(), tables);
       for (long unit = chunk * kernel.perChunk; unit < end; unit++) {
         block.run(unit / kernel.blocks, unit % kernel.blocks * QUERIES);
@@ -195,7 +196,7 @@ public final class AttentionKernel implements Kernel {
       scores = scratch;
       sums = scores + QUERIES * ROW;
       maxima = sums + QUERIES * SUMS;
-      result = maxima + 64L * QUERIES;
+      result = maxima + AttentionMath.MAXIMUM * QUERIES;
       packed = result + 4 * QUERIES * kernel.columns;
       panels.prepare(tables);
     }
@@ -209,13 +210,8 @@ public final class AttentionKernel implements Kernel {
       for (long key = 0; key < visible; key += KEYS) {
         keys(key, Math.min(KEYS, shape.keys - key));
       }
-      long row = 4 * kernel.columns;
       long to = call.output() + 4 * (head * shape.queries + first) * shape.valueSize;
-      for (int i = 0; i < count; i++) {
-        float sum = SUM.foldLanes(sums + i * SUMS);
-        MATH.get().scale(result + i * row, sum == 0 ? 0 : 1 / sum, shape.valueSize, to);
-        to += 4L * shape.valueSize;
-      }
+      MATH.get().divide(result, 4 * kernel.columns, sums, count, shape.valueSize, to);
     }
 
     private void start() {
@@ -225,7 +221,7 @@ public final class AttentionKernel implements Kernel {
       MATH.get().scale(packed, shape.scale, roundUp(length, AttentionMath.LANES));
       Raw.zero(sums, count * SUMS);
       for (int i = 0; i < count; i++) {
-        Raw.putFloat(maxima + 4L * i, Float.NEGATIVE_INFINITY);
+        Raw.putFloat(maxima + i * AttentionMath.MAXIMUM, Float.NEGATIVE_INFINITY);
       }
     }
 
@@ -243,19 +239,21 @@ public final class AttentionKernel implements Kernel {
           false);
       AttentionShape.fillUp(scores, count, keys);
       long mask = shape.maskOf(call.address(shape.maskOperand()), head);
-      for (int i = 0; i < count; i++) {
-        long row = scores + i * ROW;
-        long length = shape.finish(MATH.get(), mask, first + i, key, keys, row);
-        float before = Raw.getFloat(maxima + 4L * i);
-        float max = Math.max(before, MATH.get().max(row, length));
-        float shift = max == Float.NEGATIVE_INFINITY ? 0 : max;
-        float factor = ScalarMath.exp(before - shift);
-        Raw.putFloat(maxima + 4L * i, max);
-        MATH.get().expSum(row, shift, length, sums + i * SUMS, factor);
-        if (key > 0 && factor != 1) {
-          MATH.get().scale(result + 4L * i * kernel.columns, factor, kernel.columns);
-        }
+      boolean plain = shape.isPlain();
+      for (int i = 0; i < count && !plain; i++) {
+        shape.finish(MATH.get(), mask, first + i, key, keys, scores + i * ROW);
       }
+      MATH.get()
+          .toWeights(
+              scores,
+              count,
+              keys,
+              plain ? shape.maskAt(mask, first, key) : 0,
+              plain ? shape.maskRow() : 0,
+              maxima,
+              sums,
+              key > 0 ? result : 0,
+              4 * kernel.columns);
       panels.multiply(
           panels.scores(scores, count),
           call.values + keyHead * kernel.valueBytes + key * kernel.columns * 4,

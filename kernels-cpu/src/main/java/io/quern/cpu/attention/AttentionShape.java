@@ -128,12 +128,11 @@ final class AttentionShape {
    * @param maskOfHead see {@link #maskOf}
    * @param row address of the scores of the keys from {@code key} on
    * @param count keys in the row
-   * @return elements of the row that count, a multiple of 64
    */
-  long finish(AttentionMath math, long maskOfHead, long query, long key, long count, long row) {
+  void finish(AttentionMath math, long maskOfHead, long query, long key, long count, long row) {
     if (mask != null) {
       long step = 4 * mask.stride(-1);
-      long from = maskOfHead + 4 * query * mask.stride(-2) + key * step;
+      long from = maskAt(maskOfHead, query, key);
       if (step == 4) {
         math.add(from, count, row);
       } else {
@@ -146,7 +145,23 @@ final class AttentionShape {
     for (long at = row + 4 * visible; at < row + 4 * count; at += 4) {
       Raw.putFloat(at, Float.NEGATIVE_INFINITY);
     }
-    return roundUp(count, AttentionMath.LANES);
+  }
+
+  /** Whether nothing but a mask, whose rows are whole, is to be added to scores. */
+  boolean isPlain() {
+    return !causal && (mask == null || mask.stride(-1) == 1);
+  }
+
+  /**
+   * Address of the mask of a query in the mask of its head, from a key on; 0 when there is none.
+   */
+  long maskAt(long maskOfHead, long query, long key) {
+    return mask == null ? 0 : maskOfHead + 4 * (query * mask.stride(-2) + key * mask.stride(-1));
+  }
+
+  /** Bytes from a row of the mask to the next. */
+  long maskRow() {
+    return mask == null ? 0 : 4 * mask.stride(-2);
   }
 
   static long roundUp(long value, long multiple) {

@@ -18,6 +18,8 @@ final class MachineAttentionMath extends AttentionMath {
   private final MachineFunction max = place("max", AttentionCode::max);
   private final MachineFunction expSum = place("exp_sum", AttentionCode::expSum);
   private final MachineFunction weights = place("weights", AttentionCode::weights);
+  private final MachineFunction toWeights = place("to_weights", AttentionCode::toWeights);
+  private final MachineFunction divide = place("divide", AttentionCode::divide);
 
   private static MachineFunction place(String name, Function<AttentionCode, Assembler> code) {
     return MachineTier.place("attention_" + name, code.apply(new AttentionCode()));
@@ -69,5 +71,34 @@ final class MachineAttentionMath extends AttentionMath {
   @Override
   void scoreGradient(long weights, float mean, long n, long to) {
     run(scoreGradient, weights, 4 * n, to, mean, 0);
+  }
+
+  /** The first elements of a vector as a mask. */
+  private static long first(long elements) {
+    return (1L << elements) - 1;
+  }
+
+  @Override
+  void toWeights(
+      long scores,
+      long rows,
+      long keys,
+      long mask,
+      long maskRow,
+      long maxima,
+      long sums,
+      long result,
+      long resultRow) {
+    long bytes = AttentionShape.roundUp(4 * keys, VECTOR);
+    long rest = first(keys - (bytes - VECTOR) / 4);
+    long blocks = bytes / (4 * LANES) * (4 * LANES);
+    long next = mask == 0 ? 0 : maskRow;
+    toWeights.call(scores, rows, bytes, mask, next, maxima, sums, rest, blocks, result, resultRow);
+  }
+
+  @Override
+  void divide(long from, long fromRow, long sums, long rows, long n, long to) {
+    long whole = 4 * n / VECTOR * VECTOR;
+    divide.call(from, rows, whole, sums, fromRow, to, 4 * n, first(n - whole / 4));
   }
 }
