@@ -20,14 +20,15 @@ def lines(name):
 
 
 parts = [path.read_text() for path in sorted(directory.glob("part-*/conformance.txt"))]
+started = len(list(directory.glob("check-*.log")))
 counts = [re.search(r"(\d+) passed, (\d+) failed in ([\d.]+) s", part) for part in parts]
 ours = {**lines("bench.txt"), **lines("training.txt")}
 theirs = lines("bench-pytorch.txt")
 versions = (directory / "bench-pytorch.txt").read_text().splitlines()[0] if theirs else ""
-print("# " + parts[0].splitlines()[0] + "\n")
+print("# " + (parts[0].splitlines()[0] if parts else "No process of the conformance cases ended") + "\n")
 passed, failed = (sum(int(count[i]) for count in counts) for i in (1, 2))
-seconds = max(float(count[3]) for count in counts)
-print(f"Conformance: {passed} passed, {failed} failed in {seconds} s by {len(parts)} processes.")
+seconds = max((float(count[3]) for count in counts), default=0)
+print(f"Conformance: {passed} passed, {failed} failed in {seconds} s; {len(parts)} of {started} processes ended.")
 for tool in ("memcheck", "racecheck"):
     path = directory / f"{tool}.txt"
     if path.exists():

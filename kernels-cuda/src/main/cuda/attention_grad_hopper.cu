@@ -1,20 +1,20 @@
-// The gradients of attention of 16-bit floats on the tensor cores of compute capability 9.0, which compute the
+// The gradients of attention of BF16 on the tensor cores of compute capability 9.0, which compute the
 // weights again.
 //
 // Three kernels, so that no two blocks add to the same sums: one multiplies gradients and outputs of queries;
 // in the next a block takes 128 queries along the keys, for their gradient and what the weights need; in the last
 // a block takes 128 keys along the queries of all heads of their group. Weights and the gradients of scores are
-// rounded to 16 bits before they are multiplied.
+// rounded to BF16 before they are multiplied; F16 does not hold those that are yet to be divided by a sum.
 #include "attention_hopper.cuh"
 
 const int GROUPS = 2;
 const int ROWS = 64 * GROUPS; // of a block
-const float LOG2_E = 0x1.715476p0f;
 
 // Known of each query, with places for a multiple of 128 queries of each head.
 struct Statistics {
-  float* shifts; // what is subtracted from a score, in powers of 2, to have its weight
+  float* shifts; // what is subtracted from a score to have its weight
   float* means;  // the sum over gradient * output
+  float* logs;   // with a mask, whose scores may be large, the sum of weights, in powers of 2; otherwise in shifts
 };
 
 __device__ inline i64 padded(const Sizes& sizes) {
@@ -22,7 +22,8 @@ __device__ inline i64 padded(const Sizes& sizes) {
 }
 
 __device__ inline Statistics statistics_of(float* first, const Sizes& sizes) {
-  return {first, first + padded(sizes) * sizes.heads * sizes.batch};
+  i64 places = padded(sizes) * sizes.heads * sizes.batch;
+  return {first, first + places, first + 2 * places};
 }
 
 // Elements between neighbours of the attention's output and of its gradient.
@@ -79,13 +80,15 @@ __device__ inline void multiply_outputs(
 
 MULTIPLY_OUTPUTS(64_bf16, 64, Bfloat16)
 MULTIPLY_OUTPUTS(128_bf16, 128, Bfloat16)
-MULTIPLY_OUTPUTS(64_f16, 64, Float16)
-MULTIPLY_OUTPUTS(128_f16, 128, Float16)
 
 __device__ inline float log2_of(float x) {
+#ifdef __CUDACC__
   float y;
   asm("lg2.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
+#else
+  return log2f(x);
+#endif
 }
 
 // The gradient of queries along tiles of keys, from the last to the first.
@@ -124,7 +127,7 @@ struct QueryGrad {
         barrier_init(value_full + i, 1);
         barrier_init(value_empty + i, GROUPS);
       }
-      asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+      publish_barriers();
     }
     __syncthreads();
   }
@@ -169,7 +172,7 @@ struct QueryGrad {
     Statistics known = statistics_of(statistics, sizes);
     i64 at = ((i64)place.batch * sizes.heads + place.head) * padded(sizes) + query;
     float means[2] = {known.means[at], known.means[at + 8]};
-    Normalizer normalizer;
+    Normalizer<MASKED> normalizer;
     float scores[KEYS / 2];
     float slopes[KEYS / 2]; // gradients of the weights
     float sums[WIDTH / 2];
@@ -220,7 +223,13 @@ struct QueryGrad {
       factors[lower] = sum == 0 ? 0.0f : scale / sum;
       bool none = sum == 0 || query + 8 * lower >= sizes.queries;
       if (threadIdx.x % 4 == 0) {
-        known.shifts[at + 8 * lower] = none ? -hidden() : normalizer.shift_of(lower, factor) + log2_of(sum);
+        // Where there are none, weights are 2^-infinity.
+        float log = none ? -hidden() : log2_of(sum);
+        float shift = normalizer.shift_of(lower, factor);
+        known.shifts[at + 8 * lower] = MASKED ? shift : shift + log;
+        if (MASKED) {
+          known.logs[at + 8 * lower] = log;
+        }
       }
     }
     store_rows<BF16>(to_map, sums, factors, own_queries, ROWS, 1 + group, first, place);
@@ -236,6 +245,7 @@ struct KeyGrad {
   static const int QUERIES = 64; // of a tile
   static const int TILE_BYTES = 2 * QUERIES * WIDTH;
   static const int STATISTICS_BYTES = 4 * QUERIES;
+  static const int STATISTICS = MASKED ? 3 : 2;
   static const bool BF16 = IsBf16<ELEMENT>::value;
 
   char* keys;
@@ -244,6 +254,7 @@ struct KeyGrad {
   char* gradients;
   float* shifts;
   float* means;
+  float* logs;
   u64 *key_full, *full, *empty;
   const Sizes& sizes;
   Place place; // of a head of keys
@@ -255,6 +266,7 @@ struct KeyGrad {
         gradients(queries + STAGES * TILE_BYTES),
         shifts((float*)(gradients + STAGES * TILE_BYTES)),
         means(shifts + STAGES * QUERIES),
+        logs(means + STAGES * QUERIES),
         key_full(barriers),
         full(barriers + 1),
         empty(barriers + 3),
@@ -267,7 +279,7 @@ struct KeyGrad {
         barrier_init(full + i, 1);
         barrier_init(empty + i, 4 * GROUPS);
       }
-      asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+      publish_barriers();
     }
     __syncthreads();
   }
@@ -295,7 +307,7 @@ struct KeyGrad {
       for (int tile = begin(); tile < tiles(); tile++) {
         u64* filled = full + turn.stage;
         barrier_wait(empty + turn.stage, turn.phase ^ 1);
-        barrier_expect(filled, 2 * TILE_BYTES + 2 * STATISTICS_BYTES);
+        barrier_expect(filled, 2 * TILE_BYTES + STATISTICS * STATISTICS_BYTES);
         copy_rows<WIDTH>(
             queries + turn.stage * TILE_BYTES, QUERIES, q_map, filled, tile * QUERIES, head, place.batch);
         copy_rows<WIDTH>(
@@ -304,6 +316,9 @@ struct KeyGrad {
         copy_bytes(
             shifts + turn.stage * QUERIES, known.shifts + at + tile * QUERIES, STATISTICS_BYTES, filled);
         copy_bytes(means + turn.stage * QUERIES, known.means + at + tile * QUERIES, STATISTICS_BYTES, filled);
+        if (MASKED) {
+          copy_bytes(logs + turn.stage * QUERIES, known.logs + at + tile * QUERIES, STATISTICS_BYTES, filled);
+        }
         turn.advance();
       }
     }
@@ -312,15 +327,18 @@ struct KeyGrad {
   // Makes weights of the products of two keys with the queries of a tile.
   template <bool HIDING>
   __device__ inline void to_weights(
-      float (&scores)[QUERIES / 2], const float* shifts, const ELEMENT* mask, float scale, float factor,
-      int key, int query) {
+      float (&scores)[QUERIES / 2], int stage, const ELEMENT* mask, float scale, float factor, int key,
+      int query) {
     int column = (int)threadIdx.x % 4 * 2;
 #pragma unroll
     for (int i = 0; i < QUERIES / 8; i++) {
-      float2 shift = *(const float2*)(shifts + 8 * i + column);
+      int place = stage * QUERIES + 8 * i + column;
+      float2 shift = *(const float2*)(shifts + place);
+      float2 log = MASKED ? *(const float2*)(logs + place) : float2{0, 0};
 #pragma unroll
       for (int k = 0; k < 4; k++) {
         float& score = scores[4 * i + k];
+        float subtracted = k % 2 == 0 ? shift.x : shift.y;
         int at_query = query + 8 * i + column + k % 2;
         int at_key = key + k / 2 * 8;
         if (MASKED) {
@@ -328,8 +346,11 @@ struct KeyGrad {
           if (at_query < sizes.queries && at_key < sizes.keys) {
             score += widened(mask[at_query * sizes.mask_row + at_key * sizes.mask_column]);
           }
+          score = fmaf(score - subtracted, factor, -(k % 2 == 0 ? log.x : log.y));
+        } else {
+          score = fmaf(score, factor, -subtracted);
         }
-        score = scalar::power_of_2(fmaf(score, factor, -(k % 2 == 0 ? shift.x : shift.y)));
+        score = scalar::power_of_2(score);
         if (HIDING) {
           score = at_query >= at_key ? score : 0;
         }
@@ -370,8 +391,7 @@ struct KeyGrad {
         begin_scores<WIDTH, BF16>(slopes, own_values, ROWS, gradients + stage * TILE_BYTES);
         products_wait<1>();
         settle(scores);
-        to_weights<hiding.value>(
-            scores, shifts + stage * QUERIES, masks, scale, factor, key, tile * QUERIES);
+        to_weights<hiding.value>(scores, stage, masks, scale, factor, key, tile * QUERIES);
         to_pairs<BF16>(weights, scores);
         begin_sums<BF16>(value_sums, weights, gradients + stage * TILE_BYTES);
         products_wait<1>();
@@ -428,10 +448,8 @@ struct KeyGrad {
       const ELEMENT* mask,                                                                         \
       float scale,                                                                                 \
       Sizes sizes) {                                                                               \
-    extern __shared__ char dynamic[];                                                              \
     __shared__ u64 barriers[9];                                                                    \
-    QueryGrad<WIDTH, ELEMENT, MASKED> grad(                                                        \
-        (char*)(((u64)dynamic + 1023) / 1024 * 1024), barriers, sizes);                            \
+    QueryGrad<WIDTH, ELEMENT, MASKED> grad(tiles_memory(), barriers, sizes);                            \
     if (threadIdx.x < 128) {                                                                       \
       registers_release<40>();                                                                     \
       if (threadIdx.x == 0) {                                                                      \
@@ -454,10 +472,8 @@ struct KeyGrad {
       const ELEMENT* mask,                                                                         \
       float scale,                                                                                 \
       Sizes sizes) {                                                                               \
-    extern __shared__ char dynamic[];                                                              \
     __shared__ u64 barriers[5];                                                                    \
-    KeyGrad<WIDTH, ELEMENT, MASKED> grad(                                                          \
-        (char*)(((u64)dynamic + 1023) / 1024 * 1024), barriers, sizes);                            \
+    KeyGrad<WIDTH, ELEMENT, MASKED> grad(tiles_memory(), barriers, sizes);                            \
     if (threadIdx.x < 128) {                                                                       \
       registers_release<40>();                                                                     \
       if (threadIdx.x == 0) {                                                                      \
@@ -473,7 +489,3 @@ GRADIENTS(64_bf16, 64, Bfloat16, false)
 GRADIENTS(128_bf16, 128, Bfloat16, false)
 GRADIENTS(64_masked_bf16, 64, Bfloat16, true)
 GRADIENTS(128_masked_bf16, 128, Bfloat16, true)
-GRADIENTS(64_f16, 64, Float16, false)
-GRADIENTS(128_f16, 128, Float16, false)
-GRADIENTS(64_masked_f16, 64, Float16, true)
-GRADIENTS(128_masked_f16, 128, Float16, true)

@@ -46,7 +46,7 @@ struct Attention {
         barrier_init(value_full + i, 1);
         barrier_init(value_empty + i, GROUPS);
       }
-      asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+      publish_barriers();
     }
     __syncthreads();
   }
@@ -96,7 +96,6 @@ struct Attention {
   }
 
   __device__ inline void consume(const TileMap* to_map, const ELEMENT* mask, float scale) {
-    const float LOG2_E = 0x1.715476p0f;
     int group = (int)threadIdx.x / 128 - 1;
     float factor = MASKED ? LOG2_E : scale * LOG2_E;
     const char* own_queries = queries + group * 64 * 128;
@@ -115,7 +114,7 @@ struct Attention {
       int whole = MASKED ? 0 : (int)visible_to(first + 1, sizes) / KEYS;
       const ELEMENT* masks =
           MASKED ? mask + place.batch * sizes.mask_batch + place.head * sizes.mask_head : mask;
-      Normalizer normalizer;
+      Normalizer<MASKED> normalizer;
       float scores[KEYS / 2];
       float sums[WIDTH / 2];
       u32 weights[KEYS / 4];
@@ -207,10 +206,8 @@ struct Attention {
       const ELEMENT* mask,                                                                         \
       float scale,                                                                                 \
       Sizes sizes) {                                                                               \
-    extern __shared__ char dynamic[];                                                              \
     __shared__ u64 barriers[10];                                                                   \
-    Attention<WIDTH, GROUPS, ELEMENT, MASKED> attention(                                           \
-        (char*)(((u64)dynamic + 1023) / 1024 * 1024), barriers, sizes);                            \
+    Attention<WIDTH, GROUPS, ELEMENT, MASKED> attention(tiles_memory(), barriers, sizes);                            \
     if (threadIdx.x < 128) {                                                                       \
       registers_release<PRODUCER_REGISTERS>();                                                     \
       if (threadIdx.x == 0) {                                                                      \

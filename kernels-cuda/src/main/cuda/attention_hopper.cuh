@@ -3,7 +3,6 @@
 #pragma once
 #include "hopper.cuh"
 #include "math.cuh"
-#include "quads.cuh"
 
 
 struct Sizes {
@@ -16,6 +15,7 @@ struct Sizes {
 };
 
 const int STAGES = 2; // tiles of a ring
+const float LOG2_E = 0x1.715476p0f;
 
 // The position of a block's work: `first` is a query, or a key.
 struct Place {
@@ -50,23 +50,32 @@ struct Turn {
   u32 phase = 0;
 
   __device__ void advance() {
+    static_assert(STAGES == 2, "two places");
     stage ^= 1;
     phase ^= stage == 0;
   }
 };
 
+// The weight of a score, which is yet to be multiplied by a factor. With a mask, scores may be so large that their
+// product with it overflows, but not their difference.
+template <bool MASKED>
+__device__ inline float weight_of(float score, float factor, float shift) {
+  return scalar::power_of_2(MASKED ? (score - shift) * factor : fmaf(score, factor, -shift));
+}
+
 // What is known of the weights of a thread's two rows, in the scores' own scale.
+template <bool MASKED>
 struct Normalizer {
   float maxima[2] = {hidden(), hidden()};
   float sums[2] = {0, 0}; // of this thread
 
-  // What is subtracted from scores that were multiplied by the factor.
+  // What is subtracted from scores: with a mask before they are multiplied, otherwise after.
   __device__ inline float shift_of(int lower, float factor) const {
-    return maxima[lower] == hidden() ? 0.0f : maxima[lower] * factor;
+    float shift = maxima[lower] == hidden() ? 0.0f : maxima[lower];
+    return MASKED ? shift : shift * factor;
   }
 
-  // Makes weights of scores, which are yet to be multiplied by a factor; gives the factors of what was
-  // summed before.
+  // Makes weights of scores; gives the factors of what was summed before.
   template <int COUNT>
   __device__ inline void to_weights(float (&scores)[COUNT], float factor, float (&corrections)[2]) {
 #pragma unroll
@@ -81,12 +90,12 @@ struct Normalizer {
       float before = maxima[lower];
       maxima[lower] = maximum;
       float shift = shift_of(lower, factor);
-      corrections[lower] = scalar::power_of_2(fmaf(before, factor, -shift));
+      corrections[lower] = weight_of<MASKED>(before, factor, shift);
       float parts[2] = {sums[lower] * corrections[lower], 0};
 #pragma unroll
       for (int i = 2 * lower; i < COUNT; i += 4) {
-        scores[i] = scalar::power_of_2(fmaf(scores[i], factor, -shift));
-        scores[i + 1] = scalar::power_of_2(fmaf(scores[i + 1], factor, -shift));
+        scores[i] = weight_of<MASKED>(scores[i], factor, shift);
+        scores[i + 1] = weight_of<MASKED>(scores[i + 1], factor, shift);
         parts[0] += scores[i];
         parts[1] += scores[i + 1];
       }
@@ -114,11 +123,11 @@ struct IsBf16<Bfloat16> : Constant<true> {};
 
 // Lets another group of warps issue its products.
 __device__ inline void yield_turn(int group) {
-  asm volatile("bar.arrive %0, 256;" ::"r"(4 + group) : "memory");
+  pair_arrive(4 + group);
 }
 
 __device__ inline void take_turn(int group) {
-  asm volatile("bar.sync %0, 256;" ::"r"(4 + group) : "memory");
+  pair_sync(4 + group);
 }
 
 // The row of a thread's upper elements among those of its group; the lower are 8 below.

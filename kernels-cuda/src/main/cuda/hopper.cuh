@@ -1,12 +1,19 @@
 // The instructions of compute capability 9.0 that have no C++: barriers that count bytes, copies of
 // tiles, and products of tiles in shared memory by a group of four warps.
 #pragma once
-#include "quern.cuh"
+#include "quads.cuh"
 
 // What the driver makes of an array in memory for copies of its tiles.
 struct alignas(64) TileMap {
   u64 words[16];
 };
+
+#ifdef __CUDACC__ // tests have others
+// Shared memory that the launch sizes, from a multiple of 1024 on, as swizzled tiles want it.
+__device__ inline char* tiles_memory() {
+  extern __shared__ char dynamic[];
+  return (char*)(((u64)dynamic + 1023) / 1024 * 1024);
+}
 
 __device__ inline u32 shared_address(const void* pointer) {
   return (u32)__cvta_generic_to_shared(pointer);
@@ -14,6 +21,11 @@ __device__ inline u32 shared_address(const void* pointer) {
 
 __device__ inline void barrier_init(u64* barrier, u32 arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals));
+}
+
+// Lets all of the cluster, and copies, see barriers that this thread has initialised.
+__device__ inline void publish_barriers() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
 
 __device__ inline void barrier_arrive(u64* barrier) {
@@ -138,14 +150,13 @@ __device__ inline void group_sync(int name) {
   asm volatile("bar.sync %0, 128;" ::"r"(name) : "memory");
 }
 
-// Describes an operand in shared memory whose rows of 128 bytes are swizzled.
-//
-// leading: bytes between groups of 64 elements along the rows, where the operand has several
-// stride: bytes between groups of 8 rows
-__device__ inline u64 tile_descriptor(const void* tile, u32 leading, u32 stride) {
-  const u64 SWIZZLE_128 = 1ULL << 62;
-  return (u64)((shared_address(tile) & 0x3ffff) >> 4) | (u64)(leading >> 4) << 16 |
-         (u64)(stride >> 4) << 32 | SWIZZLE_128;
+// Waits for two groups of warps, of which the other may say so by pair_arrive.
+__device__ inline void pair_sync(int name) {
+  asm volatile("bar.sync %0, 256;" ::"r"(name) : "memory");
+}
+
+__device__ inline void pair_arrive(int name) {
+  asm volatile("bar.arrive %0, 256;" ::"r"(name) : "memory");
 }
 
 __device__ inline void products_begin() {
@@ -170,24 +181,6 @@ __device__ inline void registers_release() {
 template <int REGISTERS>
 __device__ inline void registers_acquire() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS));
-}
-
-// Two neighbours in memory.
-__device__ inline u32 pair_bf16(float low, float high) {
-  u32 pair;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-  return pair;
-}
-
-__device__ inline u32 pair_f16(float low, float high) {
-  u32 pair;
-  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-  return pair;
-}
-
-template <bool BF16>
-__device__ inline u32 pair(float low, float high) {
-  return BF16 ? pair_bf16(low, high) : pair_f16(low, high);
 }
 
 // Keeps the compiler from using sums before the wait that comes before this.
@@ -261,3 +254,19 @@ PRODUCT_OF_PAIRS(64, 32, bf16, "32", "33", "34", "35", "36")
 PRODUCT_OF_PAIRS(64, 32, f16, "32", "33", "34", "35", "36")
 PRODUCT_OF_PAIRS(128, 64, bf16, "64", "65", "66", "67", "68")
 PRODUCT_OF_PAIRS(128, 64, f16, "64", "65", "66", "67", "68")
+#endif
+
+// Describes an operand in shared memory whose rows of 128 bytes are swizzled.
+//
+// leading: bytes between groups of 64 elements along the rows, where the operand has several
+// stride: bytes between groups of 8 rows
+__device__ inline u64 tile_descriptor(const void* tile, u32 leading, u32 stride) {
+  const u64 SWIZZLE_128 = 1ULL << 62;
+  return (u64)((shared_address(tile) & 0x3ffff) >> 4) | (u64)(leading >> 4) << 16 |
+         (u64)(stride >> 4) << 32 | SWIZZLE_128;
+}
+
+template <bool BF16>
+__device__ inline u32 pair(float low, float high) {
+  return BF16 ? pair_bf16(low, high) : pair_f16(low, high);
+}

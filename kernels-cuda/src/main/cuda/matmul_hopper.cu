@@ -51,8 +51,7 @@ __device__ inline void copy_to_cluster(
 template <int A_ALONG, int B_ALONG, bool BF16>
 __device__ inline void product(
     const TileMap* c_map, const TileMap* a_map, const TileMap* b_map, const Tiles& shape) {
-  extern __shared__ char dynamic[];
-  char* ring = (char*)(((u64)dynamic + 1023) / 1024 * 1024);
+  char* ring = tiles_memory();
   char* results = ring + STAGES * (A_BYTES + B_BYTES); // two for each group of warps
   __shared__ u64 full[STAGES];
   __shared__ u64 empty[STAGES];
@@ -61,7 +60,7 @@ __device__ inline void product(
       barrier_init(&full[i], 1);
       barrier_init(&empty[i], 2 * BLOCKS);
     }
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    publish_barriers();
   }
   cluster_sync();
   u32 rank = cluster_rank();

@@ -74,23 +74,26 @@ __device__ inline void store_quad(T* to, const float* values) {
   *(u64*)to = quad;
 }
 
-#if __CUDA_ARCH__ >= 800 // rounds two at once
+#if __CUDA_ARCH__ >= 800
+// Two neighbours in memory.
+__device__ inline u32 pair_bf16(float low, float high) {
+  u32 pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+
+__device__ inline u32 pair_f16(float low, float high) {
+  u32 pair;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+
 __device__ inline void store_quad(Bfloat16* to, const float* values) {
-  u32 pairs[2];
-#pragma unroll
-  for (int k = 0; k < 2; k++) {
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pairs[k]) : "f"(values[2 * k + 1]), "f"(values[2 * k]));
-  }
-  *(u64*)to = (u64)pairs[1] << 32 | pairs[0];
+  *(u64*)to = (u64)pair_bf16(values[2], values[3]) << 32 | pair_bf16(values[0], values[1]);
 }
 
 __device__ inline void store_quad(Float16* to, const float* values) {
-  u32 pairs[2];
-#pragma unroll
-  for (int k = 0; k < 2; k++) {
-    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pairs[k]) : "f"(values[2 * k + 1]), "f"(values[2 * k]));
-  }
-  *(u64*)to = (u64)pairs[1] << 32 | pairs[0];
+  *(u64*)to = (u64)pair_f16(values[2], values[3]) << 32 | pair_f16(values[0], values[1]);
 }
 #endif
 

@@ -82,7 +82,7 @@ __device__ inline float from_f16(unsigned short half) {
   float x;
   asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(half));
   return x;
-#endif
+#else
   u32 sign = (u32)(half & 0x8000) << 16;
   u32 magnitude = half & 0x7fff;
   if (magnitude >= 0x7c00) {
@@ -91,6 +91,7 @@ __device__ inline float from_f16(unsigned short half) {
   // The exponent's bias differs by 112; multiplying makes denormal halves normal.
   float scaled = __int_as_float((int)(magnitude << 13)) * 0x1p112f;
   return __int_as_float((int)(sign | (u32)__float_as_int(scaled)));
+#endif
 }
 
 __device__ inline unsigned short to_f16(float x) {

@@ -507,7 +507,8 @@ KERNEL __launch_bounds__(WARPS * 32, 3) norm_grad_warps_f32(
 // f(team's row, the thread's first element in shared memory) for rows of elements of 16 bits that registers hold, a
 // multiple of eight at addresses of multiples of 16 bytes. Threads copy eight elements at once, and work on those that
 // they have in rows.cu too, so that results have the same bits. Teams of a warp have rows that follow each other,
-// which the warp copies as one; a larger team is a block.
+// which the warp copies as one; larger teams copy their own, and the block waits. Beyond the last row is what was
+// there.
 template <typename T, typename F>
 __device__ inline void with_shared_row(const T* x, i64 rows, int length, int team, F f) {
   Row<true, true> row;
@@ -539,7 +540,7 @@ __device__ inline void with_shared_row(const T* x, i64 rows, int length, int tea
   f(row, copied + lane / team * length + row.first);
 }
 
-// Blocks have four warps, or one team of more.
+// Blocks have four warps, or one team of more than that.
 #define SHARED(TYPE, T)                                                                             \
   KERNEL __launch_bounds__(MOST_TEAM) softmax_shared_##TYPE(                                       \
       T* to, const T* x, i64 rows, i64 length, i64 team) {                                         \

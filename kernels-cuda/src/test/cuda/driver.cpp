@@ -1,6 +1,6 @@
-// A stand-in for the CUDA driver's library: two devices whose memory is the host's, and whose work
-// is done at once, the first without and the second with tensor cores for F32. Kernels of the
-// project run as C++, generated ones by ptx.cpp.
+// A stand-in for the CUDA driver's library: devices whose memory is the host's, and whose work is
+// done at once, the first without and the second with tensor cores for F32, the third of compute
+// capability 9.0. Kernels of the project run as C++, generated ones by ptx.cpp.
 #include "launch.h"
 #include <cstdio>
 #include <cstdlib>
@@ -13,7 +13,7 @@ namespace {
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_PTX = 218,
        NOT_FOUND = 500 };
 
-const int DEVICES = 2;
+const int DEVICES = 3;
 const size_t MEMORY = (size_t)4 << 30;
 
 // What texts begin with that went through the linker.
@@ -31,12 +31,14 @@ struct Module {
 
 struct Loaded {
   Function function;
+  bool freely;
 };
 
 struct Launch {
   std::function<void()> thread;
   Dim3 grid;
   unsigned threads;
+  bool freely;
 };
 
 typedef std::vector<Launch> Graph;
@@ -78,7 +80,7 @@ int cuDeviceTotalMem_v2(size_t* bytes, int) {
 }
 
 int cuDeviceGetAttribute(int* value, int attribute, int device) {
-  int capability = device == 0 ? 75 : 80;
+  int capability = device == 0 ? 75 : device == 1 ? 80 : 90;
   switch (attribute) {
     case 16: *value = 4; break; // multiprocessors
     case 75: *value = capability / 10; break;
@@ -212,7 +214,8 @@ int cuModuleLoadDataEx(Module** module, const char* image, unsigned, int*, void*
   }
   bool own = strncmp(image, "// sources", 10) == 0;
   bool ampere = strstr(image, ".target sm_80");
-  *module = new Module{own ? "" : image, ampere ? "ampere_" : ""};
+  bool hopper = strstr(image, ".target sm_90a");
+  *module = new Module{own ? "" : image, ampere ? "ampere_" : hopper ? "hopper_" : ""};
   return SUCCESS;
 }
 
@@ -222,7 +225,7 @@ int cuModuleGetFunction(Loaded** function, Module* module, const char* name) {
   if (!found) {
     return NOT_FOUND;
   }
-  *function = new Loaded{found};
+  *function = new Loaded{found, module->prefix == "hopper_"};
   return SUCCESS;
 }
 
@@ -237,15 +240,33 @@ int cuLaunchKernel(
   if (x == 0 || y == 0 || z == 0 || threads == 0 || threads > 1024 || y > 65535 || z > 65535) {
     return INVALID_VALUE;
   }
-  Launch launch{function->function(parameters), Dim3{x, y, z}, threads};
+  Launch launch{function->function(parameters), Dim3{x, y, z}, threads, function->freely};
   if (recording) {
     recording->push_back(launch);
   } else {
-    run_grid(launch.thread, launch.grid, launch.threads);
+    run_grid(launch.thread, launch.grid, launch.threads, launch.freely);
   }
   return SUCCESS;
 }
 
+int cuTensorMapEncodeTiled(
+    TileLayout* map, int, unsigned rank, unsigned long long address, const unsigned long long* dims,
+    const unsigned long long* strides, const unsigned* box, const unsigned*, int, int, int, int) {
+  if (rank != 4 || address % 16 != 0 || 2 * box[0] != 128 || box[1] > 256) {
+    return INVALID_VALUE;
+  }
+  *map = {address, {}, {}, {box[0], box[1]}};
+  for (int i = 0; i < 4; i++) {
+    map->dims[i] = dims[i];
+    if (dims[i] == 0 || (i > 0 && (strides[i - 1] == 0 || strides[i - 1] % 16 != 0))) {
+      return INVALID_VALUE;
+    }
+    if (i > 0) {
+      map->strides[i - 1] = strides[i - 1];
+    }
+  }
+  return SUCCESS;
+}
 int cuStreamBeginCapture_v2(void*, int) {
   recording = new Graph();
   return SUCCESS;
@@ -275,7 +296,7 @@ int cuGraphExecDestroy(Graph* executable) {
 int cuGraphLaunch(Graph* executable, void*) {
   std::lock_guard<std::mutex> guard(turn);
   for (const Launch& launch : *executable) {
-    run_grid(launch.thread, launch.grid, launch.threads);
+    run_grid(launch.thread, launch.grid, launch.threads, launch.freely);
   }
   return SUCCESS;
 }

@@ -1,5 +1,5 @@
 // Runs the threads of blocks one after another, see host.h.
-#include "host.h"
+#include "fibers.h"
 #include "launch.h"
 #include <algorithm>
 #include <cstdio>
@@ -7,7 +7,7 @@
 #include <vector>
 
 Dim3 threadIdx, blockIdx, blockDim, gridDim;
-char dynamic_shared[256 << 10];
+alignas(1024) char dynamic_shared[256 << 10];
 
 // Keeps the stack pointer of the caller in from, after the registers that calls preserve, and goes on
 // where another caller left off. (The C library's way asks the kernel for signal masks each time.)
@@ -48,6 +48,8 @@ struct Copy {
 
 struct Fiber {
   void* pointer; // into the stack
+  unsigned exchanges; // with its warp, and barriers of the block, where threads go on by themselves
+  unsigned barriers;
   std::vector<char> stack = std::vector<char>(STACK);
   Dim3 thread;
   State state;
@@ -69,6 +71,10 @@ Fiber** end;  // of its lanes
 const std::function<void()>* body;
 Given given[2][1024];
 bool conditions[1024];
+
+bool is_free;           // whether threads go on by themselves
+unsigned exchanged[32]; // lanes of each warp that gave something
+unsigned arrived;       // threads at barriers of the block
 
 // Goes on with a thread, and keeps in from where this one or the scheduler stops.
 void resume(void** from, Fiber* fiber) {
@@ -140,12 +146,58 @@ void run_block(unsigned threads) {
   } while (state != DONE);
 }
 
+// Goes round all threads until none is left, with what goes on beside them after each round.
+void run_block_freely(unsigned threads) {
+  while (fibers.size() < threads) {
+    fibers.push_back(fresh());
+  }
+  arrived = 0;
+  std::fill_n(exchanged, 32, 0);
+  for (unsigned t = 0; t < threads; t++) {
+    fibers[t]->thread = {t, 0, 0};
+    fibers[t]->turn = 0;
+    fibers[t]->state = AT_BLOCK;
+    fibers[t]->exchanges = 0;
+    fibers[t]->barriers = 0;
+  }
+  const int MOST_IDLE_ROUNDS = 1000;
+  int idle = 0;
+  for (bool more = true; more;) {
+    more = false;
+    unsigned long long before = progress;
+    for (unsigned t = 0; t < threads; t++) {
+      if (fibers[t]->state != DONE) {
+        next = end = nullptr;
+        resume(&scheduler, fibers[t]);
+        more |= fibers[t]->state != DONE;
+      }
+    }
+    copies_go_on();
+    idle = progress == before ? idle + 1 : 0;
+    if (more && idle > MOST_IDLE_ROUNDS) {
+      fprintf(stderr, "the threads of a block wait for each other\n");
+      abort();
+    }
+  }
+  end_of_block();
+}
+
 // What the lanes of this warp give; stays until they give again twice.
 const Given* exchange(const Given& mine) {
   running->turn ^= 1;
   Given* all = given[running->turn];
   all[threadIdx.x] = mine;
-  wait(AT_WARP);
+  if (is_free) {
+    unsigned& lanes = exchanged[threadIdx.x / 32];
+    lanes++;
+    progress++;
+    running->exchanges++;
+    while (lanes < 32 * running->exchanges) {
+      yield();
+    }
+  } else {
+    wait(AT_WARP);
+  }
   return all + threadIdx.x / 32 * 32;
 }
 
@@ -160,8 +212,30 @@ float towards_zero(double x) {
 
 }  // namespace
 
-void __syncthreads() {
+unsigned long long progress;
+
+void yield() {
   wait(AT_BLOCK);
+}
+
+void give_lanes(const unsigned (&mine)[4], unsigned (&all)[4][4]) {
+  const Given* lanes = exchange({mine[0], mine[1], mine[2], mine[3]});
+  for (unsigned i = 0; i < 4; i++) {
+    memcpy(all[i], lanes[threadIdx.x % 32 / 4 * 4 + i].words, 16);
+  }
+}
+
+void __syncthreads() {
+  if (!is_free) {
+    wait(AT_BLOCK);
+    return;
+  }
+  arrived++;
+  progress++;
+  running->barriers++;
+  while (arrived < blockDim.x * running->barriers) {
+    yield();
+  }
 }
 
 void copy_async(float* to, const float* from, int count, bool present) {
@@ -277,7 +351,8 @@ void load_chunks(unsigned (&words)[4], const unsigned* from) {
   }
 }
 
-void run_grid(const std::function<void()>& function, Dim3 grid, unsigned threads) {
+void run_grid(const std::function<void()>& function, Dim3 grid, unsigned threads, bool freely) {
+  is_free = freely;
   body = &function;
   gridDim = grid;
   blockDim = {threads, 1, 1};
@@ -285,7 +360,7 @@ void run_grid(const std::function<void()>& function, Dim3 grid, unsigned threads
     for (unsigned y = 0; y < grid.y; y++) {
       for (unsigned x = 0; x < grid.x; x++) {
         blockIdx = {x, y, z};
-        run_block(threads);
+        freely ? run_block_freely(threads) : run_block(threads);
       }
     }
   }

@@ -9,9 +9,14 @@
 #define __shared__ static
 #define __constant__ static const
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 struct Dim3 {
   unsigned x, y, z;
+};
+
+struct alignas(8) float2 {
+  float x, y;
 };
 
 struct alignas(16) float4 {

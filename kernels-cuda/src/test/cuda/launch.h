@@ -1,18 +1,19 @@
 // Functions that the stub driver can launch.
 #pragma once
-#include "host.h"
+#include "hopper.h"
 #include <functional>
 #include <string>
 #include <tuple>
 #include <utility>
 
-void run_grid(const std::function<void()>& function, Dim3 grid, unsigned threads);
+// freely: each thread goes on by itself, as those of *_hopper.cu do; else warps are in step.
+void run_grid(const std::function<void()>& function, Dim3 grid, unsigned threads, bool freely);
 
 // Takes copies of the parameters, which the driver gets by their addresses, and makes what one
 // thread does.
 typedef std::function<std::function<void()>(void**)> Function;
 
-// The kernel of the project's sources with this name; those of *_ampere.cu have that before it.
+// The kernel of the project's sources with this name; those of *_ampere.cu and *_hopper.cu have that before it.
 Function find_kernel(const std::string& name);
 
 // A function of a module of generated PTX.

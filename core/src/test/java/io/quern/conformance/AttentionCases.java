@@ -151,6 +151,13 @@ final class AttentionCases {
           masked(sizes, dtype, values, causal, cases);
         }
         masked(sizes, dtype, Values.of(0, 1, 2, 3, Double.NaN, 4, 5), false, cases);
+        double lowest = dtype == DType.F16 ? -65_504 : -0x1.fep127;
+        double[] padded = new double[300];
+        Arrays.fill(padded, 100, 300, lowest);
+        double[] all = new double[2 * 300];
+        Arrays.fill(all, 0, 300, lowest);
+        masked(sizes, dtype, Values.of(padded), causal, cases);
+        masked(sizes, dtype, Values.of(all), causal, cases);
       }
     }
     Sizes far = Sizes.of(1, 1, 1, 7, 200, 4);
@@ -261,7 +268,8 @@ final class AttentionCases {
     double added = 0;
     for (int i = mask; i < inputs.size(); i++) {
       for (double value : inputs.get(i).values()) {
-        added = Math.max(added, Double.isFinite(value) ? Math.abs(value) : 0);
+        // Of scores nothing is left beside the largest numbers, so that they are not wrong.
+        added = Math.max(added, Math.abs(value) < 1e30 ? Math.abs(value) : 0);
       }
     }
     return largest + added;

@@ -7,6 +7,7 @@ import io.quern.backend.KernelKey;
 import io.quern.gpu.AlignedKernel;
 import io.quern.gpu.GpuContext;
 import io.quern.gpu.Grid;
+import io.quern.gpu.LaterKernel;
 import io.quern.gpu.Launch;
 import io.quern.gpu.LaunchKernel;
 import io.quern.gpu.Parameters;
@@ -30,13 +31,16 @@ final class HopperAttention {
 
   private static final int WIDEST = 128;
 
-  /** Queries or keys of a block, of a tile that it goes along, and of those for keys' gradients. */
+  /** Queries or keys of a block. */
   private static final int ROWS = 128;
 
   /** Queries of a block where rows are short. */
   private static final int MORE_ROWS = 192;
 
+  /** Keys of a tile. */
   private static final int TILE = 128;
+
+  /** Queries of a tile, for the gradients of keys. */
   private static final int GRAD_TILE = 64;
 
   /** Tiles of one kind in shared memory, and bytes by which its begin may be off. */
@@ -54,10 +58,16 @@ final class HopperAttention {
 
   private static final int OUTPUT_RUN = 8;
 
+  /** What the kernels multiply scores by is the scale times this. */
+  private static final float LOG2_E = 0x1.715476p0f;
+
+  /** Numbers that are kept of each query: see the source. */
+  private static final int STATISTICS = 3;
+
   /** Keys from which on the begin of a block is short beside its work. */
   private static final long LONG = 1024;
 
-  /** Queries below which tiles are mostly empty. */
+  /** Queries up to which tiles are mostly empty. */
   private static final int FEWEST = 8;
 
   /** Bytes of tiles that stay in the cache while blocks go along them. */
@@ -111,13 +121,15 @@ final class HopperAttention {
     AttentionGrad op = (AttentionGrad) key.op();
     HopperAttention attention = new HopperAttention(context, gpu, key, op.scale(), op.causal(), 5);
     int out = key.inputs();
-    return attention.isCovered(0, 1, 2, 3, 4, out, out + 1, out + 2)
+    // F16 does not hold gradients of scores that are yet to be divided.
+    return key.all(DType.BF16) && attention.isCovered(0, 1, 2, 3, 4, out, out + 1, out + 2)
         ? attention.aligned(attention.gradient())
         : null;
   }
 
-  private @Nullable Kernel aligned(Kernel kernel) {
-    return context.widened(key).map(otherwise -> new AlignedKernel(kernel, otherwise)).orElse(null);
+  /** Other kernels are not made, and compiled by the driver, before some operand needs them. */
+  private Kernel aligned(Kernel kernel) {
+    return new AlignedKernel(kernel, new LaterKernel(() -> context.widened(key).orElseThrow()));
   }
 
   private boolean isCovered(int... operands) {
@@ -126,7 +138,8 @@ final class HopperAttention {
             && gpu.capability() == CAPABILITY
             && key.shape(0).rank() <= 4
             && queries > FEWEST
-            && scale > 0
+            && (float) scale * LOG2_E >= Float.MIN_NORMAL
+            && Float.isFinite((float) scale * LOG2_E)
             && Math.max(size(0), size(2)) <= WIDEST;
     for (int operand : operands) {
       covered = covered && isMap(operand);
@@ -204,11 +217,11 @@ final class HopperAttention {
     Grid grid = Grid.of(places * width / OUTPUT_RUN / OUTPUT_THREADS, OUTPUT_THREADS);
     int kept = 2 * width * 2 * ROWS + ALIGNMENT;
     int forQueries = kept + 2 * width * 2 * STAGES * TILE;
-    int forKeys = kept + (2 * width + 4) * 2 * STAGES * GRAD_TILE;
+    int forKeys = kept + (2 * 2 * width + STATISTICS * 4) * STAGES * GRAD_TILE;
     return new LaunchKernel(
         context,
         name("attention_grad"),
-        2 * 4 * places,
+        STATISTICS * 4 * places,
         Launch.of(context, GRAD_FILE, outputs, grid, first),
         launch(GRAD_FILE, byQuery, places / ROWS, ROWS, forQueries, second),
         launch(

@@ -7,6 +7,7 @@ import java.lang.System.Logger.Level;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import jcuda.JCudaVersion;
 import jcuda.LibUtils;
 
@@ -40,11 +41,23 @@ final class JCudaLibrary {
       }
       byte[] library = in.readAllBytes();
       if (!Files.exists(file) || Files.size(file) != library.length) {
-        Path part = Files.createTempFile(directory, NAME, ".part");
-        Files.write(part, library);
-        Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        replace(file, library);
       }
     }
     return file;
+  }
+
+  private static void replace(Path file, byte[] library) throws IOException {
+    Path part = Files.createTempFile(file.getParent(), NAME, ".part");
+    try {
+      Files.write(part, library);
+      if (part.getFileSystem().supportedFileAttributeViews().contains("posix")) {
+        // Other users find it too.
+        Files.setPosixFilePermissions(part, PosixFilePermissions.fromString("rw-r--r--"));
+      }
+      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } finally {
+      Files.deleteIfExists(part);
+    }
   }
 }

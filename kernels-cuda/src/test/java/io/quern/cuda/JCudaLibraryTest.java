@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -24,6 +25,8 @@ class JCudaLibraryTest {
   void theLibraryIsWholeWheneverItIsThere(@TempDir Path directory) throws Exception {
     long size = Files.size(JCudaLibrary.install(Files.createDirectory(directory.resolve("one"))));
     assertThat(size).isGreaterThan(1 << 20);
+    assertThat(Files.getPosixFilePermissions(JCudaLibrary.install(directory.resolve("one"))))
+        .contains(PosixFilePermission.OTHERS_READ);
     Path shared = Files.createDirectory(directory.resolve("shared"));
     Set<Long> seen = new HashSet<>();
     try (ExecutorService threads = Executors.newFixedThreadPool(2 * AT_ONCE)) {

@@ -34,6 +34,11 @@ final class StandIn {
     return Device.of("cuda:1");
   }
 
+  /** The device of the stand-in whose compute capability is 9.0. */
+  static Device withTiles() {
+    return Device.of("cuda:2");
+  }
+
   private static final class Holder {
     static final boolean READY = prepare();
   }

@@ -3,7 +3,7 @@ package io.quern.gpu;
 import io.quern.backend.Kernel;
 import io.quern.backend.Operands;
 
-/** Two kernels with the same results, one of which needs operands at multiples of 16 bytes. */
+/** Two kernels of an op, one of which needs operands at multiples of 16 bytes. */
 public record AlignedKernel(Kernel aligned, Kernel otherwise) implements Kernel {
   @Override
   public void run(Operands operands) {
