@@ -79,11 +79,11 @@ final class AttentionCases {
   private static final List<Sizes> TILED =
       List.of(
           Sizes.of(1, 2, 2, 9, 5, 8),
-          Sizes.of(2, 4, 2, 130, 257, 64).valueSize(32),
-          Sizes.of(1, 2, 1, 200, 100, 128),
+          Sizes.of(1, 2, 1, 70, 257, 64).valueSize(32),
+          Sizes.of(1, 1, 1, 140, 100, 128),
           Sizes.of(1, 1, 1, 70, 129, 72).valueSize(128),
-          Sizes.of(2, 2, 1, 40, 150, 32).mask(2, 1, 1, 150),
-          Sizes.of(1, 2, 2, 193, 140, 96).mask(193, 140));
+          Sizes.of(1, 1, 1, 193, 140, 40).mask(193, 140),
+          Sizes.of(2, 2, 1, 20, 150, 32).mask(2, 1, 1, 150));
 
   private AttentionCases() {}
 
