@@ -33,9 +33,9 @@ struct Outputs {
 };
 
 // A thread has eight elements of a row side by side.
-template <int WIDTH, typename ELEMENT>
+template <int WIDTH>
 __device__ inline void multiply_outputs(
-    float* statistics, const ELEMENT* output, const ELEMENT* gradient, i64 size, const Outputs& outputs,
+    float* statistics, const Bfloat16* output, const Bfloat16* gradient, i64 size, const Outputs& outputs,
     const Sizes& sizes) {
   const int TEAM = WIDTH / 8;
   i64 index = (i64)blockIdx.x * (128 / TEAM) + threadIdx.x / TEAM;
@@ -71,32 +71,21 @@ __device__ inline void multiply_outputs(
   }
 }
 
-#define MULTIPLY_OUTPUTS(TYPE, WIDTH, ELEMENT)                                                     \
-  KERNEL __launch_bounds__(128) attention_means_##TYPE(                                            \
-      float* statistics, const ELEMENT* output, const ELEMENT* gradient, i64 size,                 \
+#define MULTIPLY_OUTPUTS(WIDTH)                                                                    \
+  KERNEL __launch_bounds__(128) attention_means_##WIDTH##_bf16(                                    \
+      float* statistics, const Bfloat16* output, const Bfloat16* gradient, i64 size,               \
       Outputs outputs, Sizes sizes) {                                                              \
     multiply_outputs<WIDTH>(statistics, output, gradient, size, outputs, sizes);                   \
   }
 
-MULTIPLY_OUTPUTS(64_bf16, 64, Bfloat16)
-MULTIPLY_OUTPUTS(128_bf16, 128, Bfloat16)
-
-__device__ inline float log2_of(float x) {
-#ifdef __CUDACC__
-  float y;
-  asm("lg2.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-#else
-  return log2f(x);
-#endif
-}
+MULTIPLY_OUTPUTS(64)
+MULTIPLY_OUTPUTS(128)
 
 // The gradient of queries along tiles of keys, from the last to the first.
-template <int WIDTH, typename ELEMENT, bool MASKED>
+template <int WIDTH, bool MASKED>
 struct QueryGrad {
   static const int KEYS = 128;
   static const int TILE_BYTES = 2 * KEYS * WIDTH;
-  static const bool BF16 = IsBf16<ELEMENT>::value;
 
   char* queries;
   char* gradients;
@@ -121,12 +110,8 @@ struct QueryGrad {
             blockIdx.x, sizes.queries, sizes.heads, sizes.batch, sizes.section)) {
     if (threadIdx.x == 0) {
       barrier_init(query_full, 1);
-      for (int i = 0; i < STAGES; i++) {
-        barrier_init(key_full + i, 1);
-        barrier_init(key_empty + i, GROUPS);
-        barrier_init(value_full + i, 1);
-        barrier_init(value_empty + i, GROUPS);
-      }
+      init_ring(key_full, key_empty, GROUPS);
+      init_ring(value_full, value_empty, GROUPS);
       publish_barriers();
     }
     __syncthreads();
@@ -136,30 +121,22 @@ struct QueryGrad {
     return (int)((visible_to(place.first + ROWS, sizes) + KEYS - 1) / KEYS);
   }
 
-  __device__ inline void copy(
-      char* ring, u64* full, u64* empty, const Turn& turn, const TileMap* map, int row) {
-    barrier_wait(empty + turn.stage, turn.phase ^ 1);
-    barrier_expect(full + turn.stage, TILE_BYTES);
-    copy_rows<WIDTH>(
-        ring + turn.stage * TILE_BYTES, KEYS, map, full + turn.stage, row,
-        place.head / (int)sizes.group, place.batch);
-  }
-
   __device__ inline void produce(
       const TileMap* q_map, const TileMap* gradient_map, const TileMap* k_map, const TileMap* v_map) {
     barrier_expect(query_full, 4 * ROWS * WIDTH);
     copy_rows<WIDTH>(queries, ROWS, q_map, query_full, place.first, place.head, place.batch);
     copy_rows<WIDTH>(gradients, ROWS, gradient_map, query_full, place.first, place.head, place.batch);
-    Turn turn;
+    Turn key_turn;
+    Turn value_turn;
     for (int tile = tiles() - 1; tile >= 0; tile--) {
-      copy(keys, key_full, key_empty, turn, k_map, tile * KEYS);
-      copy(values, value_full, value_empty, turn, v_map, tile * KEYS);
-      turn.advance();
+      fill_ring<WIDTH, KEYS>(keys, key_full, key_empty, key_turn, k_map, tile * KEYS, place, sizes);
+      fill_ring<WIDTH, KEYS>(
+          values, value_full, value_empty, value_turn, v_map, tile * KEYS, place, sizes);
     }
   }
 
   __device__ inline void consume(
-      const TileMap* to_map, float* statistics, const ELEMENT* mask, float scale) {
+      const TileMap* to_map, float* statistics, const Bfloat16* mask, float scale) {
     int group = (int)threadIdx.x / 128 - 1;
     float factor = MASKED ? LOG2_E : scale * LOG2_E;
     char* own_queries = queries + group * 64 * 128;
@@ -167,7 +144,7 @@ struct QueryGrad {
     int first = place.first + 64 * group;
     int query = first + upper_row();
     int whole = MASKED ? 0 : (int)visible_to(first + 1, sizes) / KEYS;
-    const ELEMENT* masks =
+    const Bfloat16* masks =
         MASKED ? mask + place.batch * sizes.mask_batch + place.head * sizes.mask_head : mask;
     Statistics known = statistics_of(statistics, sizes);
     i64 at = ((i64)place.batch * sizes.heads + place.head) * padded(sizes) + query;
@@ -185,9 +162,9 @@ struct QueryGrad {
     int tile = tiles() - 1;
     auto step = [&](auto masked) {
       barrier_wait(key_full + key_turn.stage, key_turn.phase);
-      begin_scores<WIDTH, BF16>(scores, own_queries, ROWS, keys + key_turn.stage * TILE_BYTES);
+      begin_scores<WIDTH, true>(scores, own_queries, ROWS, keys + key_turn.stage * TILE_BYTES);
       barrier_wait(value_full + value_turn.stage, value_turn.phase);
-      begin_scores<WIDTH, BF16>(slopes, own_gradients, ROWS, values + value_turn.stage * TILE_BYTES);
+      begin_scores<WIDTH, true>(slopes, own_gradients, ROWS, values + value_turn.stage * TILE_BYTES);
       products_wait<1>();
       settle(scores);
       if (masked.value) {
@@ -202,8 +179,8 @@ struct QueryGrad {
       for (int i = 0; i < KEYS / 2; i++) {
         scores[i] *= slopes[i] - means[i / 2 % 2];
       }
-      to_pairs<BF16>(pairs, scores);
-      begin_sums<BF16>(sums, pairs, keys + key_turn.stage * TILE_BYTES);
+      to_pairs<true>(pairs, scores);
+      begin_sums<true>(sums, pairs, keys + key_turn.stage * TILE_BYTES);
       products_wait<0>();
       settle(sums);
       release(key_empty, key_turn);
@@ -224,7 +201,7 @@ struct QueryGrad {
       bool none = sum == 0 || query + 8 * lower >= sizes.queries;
       if (threadIdx.x % 4 == 0) {
         // Where there are none, weights are 2^-infinity.
-        float log = none ? -hidden() : log2_of(sum);
+        float log = none ? -hidden() : scalar::rough_log2(sum);
         float shift = normalizer.shift_of(lower, factor);
         known.shifts[at + 8 * lower] = MASKED ? shift : shift + log;
         if (MASKED) {
@@ -232,7 +209,7 @@ struct QueryGrad {
         }
       }
     }
-    store_rows<BF16>(to_map, sums, factors, own_queries, ROWS, 1 + group, first, place);
+    store_rows<true>(to_map, sums, factors, own_queries, ROWS, 1 + group, first, place);
     if (threadIdx.x % 128 == 0) {
       stores_wait_read<0>();
     }
@@ -240,13 +217,12 @@ struct QueryGrad {
 };
 
 // The gradients of keys and values along tiles of queries. Scores are turned: a thread has two keys.
-template <int WIDTH, typename ELEMENT, bool MASKED>
+template <int WIDTH, bool MASKED>
 struct KeyGrad {
   static const int QUERIES = 64; // of a tile
   static const int TILE_BYTES = 2 * QUERIES * WIDTH;
   static const int STATISTICS_BYTES = 4 * QUERIES;
   static const int STATISTICS = MASKED ? 3 : 2;
-  static const bool BF16 = IsBf16<ELEMENT>::value;
 
   char* keys;
   char* values;
@@ -275,10 +251,7 @@ struct KeyGrad {
             blockIdx.x, sizes.keys, sizes.heads / sizes.group, sizes.batch, sizes.section)) {
     if (threadIdx.x == 0) {
       barrier_init(key_full, 1);
-      for (int i = 0; i < STAGES; i++) {
-        barrier_init(full + i, 1);
-        barrier_init(empty + i, 4 * GROUPS);
-      }
+      init_ring(full, empty, 4 * GROUPS);
       publish_barriers();
     }
     __syncthreads();
@@ -327,7 +300,7 @@ struct KeyGrad {
   // Makes weights of the products of two keys with the queries of a tile.
   template <bool HIDING>
   __device__ inline void to_weights(
-      float (&scores)[QUERIES / 2], int stage, const ELEMENT* mask, float scale, float factor, int key,
+      float (&scores)[QUERIES / 2], int stage, const Bfloat16* mask, float scale, float factor, int key,
       int query) {
     int column = (int)threadIdx.x % 4 * 2;
 #pragma unroll
@@ -359,7 +332,7 @@ struct KeyGrad {
   }
 
   __device__ inline void consume(
-      const TileMap* to_keys, const TileMap* to_values, const ELEMENT* mask, float scale) {
+      const TileMap* to_keys, const TileMap* to_values, const Bfloat16* mask, float scale) {
     int group = (int)threadIdx.x / 128 - 1;
     float factor = MASKED ? LOG2_E : scale * LOG2_E;
     char* own_keys = keys + group * 64 * 128;
@@ -381,19 +354,19 @@ struct KeyGrad {
 #pragma unroll 1
     for (int i = 0; i < (int)sizes.group; i++) {
       int head = place.head * (int)sizes.group + i;
-      const ELEMENT* masks =
+      const Bfloat16* masks =
           MASKED ? mask + place.batch * sizes.mask_batch + head * sizes.mask_head : mask;
       int tile = begin();
       auto step = [&](auto hiding) {
         int stage = turn.stage;
         barrier_wait(full + stage, turn.phase);
-        begin_scores<WIDTH, BF16>(scores, own_keys, ROWS, queries + stage * TILE_BYTES);
-        begin_scores<WIDTH, BF16>(slopes, own_values, ROWS, gradients + stage * TILE_BYTES);
+        begin_scores<WIDTH, true>(scores, own_keys, ROWS, queries + stage * TILE_BYTES);
+        begin_scores<WIDTH, true>(slopes, own_values, ROWS, gradients + stage * TILE_BYTES);
         products_wait<1>();
         settle(scores);
         to_weights<hiding.value>(scores, stage, masks, scale, factor, key, tile * QUERIES);
-        to_pairs<BF16>(weights, scores);
-        begin_sums<BF16>(value_sums, weights, gradients + stage * TILE_BYTES);
+        to_pairs<true>(weights, scores);
+        begin_sums<true>(value_sums, weights, gradients + stage * TILE_BYTES);
         products_wait<1>();
         settle(slopes);
         int column = (int)threadIdx.x % 4 * 2;
@@ -405,8 +378,8 @@ struct KeyGrad {
             scores[4 * j + k] *= slopes[4 * j + k] - (k % 2 == 0 ? mean.x : mean.y);
           }
         }
-        to_pairs<BF16>(pairs, scores);
-        begin_sums<BF16>(key_sums, pairs, queries + stage * TILE_BYTES);
+        to_pairs<true>(pairs, scores);
+        begin_sums<true>(key_sums, pairs, queries + stage * TILE_BYTES);
         products_wait<0>();
         settle(value_sums);
         settle(key_sums);
@@ -428,8 +401,8 @@ struct KeyGrad {
     }
     float ones[2] = {1, 1};
     float scales[2] = {scale, scale};
-    store_rows<BF16>(to_keys, key_sums, scales, own_keys, ROWS, 1 + group, first, place);
-    store_rows<BF16>(to_values, value_sums, ones, own_values, ROWS, 1 + group, first, place);
+    store_rows<true>(to_keys, key_sums, scales, own_keys, ROWS, 1 + group, first, place);
+    store_rows<true>(to_values, value_sums, ones, own_values, ROWS, 1 + group, first, place);
     if (threadIdx.x % 128 == 0) {
       stores_wait_read<0>();
     }
@@ -437,31 +410,25 @@ struct KeyGrad {
 };
 
 // WIDTH: what rows of queries and values are filled up to
-#define GRADIENTS(TYPE, WIDTH, ELEMENT, MASKED)                                                    \
-  KERNEL __launch_bounds__(128 + 128 * GROUPS, 1) attention_query_grad_##TYPE(                     \
+#define GRADIENTS(NAME, WIDTH, MASKED)                                                             \
+  KERNEL __launch_bounds__(128 + 128 * GROUPS, 1) attention_query_grad_##NAME(                     \
       const __grid_constant__ TileMap to,                                                          \
       const __grid_constant__ TileMap q,                                                           \
       const __grid_constant__ TileMap k,                                                           \
       const __grid_constant__ TileMap v,                                                           \
       const __grid_constant__ TileMap gradient,                                                    \
       float* statistics,                                                                           \
-      const ELEMENT* mask,                                                                         \
+      const Bfloat16* mask,                                                                        \
       float scale,                                                                                 \
       Sizes sizes) {                                                                               \
     __shared__ u64 barriers[9];                                                                    \
-    QueryGrad<WIDTH, ELEMENT, MASKED> grad(tiles_memory(), barriers, sizes);                            \
-    if (threadIdx.x < 128) {                                                                       \
-      registers_release<40>();                                                                     \
-      if (threadIdx.x == 0) {                                                                      \
-        grad.produce(&q, &gradient, &k, &v);                                                       \
-      }                                                                                            \
-    } else {                                                                                       \
-      registers_acquire<232>();                                                                    \
-      grad.consume(&to, statistics, mask, scale);                                                  \
-    }                                                                                              \
+    QueryGrad<WIDTH, MASKED> grad(tiles_memory(), barriers, sizes);                                \
+    in_roles<40, 232>(                                                                             \
+        [&] { grad.produce(&q, &gradient, &k, &v); },                                              \
+        [&] { grad.consume(&to, statistics, mask, scale); });                                      \
   }                                                                                                \
                                                                                                    \
-  KERNEL __launch_bounds__(128 + 128 * GROUPS, 1) attention_key_grad_##TYPE(                       \
+  KERNEL __launch_bounds__(128 + 128 * GROUPS, 1) attention_key_grad_##NAME(                       \
       const __grid_constant__ TileMap to_keys,                                                     \
       const __grid_constant__ TileMap to_values,                                                   \
       const __grid_constant__ TileMap q,                                                           \
@@ -469,23 +436,17 @@ struct KeyGrad {
       const __grid_constant__ TileMap v,                                                           \
       const __grid_constant__ TileMap gradient,                                                    \
       float* statistics,                                                                           \
-      const ELEMENT* mask,                                                                         \
+      const Bfloat16* mask,                                                                        \
       float scale,                                                                                 \
       Sizes sizes) {                                                                               \
     __shared__ u64 barriers[5];                                                                    \
-    KeyGrad<WIDTH, ELEMENT, MASKED> grad(tiles_memory(), barriers, sizes);                            \
-    if (threadIdx.x < 128) {                                                                       \
-      registers_release<40>();                                                                     \
-      if (threadIdx.x == 0) {                                                                      \
-        grad.produce(&q, &gradient, &k, &v, statistics);                                           \
-      }                                                                                            \
-    } else {                                                                                       \
-      registers_acquire<232>();                                                                    \
-      grad.consume(&to_keys, &to_values, mask, scale);                                             \
-    }                                                                                              \
+    KeyGrad<WIDTH, MASKED> grad(tiles_memory(), barriers, sizes);                                  \
+    in_roles<40, 232>(                                                                             \
+        [&] { grad.produce(&q, &gradient, &k, &v, statistics); },                                  \
+        [&] { grad.consume(&to_keys, &to_values, mask, scale); });                                 \
   }
 
-GRADIENTS(64_bf16, 64, Bfloat16, false)
-GRADIENTS(128_bf16, 128, Bfloat16, false)
-GRADIENTS(64_masked_bf16, 64, Bfloat16, true)
-GRADIENTS(128_masked_bf16, 128, Bfloat16, true)
+GRADIENTS(64_bf16, 64, false)
+GRADIENTS(128_bf16, 128, false)
+GRADIENTS(64_masked_bf16, 64, true)
+GRADIENTS(128_masked_bf16, 128, true)

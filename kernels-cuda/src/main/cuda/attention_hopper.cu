@@ -40,12 +40,8 @@ struct Attention {
     if (threadIdx.x == 0) {
       barrier_init(query_full, 1);
       barrier_init(query_empty, GROUPS);
-      for (int i = 0; i < STAGES; i++) {
-        barrier_init(key_full + i, 1);
-        barrier_init(key_empty + i, GROUPS);
-        barrier_init(value_full + i, 1);
-        barrier_init(value_empty + i, GROUPS);
-      }
+      init_ring(key_full, key_empty, GROUPS);
+      init_ring(value_full, value_empty, GROUPS);
       publish_barriers();
     }
     __syncthreads();
@@ -64,17 +60,6 @@ struct Attention {
     return (int)((visible_to(place.first + ROWS, sizes) + KEYS - 1) / KEYS);
   }
 
-  // Copies a tile of keys or values as soon as its place is empty.
-  __device__ inline void copy(
-      char* ring, u64* full, u64* empty, Turn& turn, const TileMap* map, int row, const Place& place) {
-    barrier_wait(empty + turn.stage, turn.phase ^ 1);
-    barrier_expect(full + turn.stage, TILE_BYTES);
-    copy_rows<WIDTH>(
-        ring + turn.stage * TILE_BYTES, KEYS, map, full + turn.stage, row,
-        place.head / (int)sizes.group, place.batch);
-    turn.advance();
-  }
-
   __device__ inline void produce(const TileMap* q_map, const TileMap* k_map, const TileMap* v_map) {
     Turn key_turn;
     Turn value_turn;
@@ -86,12 +71,19 @@ struct Attention {
       barrier_expect(query_full, 2 * ROWS * WIDTH);
       copy_rows<WIDTH>(queries, ROWS, q_map, query_full, place.first, place.head, place.batch);
       int tiles = tiles_of(place);
-      copy(keys, key_full, key_empty, key_turn, k_map, (tiles - 1) * KEYS, place);
+      auto copy_keys = [&](int tile) {
+        fill_ring<WIDTH, KEYS>(keys, key_full, key_empty, key_turn, k_map, tile * KEYS, place, sizes);
+      };
+      auto copy_values = [&](int tile) {
+        fill_ring<WIDTH, KEYS>(
+            values, value_full, value_empty, value_turn, v_map, tile * KEYS, place, sizes);
+      };
+      copy_keys(tiles - 1);
       for (int tile = tiles - 1; tile > 0; tile--) {
-        copy(keys, key_full, key_empty, key_turn, k_map, (tile - 1) * KEYS, place);
-        copy(values, value_full, value_empty, value_turn, v_map, tile * KEYS, place);
+        copy_keys(tile - 1);
+        copy_values(tile);
       }
-      copy(values, value_full, value_empty, value_turn, v_map, 0, place);
+      copy_values(0);
     }
   }
 
@@ -197,7 +189,7 @@ struct Attention {
 };
 
 // WIDTH: what rows of queries and values are filled up to
-#define ATTENTION(NAME, WIDTH, GROUPS, ELEMENT, MASKED, PRODUCER_REGISTERS, REGISTERS)              \
+#define ATTENTION(NAME, WIDTH, GROUPS, ELEMENT, MASKED, COPYING_REGISTERS, REGISTERS)               \
   KERNEL __launch_bounds__(128 + 128 * GROUPS, 1) NAME(                                            \
       const __grid_constant__ TileMap to,                                                          \
       const __grid_constant__ TileMap q,                                                           \
@@ -207,16 +199,9 @@ struct Attention {
       float scale,                                                                                 \
       Sizes sizes) {                                                                               \
     __shared__ u64 barriers[10];                                                                   \
-    Attention<WIDTH, GROUPS, ELEMENT, MASKED> attention(tiles_memory(), barriers, sizes);                            \
-    if (threadIdx.x < 128) {                                                                       \
-      registers_release<PRODUCER_REGISTERS>();                                                     \
-      if (threadIdx.x == 0) {                                                                      \
-        attention.produce(&q, &k, &v);                                                             \
-      }                                                                                            \
-    } else {                                                                                       \
-      registers_acquire<REGISTERS>();                                                              \
-      attention.consume(&to, mask, scale);                                                         \
-    }                                                                                              \
+    Attention<WIDTH, GROUPS, ELEMENT, MASKED> attention(tiles_memory(), barriers, sizes);          \
+    in_roles<COPYING_REGISTERS, REGISTERS>(                                                        \
+        [&] { attention.produce(&q, &k, &v); }, [&] { attention.consume(&to, mask, scale); });     \
   }
 
 #define ATTENTIONS(TYPE, ELEMENT)                                                                  \

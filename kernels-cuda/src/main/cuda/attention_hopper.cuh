@@ -4,7 +4,6 @@
 #include "hopper.cuh"
 #include "math.cuh"
 
-
 struct Sizes {
   i64 queries, keys;
   i64 heads, batch;
@@ -135,6 +134,14 @@ __device__ inline int upper_row() {
   return (int)threadIdx.x % 128 / 32 * 16 + (int)threadIdx.x % 32 / 4;
 }
 
+// Barriers of a ring that are counted down by one that fills it, and by so many that empty it.
+__device__ inline void init_ring(u64* full, u64* empty, u32 readers) {
+  for (int i = 0; i < STAGES; i++) {
+    barrier_init(full + i, 1);
+    barrier_init(empty + i, readers);
+  }
+}
+
 // Says that this group is done with a tile of a ring, and goes on to the next.
 __device__ inline void release(u64* empty, Turn& turn) {
   if (threadIdx.x % 128 == 0) {
@@ -152,6 +159,20 @@ __device__ inline void copy_rows(
   for (int part = 0; part < WIDTH / 64; part++) {
     copy_tile(to + part * rows * 128, map, full, 64 * part, first, head, batch);
   }
+}
+
+// Copies a tile of keys or values as soon as its place is empty.
+template <int WIDTH, int ROWS>
+__device__ inline void fill_ring(
+    char* ring, u64* full, u64* empty, Turn& turn, const TileMap* map, int first, const Place& place,
+    const Sizes& sizes) {
+  const int BYTES = 2 * ROWS * WIDTH;
+  barrier_wait(empty + turn.stage, turn.phase ^ 1);
+  barrier_expect(full + turn.stage, BYTES);
+  copy_rows<WIDTH>(
+      ring + turn.stage * BYTES, ROWS, map, full + turn.stage, first, place.head / (int)sizes.group,
+      place.batch);
+  turn.advance();
 }
 
 // Begins products of 64 rows of a tile with the rows of another: a b^T.
@@ -241,15 +262,14 @@ __device__ inline void hide(
   }
 }
 
-// Stores 64 rows by way of shared memory, where this group's rows of a tile of so many rows are free: the
-// group's rows are from `group` on. Chunks of 16 bytes are swizzled, as the copy expects them.
+// Stores 64 rows by way of shared memory, where this group's rows, the first 64 of `tile`, are free; parts of the
+// tile have so many rows. Chunks of 16 bytes are swizzled, as the copy expects them.
 template <bool BF16, int COUNT>
 __device__ inline void store_rows(
     const TileMap* map, const float (&sums)[COUNT], const float (&factors)[2], char* tile, int rows,
     int name, int first, const Place& place) {
   group_sync(name);
-  int upper = upper_row();
-  asm volatile("" : "+r"(upper)); // so that no addresses are in registers before
+  int upper = (int)again((u32)upper_row()); // so that no addresses are in registers before
 #pragma unroll
   for (int lower = 0; lower < 2; lower++) {
     int row = upper + 8 * lower;
@@ -267,5 +287,19 @@ __device__ inline void store_rows(
     for (int part = 0; part < COUNT / 32; part++) {
       store_tile(map, tile + part * rows * 128, 64 * part, first, place.head, place.batch);
     }
+  }
+}
+
+// The first four warps, which give their registers to the others, copy tiles by one thread.
+template <int COPYING_REGISTERS, int REGISTERS, typename F, typename G>
+__device__ inline void in_roles(F copy, G compute) {
+  if (threadIdx.x < 128) {
+    registers_release<COPYING_REGISTERS>();
+    if (threadIdx.x == 0) {
+      copy();
+    }
+  } else {
+    registers_acquire<REGISTERS>();
+    compute();
   }
 }

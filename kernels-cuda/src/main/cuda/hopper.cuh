@@ -215,9 +215,9 @@ __device__ inline void settle(float (&sums)[N]) {
 
 // d = a * b + (accumulate ? d : 0), 64 rows by so many columns by 16, of operands in shared memory;
 // ALONG says whether the rows of an operand's tile run along the sum (0) or across it (1).
-#define PRODUCT(COLUMNS, COUNT, TYPE, A, B, P, A_TURN, B_TURN)                                      \
+#define PRODUCT(COLUMNS, COUNT, TYPE, A, B, P, A_TURN, B_TURN)                                     \
   template <int A_ALONG, int B_ALONG>                                                              \
-  __device__ inline void product_64_16_##TYPE(                                         \
+  __device__ inline void product_64_16_##TYPE(                                                     \
       float (&d)[COUNT], u64 a, u64 b, int accumulate) {                                           \
     asm volatile(                                                                                  \
         "{\n"                                                                                      \
@@ -240,7 +240,7 @@ PRODUCT(64, 32, f16, "32", "33", "34", "35", "36")
 // d += a * b, 64 rows by so many columns by 16, for a in registers, pairs of neighbours along the sum,
 // and b in shared memory, whose rows run across it. Of each 8 by 8 elements of a, a thread has the pair
 // `lane % 4` of row `lane / 4`; the four quarters are upper left, lower left, upper right, lower right.
-#define PRODUCT_OF_PAIRS(COLUMNS, COUNT, TYPE, A0, A1, A2, A3, B)                                    \
+#define PRODUCT_OF_PAIRS(COLUMNS, COUNT, TYPE, A0, A1, A2, A3, B)                                  \
   __device__ inline void add_product_64_16_##TYPE(                                                 \
       float (&d)[COUNT], u32 a0, u32 a1, u32 a2, u32 a3, u64 b) {                                  \
     asm volatile(                                                                                  \

@@ -38,6 +38,17 @@ __device__ inline float power_of_2(float x) {
 #endif
 }
 
+// The logarithm to the base 2, but for an error of 2^-22.
+__device__ inline float rough_log2(float x) {
+#ifdef __CUDACC__
+  float y;
+  asm("lg2.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return log2f(x);
+#endif
+}
+
 // exp of x <= 0 by the unit for powers of 2, with an error of 2^-22: what x log2(e) loses when it is rounded
 // is multiplied afterwards. The power is 2^64 times as large, so that small results are not 0.
 __device__ inline float exp_negative(float x) {

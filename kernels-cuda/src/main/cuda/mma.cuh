@@ -16,13 +16,6 @@ __device__ inline void mma_tf32(float (&d)[4], const u32 (&a)[4], const u32 (&b)
 }
 #endif
 
-// The same number, which the compiler takes for another: what follows from it is computed anew
-// instead of kept in registers.
-__device__ inline u32 again(u32 x) {
-  asm volatile("" : "+r"(x));
-  return x;
-}
-
 namespace tf32 {
 
 // A float as the sum of two of 11 bits, but for an error of its last bit. The low part of an infinite

@@ -49,6 +49,13 @@ __device__ inline u32 thread_index() {
   return blockIdx.x * blockDim.x + threadIdx.x;
 }
 
+// The same number, which the compiler takes for another: what follows from it is computed anew
+// instead of kept in registers.
+__device__ inline u32 again(u32 x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+
 __device__ inline bool is_nan(float x) {
   return x != x;
 }

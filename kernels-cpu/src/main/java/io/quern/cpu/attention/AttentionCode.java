@@ -28,11 +28,9 @@ import io.quern.cpu.asm.Mem;
 import io.quern.cpu.asm.Reg;
 import io.quern.cpu.asm.Vec;
 import io.quern.cpu.asm.VectorCode;
-import io.quern.cpu.asm.VectorOp;
 import io.quern.cpu.asm.VectorTrace;
 import java.util.List;
 import java.util.function.IntConsumer;
-import java.util.function.IntFunction;
 import java.util.function.ToIntBiFunction;
 
 /**
@@ -57,6 +55,18 @@ final class AttentionCode {
   private static final Vec SECOND_FLOAT = vec(SUMS + 1);
   private static final Vec LOADED = vec(SUMS + 2);
   private static final int FREE = SUMS + 3;
+
+  // Of functions of several rows.
+  private static final Reg ROWS = RSI;
+  private static final Reg END = RDX;
+  private static final Reg MASK = RCX;
+  private static final Reg MASK_ROW = R8;
+  private static final Reg MAXIMA = R9;
+  private static final Reg LANES = R10;
+  private static final Reg BLOCKS_END = R11;
+  private static final Vec SHIFT = FIRST_FLOAT;
+  private static final Vec FACTOR = SECOND_FLOAT;
+  private static final Mask REST = VectorCode.spareMask();
 
   private final Assembler asm = new Assembler();
 
@@ -154,18 +164,6 @@ final class AttentionCode {
     return ret();
   }
 
-  // Of functions of several rows.
-  private static final Reg ROWS = RSI;
-  private static final Reg END = RDX;
-  private static final Reg MASK = RCX;
-  private static final Reg MASK_ROW = R8;
-  private static final Reg MAXIMA = R9;
-  private static final Reg LANES = R10;
-  private static final Reg BLOCKS_END = R11;
-  private static final Vec SHIFT = FIRST_FLOAT;
-  private static final Vec FACTOR = SECOND_FLOAT;
-  private static final Mask REST = VectorCode.spareMask();
-
   /** A parameter that is not in a register, of those from the seventh on. */
   private static Mem parameter(int number) {
     return Mem.at(RSP, 8 * (number - 5));
@@ -198,7 +196,7 @@ final class AttentionCode {
       asm.op(VMULPS, vec(i), FACTOR, Mem.at(LANES, i * BYTES));
     }
     eachVector(
-        count -> {
+        (count, sum) -> {
           List<Vec> results =
               exp.write(
                   count,
@@ -206,12 +204,11 @@ final class AttentionCode {
                     asm.op(VMOVUPS, vec, at(X, i));
                     asm.op(VSUBPS, vec, vec, SHIFT);
                   });
-          return i -> {
+          for (int i = 0; i < count; i++) {
             asm.op(VMOVUPS, at(X, i), results.get(i));
-            return results.get(i);
-          };
-        },
-        VADDPS);
+            asm.op(VADDPS, vec(sum + i), vec(sum + i), results.get(i));
+          }
+        });
     for (int i = 0; i < SUMS; i++) {
       asm.op(VMOVUPS, Mem.at(LANES, i * BYTES), vec(i));
     }
@@ -254,38 +251,32 @@ final class AttentionCode {
       asm.op(VBROADCASTSS, vec(i), asm.constant(Float.NEGATIVE_INFINITY));
     }
     eachVector(
-        count ->
-            i -> {
-              asm.op(VMOVUPS, LOADED, at(X, i));
-              return LOADED;
-            },
-        VMAXPS);
+        (count, sum) -> {
+          for (int i = 0; i < count; i++) {
+            asm.op(VMOVUPS, LOADED, at(X, i));
+            asm.op(VMAXPS, vec(sum + i), LOADED, vec(sum + i)); // of a NaN, the second one
+          }
+        });
     VectorCode.foldLanes(asm, VMAXPS);
   }
 
-  /**
-   * Writes a loop over the vectors of a row, of which each is folded into one of four: blocks of
-   * four, then single ones.
-   *
-   * @param body writes code for so many vectors, then for each of them what makes it
-   */
-  private void eachVector(IntFunction<IntFunction<Vec>> body, VectorOp fold) {
+  private interface Vectors {
+    /** Writes the code for so many vectors, each folded into the next register from one on. */
+    void write(int count, int register);
+  }
+
+  /** Writes a loop over the vectors of a row: blocks of four, then single ones. */
+  private void eachVector(Vectors body) {
     Label done = asm.label();
     asm.sub(AT, AT);
-    asm.loop(AT, BLOCKS_END, SUMS * BYTES, () -> foldVectors(body.apply(SUMS), SUMS, 0, fold));
+    asm.loop(AT, BLOCKS_END, SUMS * BYTES, () -> body.write(SUMS, 0));
     for (int i = 0; i < SUMS - 1; i++) {
       asm.cmp(AT, END);
       asm.jump(Condition.AE, done);
-      foldVectors(body.apply(1), 1, i, fold);
+      body.write(1, i);
       asm.add(AT, BYTES);
     }
     asm.bind(done);
-  }
-
-  private void foldVectors(IntFunction<Vec> vectors, int count, int to, VectorOp fold) {
-    for (int i = 0; i < count; i++) {
-      asm.op(fold, vec(to + i), vectors.apply(i), vec(to + i)); // of a NaN, the second one
-    }
   }
 
   /** Multiplies a row of the result by the factor, and goes on to the next. */
