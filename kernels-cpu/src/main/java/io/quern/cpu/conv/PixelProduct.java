@@ -104,7 +104,7 @@ final class PixelProduct extends ConvProduct {
     this.block = (depth + blocks - 1) / blocks;
     this.packer =
         new PanelPacker(
-            shape.groups(), shape.weightBytes(), shape.oc(), depth, 4, 4L * depth, block);
+            micro, shape.groups(), shape.weightBytes(), shape.oc(), depth, 4, 4L * depth, block);
     this.panels = (shape.oc() + width - 1) / width;
     int wanted = strips(shape);
     int pixels = (shape.outputPixels() + wanted - 1) / wanted;

@@ -41,12 +41,13 @@ public final class BrainPanel {
     static {
       VECTORS.put(
           Result.FLOATS,
-          new MachinePanel("gemm_bf16_f32", PanelCode.Elements.BRAIN_TO_FLOATS, 512));
+          new MachinePanel("gemm_bf16_f32", PanelCode.Elements.BRAIN_TO_FLOATS, 2, 512));
       VECTORS.put(
-          Result.BRAIN_FLOATS, new MachinePanel("gemm_bf16", PanelCode.Elements.BRAIN_FLOATS, 512));
+          Result.BRAIN_FLOATS,
+          new MachinePanel("gemm_bf16", PanelCode.Elements.BRAIN_FLOATS, 2, 512));
       VECTORS.put(
           Result.BRAIN_FLOATS_RELU,
-          new MachinePanel("gemm_bf16_relu", PanelCode.Elements.BRAIN_FLOATS_RELU, 512));
+          new MachinePanel("gemm_bf16_relu", PanelCode.Elements.BRAIN_FLOATS_RELU, 2, 512));
     }
   }
 

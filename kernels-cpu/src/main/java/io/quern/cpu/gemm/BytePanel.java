@@ -18,7 +18,7 @@ public final class BytePanel {
   /** Apart from the class itself, for processors that have the instructions. */
   private static final class Code {
     static final MachinePanel VECTORS =
-        new MachinePanel("conv_i8u8", PanelCode.Elements.BYTES_TO_BYTES, 512);
+        new MachinePanel("conv_i8u8", PanelCode.Elements.BYTES_TO_BYTES, 2, 512);
   }
 
   /** Apart from the class itself, for processors that have tile registers. */

@@ -39,12 +39,7 @@ public final class GemmF32 {
   private static final long SLICE_M = 32L * BLOCK_M;
   private static final long SLICE_N = 4096;
 
-  /** Rows of A this far apart, or a multiple of it, share too few sets of the first-level cache. */
-  private static final int PAGE_PART = 2048;
-
-  /**
-   * Rows of B this far apart, or a multiple of it, share too few sets of the second-level cache.
-   */
+  /** Rows this far apart, or a multiple of it, share too few sets of the caches. */
   private static final int PAGE = 4096;
 
   /** Operands up to this size are near enough to be read in place. */
@@ -62,8 +57,8 @@ public final class GemmF32 {
   /** Elements of B of which the same is true, however few rows use them. */
   private static final long PARALLEL_ELEMENTS = 1 << 17;
 
-  private final MicroKernel micro = MicroKernel.chosen();
-  private final int width = micro.columns();
+  private final MicroKernel micro;
+  private final int width;
   private final long m;
   private final long n;
   private final long k;
@@ -113,6 +108,8 @@ public final class GemmF32 {
       long cRow,
       boolean packedBefore,
       @Nullable RowChain chain) {
+    this.micro = MicroKernel.forColumns(n);
+    this.width = micro.columns();
     this.chain = chain;
     this.m = m;
     this.n = n;
@@ -122,11 +119,14 @@ public final class GemmF32 {
     this.bRow = bRow;
     this.bStep = bStep;
     this.cRow = cRow;
-    long panels = (n + width - 1) / width;
-    this.directA =
-        aStep == 4 && aRow % PAGE_PART != 0 && (4.0 * m * k <= NEAR_BYTES || panels <= FEW);
+    this.directA = aStep == 4 && aRow % PAGE != 0;
     this.panelsOfB = packedBefore ? PanelsOfB.PACKED_BEFORE : panelsOfB();
     this.gemv = gemv();
+  }
+
+  /** Name of the micro-kernel. */
+  String name() {
+    return micro.name();
   }
 
   /** Waits for what is compiled in the background. */
@@ -171,7 +171,7 @@ public final class GemmF32 {
   /** What packs B for products that find it packed, or null where B is better left as it is. */
   @Nullable PanelPacker packer() {
     boolean inPlace = gemv != null && !gemv.transposes();
-    return inPlace ? null : new PanelPacker(1, 0, n, k, bRow, bStep);
+    return inPlace ? null : new PanelPacker(micro, 1, 0, n, k, bRow, bStep);
   }
 
   /** Whether splitting one product over threads is worth it. */

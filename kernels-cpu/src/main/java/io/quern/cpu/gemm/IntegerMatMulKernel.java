@@ -39,9 +39,10 @@ public final class IntegerMatMulKernel implements Kernel {
 
   /** Apart from the class itself, for processors that have the instructions. */
   private static final class Code {
-    static final MachinePanel TO_I32 = new MachinePanel("gemm_u8i8", PanelCode.Elements.BYTES, 512);
+    static final MachinePanel TO_I32 =
+        new MachinePanel("gemm_u8i8", PanelCode.Elements.BYTES, 2, 512);
     static final MachinePanel TO_F32 =
-        new MachinePanel("gemm_u8i8_f32", PanelCode.Elements.BYTES_TO_FLOATS, 512);
+        new MachinePanel("gemm_u8i8_f32", PanelCode.Elements.BYTES_TO_FLOATS, 2, 512);
   }
 
   /** Apart from the class itself, for processors that have tile registers. */

@@ -10,6 +10,7 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
 
   private final MachinePanel panel;
   private final @Nullable MachineFunction copyRows;
+  private final @Nullable MachineFunction packRows;
   private final @Nullable MachineFunction fill;
   private final MicroKernel rest;
   private final boolean masks;
@@ -17,14 +18,16 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
   /**
    * Machine code for vectors of so many bits.
    *
-   * @param rest what does the rest, with tiles of two such vectors a row
+   * @param rest what does the rest, with tiles of two such vectors a row, or of three of 512 bits
    */
   MachineMicroKernel(int bits, MicroKernel rest) {
     this.rest = rest;
-    this.panel = new MachinePanel(name(), PanelCode.Elements.FLOATS, bits);
+    int vectors = rest.columns() / (bits / Float.SIZE);
+    this.panel = new MachinePanel(name(), PanelCode.Elements.FLOATS, vectors, bits);
     this.masks = bits == 512;
     this.copyRows = masks ? MachineTier.place("copy_rows", new MoveCode().copyRows()) : null;
-    this.fill = masks ? MachineTier.place("fill", new MoveCode().fill()) : null;
+    this.packRows = masks ? MachineTier.place("pack_rows", new MoveCode().packRows(vectors)) : null;
+    this.fill = masks ? MachineTier.place("fill", new MoveCode().fill(vectors)) : null;
   }
 
   @Override
@@ -44,7 +47,7 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
 
   @Override
   public String name() {
-    return rest.name() + "_asm";
+    return "gemm_f32_" + ROWS + "x" + columns() + "_asm";
   }
 
   @Override
@@ -98,6 +101,15 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
     long whole = 4 * LANES * (count / LANES);
     long rest = (1L << count % LANES) - 1;
     copyRows.call(from, fromRow, to, toRow, rows, whole, rest, Float.floatToRawIntBits(bias));
+  }
+
+  @Override
+  public void packRows(long from, long row, long k, long to) {
+    if (packRows == null) {
+      super.packRows(from, row, k, to);
+      return;
+    }
+    packRows.call(from, row, k, to, 0);
   }
 
   @Override

@@ -8,9 +8,9 @@ final class MachinePanel {
 
   private final MachineFunction code;
 
-  /** Assembles it for tiles of {@link MicroKernel#ROWS} rows of two vectors. */
-  MachinePanel(String name, PanelCode.Elements elements, int bits) {
-    PanelCode panel = new PanelCode(elements, MicroKernel.ROWS, bits);
+  /** Assembles it for tiles of {@link MicroKernel#ROWS} rows of so many vectors, 2 or 3. */
+  MachinePanel(String name, PanelCode.Elements elements, int vectors, int bits) {
+    PanelCode panel = new PanelCode(elements, MicroKernel.ROWS, vectors, bits);
     this.code = MachineTier.place(name, panel.write());
   }
 

@@ -165,6 +165,6 @@ public final class MatMulKernel implements Kernel {
 
   @Override
   public String name() {
-    return MicroKernel.chosen().name() + (chain == null ? "" : "_epilogue");
+    return gemm.name() + (chain == null ? "" : "_epilogue");
   }
 }

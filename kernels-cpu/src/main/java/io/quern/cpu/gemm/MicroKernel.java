@@ -17,7 +17,14 @@ public abstract class MicroKernel {
   /** Rows of a tile: its sums, two vectors a row, fill most of the 32 or 16 vector registers. */
   public static final int ROWS = VectorTier.chosen().bits() == 512 ? 8 : 6;
 
-  private static final int SCALAR_COLUMNS = 64;
+  private static final int WIDE_BITS = 512;
+  private static final int WIDE_COLUMNS = 3 * WIDE_BITS / Float.SIZE;
+
+  /** Wide panels of which one that is not whole does not matter. */
+  private static final int MANY = 8;
+
+  /** Columns of the widest tile, which is that of the scalar loops. */
+  private static final int MOST_COLUMNS = 64;
 
   /** Apart from the class itself, whose subclasses are initialised here. */
   private static final class Chosen {
@@ -26,7 +33,7 @@ public abstract class MicroKernel {
     private static MicroKernel choose() {
       VectorTier tier = VectorTier.chosen();
       if (!MachineTier.isUsed()) {
-        return tier.usesApi() ? vectors() : new ScalarMicroKernel(SCALAR_COLUMNS);
+        return tier.usesApi() ? vectors() : new ScalarMicroKernel(MOST_COLUMNS);
       }
       MicroKernel rest =
           tier.usesApi() ? vectors() : new ScalarMicroKernel(2 * tier.bits() / Float.SIZE);
@@ -38,9 +45,26 @@ public abstract class MicroKernel {
     }
   }
 
+  /** Tiles of three vectors a row, which fewer loads serve, or else the others. */
+  private static final class Wide {
+    static final MicroKernel INSTANCE = choose();
+
+    private static MicroKernel choose() {
+      return MachineTier.isUsed() && VectorTier.chosen().bits() == WIDE_BITS
+          ? new MachineMicroKernel(WIDE_BITS, new ScalarMicroKernel(WIDE_COLUMNS))
+          : chosen();
+    }
+  }
+
   /** The implementation of this process. */
   public static MicroKernel chosen() {
     return Chosen.INSTANCE;
+  }
+
+  /** The implementation whose tiles waste least for a matrix of so many columns. */
+  static MicroKernel forColumns(long columns) {
+    boolean isMostlyWhole = columns % WIDE_COLUMNS == 0 || columns > MANY * WIDE_COLUMNS;
+    return isMostlyWhole && columns > 0 ? Wide.INSTANCE : chosen();
   }
 
   /** Columns of a tile. */
@@ -202,9 +226,8 @@ public abstract class MicroKernel {
     static final long ROW = row();
 
     private static long row() {
-      int floats = chosen().columns();
-      long row = OWNER.allocate(4L * floats, 64).address();
-      for (int i = 0; i < floats; i++) {
+      long row = OWNER.allocate(4L * MOST_COLUMNS, 64).address();
+      for (int i = 0; i < MOST_COLUMNS; i++) {
         Raw.putFloat(row + 4L * i, -0f);
       }
       return row;

@@ -73,14 +73,39 @@ final class MoveCode {
     return ret();
   }
 
-  /** {@link MicroKernel#fill} for rows of two vectors. */
-  Assembler fill() {
+  /** {@link MicroKernel#fill} for rows of so many vectors. */
+  Assembler fill(int vectors) {
     for (int i = 0; i < MicroKernel.ROWS; i++) {
       asm.op(VBROADCASTSS, X, Mem.at(RDI, 4 * i));
-      asm.op(VMOVUPS, Mem.at(RSI), X);
-      asm.op(VMOVUPS, Mem.at(RSI, BYTES), X);
+      for (int j = 0; j < vectors; j++) {
+        asm.op(VMOVUPS, Mem.at(RSI, j * BYTES), X);
+      }
       asm.add(RSI, RDX);
     }
+    return ret();
+  }
+
+  /** {@link MicroKernel#packRows} for rows of so many vectors. */
+  Assembler packRows(int vectors) {
+    Reg from = RDI;
+    Reg row = RSI;
+    Reg rows = RDX;
+    Reg to = RCX;
+    Label done = asm.label();
+    asm.test(rows, rows);
+    asm.jump(Condition.E, done);
+    Label next = asm.here();
+    for (int j = 0; j < vectors; j++) {
+      asm.op(VMOVUPS, Vec.of(j, BITS), Mem.at(from, j * BYTES));
+    }
+    for (int j = 0; j < vectors; j++) {
+      asm.op(VMOVUPS, Mem.at(to, j * BYTES), Vec.of(j, BITS));
+    }
+    asm.add(from, row);
+    asm.add(to, vectors * BYTES);
+    asm.sub(rows, 1);
+    asm.jump(Condition.NE, next);
+    asm.bind(done);
     return ret();
   }
 

@@ -46,9 +46,6 @@ import java.util.List;
  * products are added to a sum of 32 bits.
  */
 final class PanelCode {
-  /** Vectors of a row. */
-  private static final int WIDTH = 2;
-
   private static final int LINE = 64;
 
   /** Steps of k between two jumps. */
@@ -57,8 +54,11 @@ final class PanelCode {
   /** Rows that are too few for a tile: their sums wait for each other. */
   private static final int FEW = 4;
 
-  /** Tiles that ask for the whole next panel with a line for each {@link #UNROLLED} steps. */
-  private static final int MANY = 8;
+  /**
+   * Tiles, times vectors of a row, that ask for the whole next panel with a line for each {@link
+   * #UNROLLED} steps.
+   */
+  private static final int MANY = 4;
 
   /** Where the addresses of a tile's rows of A are. */
   private static final List<Reg> A_ROWS = List.of(RAX, RBX, RBP, R8, R10, R11, R12, R13);
@@ -70,7 +70,7 @@ final class PanelCode {
   private static final Reg B_ROW = RCX;
   private static final Reg AT = R14;
 
-  /** A line of the next panel, and from it to another that is asked for together with it. */
+  /** A line of the next panel, and from it to others that are asked for together with it. */
   private static final Reg AHEAD = R15;
 
   private static final Reg TO_OTHER = R9;
@@ -140,16 +140,19 @@ final class PanelCode {
   private final Assembler asm = new Assembler();
   private final Elements elements;
   private final int tileRows;
+  private final int vectors;
   private final int bits;
 
   /**
-   * The code for tiles of so many rows of two vectors.
+   * The code for tiles of so many rows.
    *
+   * @param vectors of a row, 2 or 3
    * @param bits width of a vector, 512, or 256, which always computes all columns
    */
-  PanelCode(Elements elements, int tileRows, int bits) {
+  PanelCode(Elements elements, int tileRows, int vectors, int bits) {
     this.elements = elements;
     this.tileRows = tileRows;
+    this.vectors = vectors;
     this.bits = bits;
   }
 
@@ -171,19 +174,22 @@ final class PanelCode {
     asm.mov(ROWS_LEFT, RAX);
     Label end = asm.label();
     if (bits == 512) {
-      Label all = asm.label();
-      Label narrow = asm.label();
       masks();
+      Label all = asm.label();
       asm.cmp(RAX, (1 << (bits / 32)) - 1);
       asm.jump(Condition.E, all);
-      asm.test(RAX, RAX);
-      asm.jump(Condition.E, narrow);
-      panel(WIDTH, true, end);
-      asm.bind(narrow);
+      for (int width = vectors; width > 1; width--) {
+        Label narrower = asm.label();
+        lastBits(width);
+        asm.test(RAX, RAX);
+        asm.jump(Condition.E, narrower);
+        panel(width, true, end);
+        asm.bind(narrower);
+      }
       panel(1, true, end);
       asm.bind(all);
     }
-    panel(WIDTH, false, end);
+    panel(vectors, false, end);
     asm.bind(end);
     asm.vzeroupper();
     asm.add(RSP, LOCALS);
@@ -198,7 +204,7 @@ final class PanelCode {
    * another, or in place both lines of every fourth row.
    */
   private void findNextPanel() {
-    int row = WIDTH * bits / 8;
+    int row = vectors * bits / 8;
     Label found = asm.label();
     asm.lea(AHEAD, Mem.at(B, row));
     asm.sub(TO_OTHER, TO_OTHER);
@@ -208,22 +214,22 @@ final class PanelCode {
     asm.shl(RBX, Integer.numberOfTrailingZeros(UNROLLED));
     asm.cmp(B_ROW, row);
     asm.jump(Condition.NE, found);
-    Label few = asm.label();
-    asm.mov(RBX, COUNT);
-    asm.cmp(RBX, MANY * tileRows);
-    asm.jump(Condition.B, few);
-    asm.sub(TO_OTHER, TO_OTHER);
-    asm.bind(few);
-    asm.lea(RBX, Mem.at(TO_OTHER, LINE));
-    asm.mov(AHEAD, R8);
-    asm.mov(RAX, R8);
-    asm.shl(AHEAD, Integer.numberOfTrailingZeros(row));
+    asm.lea(AHEAD, Mem.at(R8, R8, vectors - 1));
+    asm.shl(AHEAD, Integer.numberOfTrailingZeros(bits / 8));
     asm.add(AHEAD, B);
+    asm.mov(RAX, R8);
     asm.shr(RAX, Integer.numberOfTrailingZeros(UNROLLED));
     asm.shl(RAX, Integer.numberOfTrailingZeros(LINE));
-    asm.test(TO_OTHER, TO_OTHER);
-    asm.jump(Condition.E, found);
-    asm.add(RAX, RAX);
+    Label few = asm.label();
+    asm.mov(RBX, COUNT);
+    asm.cmp(RBX, MANY * vectors * tileRows);
+    asm.jump(Condition.B, few);
+    asm.sub(TO_OTHER, TO_OTHER);
+    asm.lea(RBX, Mem.at(TO_OTHER, LINE));
+    asm.jmp(found);
+    asm.bind(few);
+    asm.lea(RBX, Mem.at(TO_OTHER, TO_OTHER, vectors - 1));
+    asm.lea(RAX, Mem.at(RAX, RAX, vectors - 1));
     asm.bind(found);
     asm.mov(FIRST_AHEAD, AHEAD);
     asm.mov(NEXT_FIRST_AHEAD, RAX);
@@ -270,12 +276,20 @@ final class PanelCode {
     asm.jmp(end);
   }
 
-  /** Sets the masks, and RAX to the columns of the second vector. */
+  /** Sets the masks, and RAX to the columns of the last vector. */
   private void masks() {
     asm.mov(RAX, COLUMNS);
     asm.kmov(mask(0), RAX);
-    asm.shr(RAX, bits / 32);
-    asm.kmov(mask(1), RAX);
+    for (int j = 1; j < vectors; j++) {
+      asm.shr(RAX, bits / 32);
+      asm.kmov(mask(j), RAX);
+    }
+  }
+
+  /** Sets RAX to the columns from the last one of {@code width} vectors on. */
+  private void lastBits(int width) {
+    asm.mov(RAX, COLUMNS);
+    asm.shr(RAX, (width - 1) * (bits / 32));
   }
 
   /** One tile; the comparison says afterwards whether it was the last. */
@@ -309,7 +323,7 @@ final class PanelCode {
       asm.mov(B, PACKED);
       asm.mov(FIRST_B, B);
       asm.sub(B_ROW, B_ROW);
-      asm.add(B_ROW, WIDTH * bits / 8);
+      asm.add(B_ROW, vectors * bits / 8);
     }
     store(rows, width, masked);
     asm.add(TABLE, 8 * rows);
@@ -330,7 +344,9 @@ final class PanelCode {
           }
           if (unrolled > 1) {
             asm.prefetchNear(Mem.at(AHEAD));
-            asm.prefetchNear(Mem.at(AHEAD, TO_OTHER, 1));
+            for (int j = 1; j < vectors; j++) {
+              asm.prefetchNear(Mem.at(AHEAD, TO_OTHER, j));
+            }
             asm.add(AHEAD, NEXT_AHEAD);
           }
         });
@@ -362,7 +378,7 @@ final class PanelCode {
       for (int j = 0; j < width; j++) {
         asm.op(VMOVUPS, Mem.at(PACK, j * bits / 8), b(j));
       }
-      asm.add(PACK, WIDTH * bits / 8);
+      asm.add(PACK, vectors * bits / 8);
     }
     for (int i = 0; i < rows; i++) {
       asm.op(VBROADCASTSS, a(), Mem.at(A_ROWS.get(i), AT, 1));
@@ -427,7 +443,7 @@ final class PanelCode {
   }
 
   private Vec a() {
-    return Vec.of(WIDTH, bits);
+    return Vec.of(vectors, bits);
   }
 
   private Vec b(int j) {
@@ -435,6 +451,6 @@ final class PanelCode {
   }
 
   private Vec sum(int i, int j) {
-    return Vec.of(WIDTH + 1 + i * WIDTH + j, bits);
+    return Vec.of(vectors + 1 + i * vectors + j, bits);
   }
 }

@@ -14,8 +14,8 @@ public final class PanelPacker implements Packer {
   private static final int FROM = 0;
   private static final int TO = 1;
 
-  private final MicroKernel micro = MicroKernel.chosen();
-  private final int width = micro.columns();
+  private final MicroKernel micro;
+  private final int width;
   private final Matrices matrices;
   private final Workers.Task<Operands> task = this::panel;
 
@@ -30,12 +30,15 @@ public final class PanelPacker implements Packer {
       int count, long stride, long n, long k, long row, long step, long block) {}
 
   /** A packer of {@code count} matrices; strides in bytes, {@code step} along a row. */
-  public PanelPacker(int count, long stride, long n, long k, long row, long step) {
-    this(count, stride, n, k, row, step, k);
+  PanelPacker(MicroKernel micro, int count, long stride, long n, long k, long row, long step) {
+    this(micro, count, stride, n, k, row, step, k);
   }
 
   /** The same with panels of at most {@code block} rows. */
-  public PanelPacker(int count, long stride, long n, long k, long row, long step, long block) {
+  public PanelPacker(
+      MicroKernel micro, int count, long stride, long n, long k, long row, long step, long block) {
+    this.micro = micro;
+    this.width = micro.columns();
     this.matrices = new Matrices(count, stride, n, k, row, step, block);
   }
 
@@ -93,7 +96,9 @@ public final class PanelPacker implements Packer {
 
   @Override
   public boolean equals(Object other) {
-    return other instanceof PanelPacker packer && matrices.equals(packer.matrices);
+    return other instanceof PanelPacker packer
+        && width == packer.width
+        && matrices.equals(packer.matrices);
   }
 
   @Override

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -20,7 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @EnabledIf(value = "isUsed", disabledReason = "no machine code on this machine, or switched off")
 class MachineMicroKernelTest {
   private static final int MOST_ROWS = 30;
-  private static final int MOST_COLUMNS = 32;
+  private static final int MOST_COLUMNS = 48;
   private static final int MOST_DEPTH = 40;
 
   /** Elements between rows. */
@@ -34,8 +35,9 @@ class MachineMicroKernelTest {
   private final GuardedMemory aMemory = new GuardedMemory(4L * MOST_ROWS * (MOST_DEPTH + GAP));
   private final GuardedMemory bMemory = new GuardedMemory(4L * MOST_DEPTH * (MOST_COLUMNS + GAP));
   private final GuardedMemory packedMemory = new GuardedMemory(4L * MOST_DEPTH * MOST_COLUMNS);
-  private final GuardedMemory startMemory = new GuardedMemory(aMemory.byteSize());
-  private final GuardedMemory cMemory = new GuardedMemory(aMemory.byteSize());
+  private final GuardedMemory startMemory =
+      new GuardedMemory(4L * MOST_ROWS * (MOST_COLUMNS + GAP));
+  private final GuardedMemory cMemory = new GuardedMemory(startMemory.byteSize());
 
   private int rows;
   private int columns;
@@ -54,22 +56,44 @@ class MachineMicroKernelTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {256, 512})
-  void panelsAreRightAndStayWithinTheirOperands(int bits) {
-    check(bits, 20_000);
+  @CsvSource({"256, 2", "512, 2", "512, 3"})
+  void panelsAreRightAndStayWithinTheirOperands(int bits, int vectors) {
+    check(bits, vectors, 20_000);
   }
 
   @Test
   @Tag("soak")
   void manyPanels() {
-    check(VectorTier.chosen().bits(), 1_000_000);
+    int bits = VectorTier.chosen().bits();
+    check(bits, 2, 1_000_000);
+    if (bits == 512) {
+      check(bits, 3, 1_000_000);
+    }
   }
 
-  private void check(int bits, int times) {
+  @ParameterizedTest
+  @ValueSource(ints = {2, 3})
+  void packsRows(int vectors) {
+    if (VectorTier.chosen().bits() < 512) {
+      return;
+    }
+    MicroKernel kernel = new MachineMicroKernel(512, new ScalarMicroKernel(16 * vectors));
+    columns = kernel.columns();
+    long row = 4L * columns;
+    for (depth = 0; depth < MOST_DEPTH; depth++) {
+      bRow = row + 4L * random.nextInt(GAP);
+      b = place(bMemory, depth, bRow, columns);
+      long packed = packedMemory.place(depth * row, random.nextBoolean());
+      kernel.packRows(b, bRow, depth, packed);
+      checkPacked(packed, row);
+    }
+  }
+
+  private void check(int bits, int vectors, int times) {
     if (bits > VectorTier.chosen().bits()) {
       return;
     }
-    MicroKernel kernel = new MachineMicroKernel(bits, new ScalarMicroKernel(2 * bits / 32));
+    MicroKernel kernel = new MachineMicroKernel(bits, new ScalarMicroKernel(vectors * bits / 32));
     for (int i = 0; i < times; i++) {
       draw(kernel);
       long table = tableMemory.place(8L * rows, random.nextBoolean());
