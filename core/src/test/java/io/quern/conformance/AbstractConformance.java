@@ -34,6 +34,14 @@ public abstract class AbstractConformance {
     return List.of(Mode.EAGER_BACKEND, Mode.PLAN_UNOPTIMISED, Mode.PLAN_OPTIMISED);
   }
 
+  /**
+   * Whether each case takes one of the modes, by turns, not all: what modes differ in depends
+   * neither on the case nor on the device.
+   */
+  protected boolean takesTurns() {
+    return false;
+  }
+
   /** Whether a case, by its number, is run. */
   protected boolean runs(int index) {
     return true;
@@ -52,11 +60,15 @@ public abstract class AbstractConformance {
     List<OpCase> cases = OpCases.all();
     return IntStream.range(0, cases.size())
         .filter(number -> runs(number) && isOwn(number))
-        .mapToObj(cases::get)
-        .flatMap(this::kernelAndTensors);
+        .boxed()
+        .flatMap(number -> kernelAndTensors(cases.get(number), modes(number)));
   }
 
-  private Stream<DynamicTest> kernelAndTensors(OpCase opCase) {
+  private List<Mode> modes(int number) {
+    return takesTurns() ? List.of(modes().get(number % modes().size())) : modes();
+  }
+
+  private Stream<DynamicTest> kernelAndTensors(OpCase opCase, List<Mode> modes) {
     Comparison comparison = new Comparison(opCase);
     Stream<DynamicTest> kernel =
         Stream.of(opCase)
@@ -64,7 +76,7 @@ public abstract class AbstractConformance {
             .filter(it -> device().context().kernel(KernelCheck.key(it)).isPresent())
             .map(it -> test("kernel", it, () -> KernelCheck.run(comparison, device().context())));
     Stream<DynamicTest> tensors =
-        modes().stream()
+        modes.stream()
             .map(mode -> test(mode, opCase, () -> TensorCheck.run(comparison, mode, device())));
     return Stream.concat(kernel, tensors);
   }

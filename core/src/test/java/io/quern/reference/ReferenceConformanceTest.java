@@ -23,6 +23,11 @@ class ReferenceConformanceTest extends AbstractConformance {
     return List.of(Mode.EAGER_REFERENCE, Mode.PLAN_UNOPTIMISED, Mode.PLAN_OPTIMISED);
   }
 
+  @Override
+  protected boolean takesTurns() {
+    return !Boolean.getBoolean("quern.test.all");
+  }
+
   @Test
   void everyPrimitiveHasKernel() {
     assertThat(OpCases.all().stream().filter(OpCase::isPrimitive))

@@ -11,4 +11,9 @@ class OpenClConformanceTest extends AbstractConformance {
   protected Device device() {
     return Device.of("opencl");
   }
+
+  @Override
+  protected boolean takesTurns() {
+    return !Boolean.getBoolean("quern.test.all");
+  }
 }

@@ -7,7 +7,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Whole tokenizers beside the oracle. */
 class TokenizerTest {
-  private static final List<String> LINES = Corpus.lines(5000, 1);
+  private static final List<String> LINES = Corpus.lines(2500, 1);
 
   @ParameterizedTest
   @MethodSource("io.quern.text.Examples#names")
