@@ -2,6 +2,7 @@ package io.quern.cuda;
 
 import io.quern.backend.KernelTable;
 import io.quern.cuda.ptx.ChainPtx;
+import io.quern.cuda.ptx.PtxKernels;
 import io.quern.gpu.ByteProductKernels;
 import io.quern.gpu.ChainWriter;
 import io.quern.gpu.Gpu;
@@ -27,6 +28,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import jcuda.driver.CUcontext;
@@ -62,7 +64,7 @@ final class JCudaGpu implements Gpu {
   private final Set<JCudaGpu> peers = new HashSet<>();
 
   private final Cubins cubins;
-  private final List<CUmodule> modules = new ArrayList<>();
+  private final List<Module> modules = new ArrayList<>();
   private final Map<Long, CUfunction> functions = new HashMap<>();
   private final Map<Long, CUgraphExec> executables = new ConcurrentHashMap<>();
   private long recordings;
@@ -347,19 +349,27 @@ final class JCudaGpu implements Gpu {
     check("cuStreamSynchronize", JCudaDriver.cuStreamSynchronize(stream));
   }
 
+  /** Where functions are found. */
+  private interface Module {
+    /** The driver's module that has a function, if it is there at all. */
+    Optional<CUmodule> with(String function);
+  }
+
+  /** Each kernel is compiled by itself when it is asked for. */
   @Override
   public long load(String ptx) {
-    enter();
-    return add(Cubins.compile(ptx));
+    PtxKernels kernels = PtxKernels.of(ptx);
+    return add(function -> kernels.only(function).map(Cubins::compile));
   }
 
   @Override
   public long loadGenerated(String ptx) {
     enter();
-    return add(cubins.load(ptx));
+    Optional<CUmodule> module = Optional.of(cubins.load(ptx));
+    return add(_ -> module);
   }
 
-  private long add(CUmodule module) {
+  private long add(Module module) {
     modules.add(module);
     return modules.size() - 1L;
   }
@@ -367,8 +377,12 @@ final class JCudaGpu implements Gpu {
   @Override
   public long function(long module, String function) {
     enter();
+    Optional<CUmodule> having = modules.get((int) module).with(function);
+    if (having.isEmpty()) {
+      return 0;
+    }
     Function found = new Function();
-    int result = JCudaDriver.cuModuleGetFunction(found, modules.get((int) module), function);
+    int result = JCudaDriver.cuModuleGetFunction(found, having.get(), function);
     if (result == CUresult.CUDA_ERROR_NOT_FOUND) {
       return 0;
     }

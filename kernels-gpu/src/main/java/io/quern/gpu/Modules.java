@@ -10,7 +10,7 @@ final class Modules {
   private final Map<String, Long> modules = new HashMap<>();
   private final Map<String, Long> functions = new HashMap<>();
 
-  /** Why sources do not load, which takes as long as loading them. */
+  /** Why sources or functions do not load, which takes as long as loading them. */
   private final Map<String, GpuException> refused = new HashMap<>();
 
   Modules(Gpu gpu) {
@@ -19,12 +19,13 @@ final class Modules {
 
   /** A function of the module {@code file}, one of the project's sources; 0 when it has none. */
   synchronized long function(String file, String name) {
-    return functions.computeIfAbsent(file + "/" + name, key -> find(file, name));
+    return once(functions, file + "/" + name, () -> find(file, name));
   }
 
   private long find(String file, String name) {
     for (String variant : gpu.variants(file)) {
-      long found = gpu.function(module(variant, () -> gpu.load(gpu.source(variant))), name);
+      long module = once(modules, variant, () -> gpu.load(gpu.source(variant)));
+      long found = gpu.function(module, name);
       if (found != 0) {
         return found;
       }
@@ -34,12 +35,12 @@ final class Modules {
 
   /** A function of a generated module. */
   synchronized long generated(String text, String name) {
-    return functions.computeIfAbsent(
-        text + name, key -> gpu.function(module(text, () -> gpu.loadGenerated(text)), name));
+    long module = once(modules, text, () -> gpu.loadGenerated(text));
+    return once(functions, text + name, () -> gpu.function(module, name));
   }
 
-  private long module(String key, LongSupplier load) {
-    Long loaded = modules.get(key);
+  private long once(Map<String, Long> known, String key, LongSupplier load) {
+    Long loaded = known.get(key);
     if (loaded == null) {
       GpuException reason = refused.get(key);
       if (reason != null) {
@@ -51,7 +52,7 @@ final class Modules {
         refused.put(key, e);
         throw e;
       }
-      modules.put(key, loaded);
+      known.put(key, loaded);
     }
     return loaded;
   }

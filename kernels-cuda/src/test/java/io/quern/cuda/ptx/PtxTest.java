@@ -80,7 +80,45 @@ class PtxTest {
       target = "80";
     }
     assertThat(text).contains(".version " + version + "\n", ".target sm_" + target + "\n");
-    assemble(text);
+    PtxKernels kernels = PtxKernels.of(text);
+    assertThat(kernels.names()).isNotEmpty().doesNotHaveDuplicates();
+    for (String kernel : kernels.names()) {
+      assemble(kernels.only(kernel).orElseThrow());
+    }
+  }
+
+  /** Kernels are loaded one by one: each has all that it needs, and nothing of another. */
+  @Test
+  void kernelsAreToldApart() {
+    String text =
+        """
+        .version 6.3
+        .const .b32 ONE = {1};
+        .visible .entry first(
+        )
+        .maxntid 128, 1, 1
+        {
+          // }
+          { // {
+          }
+        }
+        .func helper() { ret; }
+        .visible .entry second() { ret; }
+        .const .b32 TWO = {2};
+        """;
+    PtxKernels kernels = PtxKernels.of(text);
+    assertThat(kernels.names()).containsExactly("first", "second");
+    assertThat(kernels.only("third")).isEmpty();
+    assertThat(kernels.only("second").orElseThrow())
+        .isEqualTo(
+            """
+            .version 6.3
+            .const .b32 ONE = {1};
+
+            .func helper() { ret; }
+            .visible .entry second() { ret; }
+            .const .b32 TWO = {2};
+            """);
   }
 
   private static boolean isAmpere(String file) {
