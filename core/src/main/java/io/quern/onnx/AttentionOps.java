@@ -3,7 +3,9 @@ package io.quern.onnx;
 import io.quern.DType;
 import io.quern.Shape;
 import io.quern.Tensor;
+import io.quern.op.Attention;
 import io.quern.op.Compare;
+import io.quern.op.Op;
 import org.jspecify.annotations.Nullable;
 
 /** Attention and what goes with it: rotary embeddings, caches of keys and values. */
@@ -43,21 +45,31 @@ final class AttentionOps {
       k = Tensor.concat(2, call.in(4), k);
       v = Tensor.concat(2, call.in(5), v);
     }
-    long groups = q.dim(1) / k.dim(1);
     double scale = call.number("scale", 1 / Math.sqrt((double) q.dim(-1)));
-    Tensor products =
-        q.mul(Math.sqrt(scale)).matmul(repeated(k, groups).mul(Math.sqrt(scale)).transpose(2, 3));
+    Tensor bias = bias(call, q, k.dim(2), past);
     double cap = call.number("softcap", 0);
-    Tensor capped = cap == 0 ? products : products.mul(1 / cap).tanh().mul(cap);
-    Tensor bias = bias(call, products, past);
-    Tensor masked = bias == null ? capped : capped.add(bias);
     DType precision =
         call.hasAttribute("softmax_precision")
             ? call.dtype(call.integer("softmax_precision"))
-            : masked.dtype();
-    Tensor weights = masked.to(precision).softmax(-1).to(v.dtype());
-    Tensor y = weights.matmul(repeated(v, groups));
-    Tensor joined = flat ? y.transpose(1, 2).reshape(y.dim(0), y.dim(2), y.dim(1) * y.dim(3)) : y;
+            : q.dtype();
+    if (!call.wants(3)
+        && cap == 0
+        && precision == q.dtype()
+        && v.dtype() == q.dtype()
+        && k.dim(2) > 0) {
+      Op op = new Attention(scale, false);
+      Tensor y = bias == null ? Tensor.apply(op, q, k, v) : Tensor.apply(op, q, k, v, bias);
+      return new Tensor[] {flat ? joined(y) : y, k, v};
+    }
+    long groups = q.dim(1) / k.dim(1);
+    Tensor products =
+        q.mul(Math.sqrt(scale)).matmul(repeated(k, groups).mul(Math.sqrt(scale)).transpose(2, 3));
+    Tensor capped = cap == 0 ? products : products.mul(1 / cap).tanh().mul(cap);
+    Tensor masked = bias == null ? capped : capped.add(bias);
+    Tensor scores = masked.to(precision);
+    Tensor weights = (bias == null ? scores.softmax(-1) : weights(scores)).to(q.dtype());
+    DType wide = wider(q.dtype(), v.dtype());
+    Tensor y = weights.to(wide).matmul(repeated(v.to(wide), groups)).to(q.dtype());
     Tensor shown =
         switch ((int) call.integer("qk_matmul_output_mode", 0)) {
           case 0 -> products;
@@ -65,42 +77,90 @@ final class AttentionOps {
           case 2 -> masked;
           default -> weights;
         };
-    return new Tensor[] {joined, k, v, shown};
+    return new Tensor[] {flat ? joined(y) : y, k, v, shown};
   }
 
-  /** What is added to the products: negative infinity where nothing may be seen. */
-  private static @Nullable Tensor bias(Call call, Tensor products, long past) {
+  /** [batch, heads, sequence, size] as [batch, sequence, heads * size]. */
+  private static Tensor joined(Tensor y) {
+    return y.transpose(1, 2).reshape(y.dim(0), y.dim(2), y.dim(1) * y.dim(3));
+  }
+
+  private static DType wider(DType x, DType y) {
+    return x == y || x.bytes() > y.bytes() ? x : x.bytes() < y.bytes() ? y : DType.F32;
+  }
+
+  /** Softmax over the keys; a query that sees none has the weights 0. */
+  private static Tensor weights(Tensor scores) {
+    if (scores.dim(3) == 0) {
+      return scores;
+    }
+    Tensor zero = ElementwiseOps.scalar(scores, 0);
+    Tensor blind = scores.max(3).unsqueeze(3).compare(Compare.Fn.EQ, Double.NEGATIVE_INFINITY);
+    return Tensor.where(blind, zero, Tensor.where(blind, zero, scores).softmax(3));
+  }
+
+  /**
+   * What is added to the scores, in their dtype: negative infinity where nothing may be seen; null
+   * when all is seen.
+   */
+  private static @Nullable Tensor bias(Call call, Tensor q, long keys, long past) {
     Tensor bias = null;
-    long rows = products.dim(2);
-    long columns = products.dim(3);
     if (call.has(3)) {
       Tensor mask = call.in(3);
-      bias = mask.dtype() == DType.BOOL ? hidden(mask, products) : mask;
-      if (bias.dim(-1) < columns) {
+      bias = mask.dtype() == DType.BOOL ? hidden(mask, q) : mask.to(q.dtype());
+      if (bias.dim(-1) < keys) {
         long[] after = new long[bias.rank()];
-        after[bias.rank() - 1] = columns - bias.dim(-1);
+        after[bias.rank() - 1] = keys - bias.dim(-1);
         bias = bias.pad(new long[bias.rank()], after, Double.NEGATIVE_INFINITY);
       }
     }
-    if (call.has(6)) {
-      Tensor lengths = call.in(6).reshape(products.dim(0), 1, 1, 1);
-      Tensor places = ShapeOps.indices(columns, 3, 4);
-      bias = sum(bias, hidden(places.compare(Compare.Fn.LT, lengths), products));
+    Tensor visible = visible(call, q, keys, past);
+    if (visible == null) {
+      return bias;
     }
-    if (call.flag("is_causal", false)) {
-      Tensor seen =
-          ShapeOps.indices(columns, 1, 2)
-              .sub(ShapeOps.indices(rows, 0, 2))
-              .compare(Compare.Fn.LE, (double) past);
-      bias = sum(bias, hidden(seen, products));
-    }
-    return bias;
+    Tensor hidden = hidden(visible, q);
+    return bias == null ? hidden : bias.add(hidden);
   }
 
-  static Tensor sum(@Nullable Tensor bias, Tensor more) {
-    return bias == null ? more : bias.add(more);
+  /**
+   * Which keys the queries see by their places alone, to broadcast to [batch, heads, queries,
+   * keys]; null for all.
+   */
+  private static @Nullable Tensor visible(Call call, Tensor q, long keys, long past) {
+    Tensor places = ShapeOps.indices(keys, 3, 4);
+    Tensor lengths = call.has(6) ? call.in(6).to(DType.I64).reshape(q.dim(0), 1, 1, 1) : null;
+    Tensor visible = lengths == null ? null : places.compare(Compare.Fn.LT, lengths);
+    long before = window(call, "left_window_size");
+    long after = call.flag("is_causal", false) ? 0 : window(call, "right_window_size");
+    if (before < 0 && after < 0) {
+      return visible;
+    }
+    // The place of query i is i + past, or, of queries that end an outer cache, i + length - count.
+    Tensor ahead = places.sub(ShapeOps.indices(q.dim(2), 2, 4));
+    double start = past;
+    if (lengths != null && !call.has(4)) {
+      ahead = ahead.sub(lengths);
+      start = -q.dim(2);
+    }
+    if (after >= 0) {
+      visible = both(visible, ahead.compare(Compare.Fn.LE, start + after));
+    }
+    return before < 0 ? visible : both(visible, ahead.compare(Compare.Fn.GE, start - before));
   }
 
+  private static long window(Call call, String attribute) {
+    long size = call.integer(attribute, -1);
+    if (size < -1) {
+      throw call.error("%s must be 0 or more, or -1 for all keys, found %d", attribute, size);
+    }
+    return Math.min(size, Integer.MAX_VALUE);
+  }
+
+  private static Tensor both(@Nullable Tensor condition, Tensor more) {
+    return condition == null ? more : condition.minimum(more);
+  }
+
+  /** 0 where something is visible, else negative infinity. */
   private static Tensor hidden(Tensor visible, Tensor like) {
     return Tensor.where(
         visible,

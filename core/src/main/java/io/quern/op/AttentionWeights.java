@@ -15,8 +15,8 @@ import java.util.List;
  *   <li>Causal: query i sees the keys 0 to i, also where sq and sk differ. This is the upper left
  *       alignment of PyTorch's {@code scaled_dot_product_attention} and ONNX Attention-23. Other
  *       alignments are masks.
- *   <li>A query all of whose scores are -infinity has the weights 0, as in PyTorch from 2.5 on
- *       (where ONNX has NaN).
+ *   <li>A query all of whose scores are -infinity has the weights 0, as in PyTorch from 2.5 on and
+ *       in ONNX Attention.
  * </ul>
  */
 public record AttentionWeights(double scale, boolean causal) implements Composite {
