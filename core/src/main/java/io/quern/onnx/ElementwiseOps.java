@@ -7,6 +7,7 @@ import io.quern.op.Compare;
 import io.quern.op.ShapeRules;
 import io.quern.op.Unary;
 import java.util.function.BinaryOperator;
+import java.util.function.DoubleBinaryOperator;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.LongBinaryOperator;
 import java.util.function.UnaryOperator;
@@ -37,7 +38,7 @@ final class ElementwiseOps {
     map(table, "Sin", 7, x -> x.map(Unary.Fn.SIN));
     map(table, "Cos", 7, x -> x.map(Unary.Fn.COS));
     map(table, "Tan", 7, x -> x.map(Unary.Fn.SIN).div(x.map(Unary.Fn.COS)));
-    map(table, "Sinh", 9, x -> x.exp().sub(x.neg().exp()).mul(0.5));
+    map(table, "Sinh", 9, ElementwiseOps::sinh);
     map(table, "Cosh", 9, x -> x.exp().add(x.neg().exp()).mul(0.5));
     host(table, "Asin", 7, Math::asin);
     host(table, "Acos", 7, Math::acos);
@@ -181,9 +182,23 @@ final class ElementwiseOps {
     return x.compare(Compare.Fn.LT, 0);
   }
 
+  /**
+   * Below zero {@code e^x - 1 = 2 t / (1 - t)} with {@code t = tanh(x / 2)}, where nothing cancels.
+   */
   static Tensor elu(Tensor x, double alpha) {
-    Tensor below = x.minimum(scalar(x, 0)).exp().sub(1).mul(alpha);
+    Tensor t = x.minimum(scalar(x, 0)).mul(0.5).tanh();
+    Tensor below = t.mul(2).div(scalar(x, 1).sub(t)).mul(alpha);
     return Tensor.where(negative(x), below, x);
+  }
+
+  /**
+   * From -1 to 1 {@code 2 t / (1 - t^2)} with {@code t = tanh(x / 2)}, as the powers cancel there.
+   */
+  private static Tensor sinh(Tensor x) {
+    Tensor t = x.mul(0.5).tanh();
+    Tensor near = t.mul(2).div(scalar(x, 1).sub(t.square()));
+    Tensor far = x.exp().sub(x.neg().exp()).mul(0.5);
+    return Tensor.where(x.abs().compare(Compare.Fn.LT, 1), near, far);
   }
 
   /** {@code x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))}. */
@@ -198,7 +213,7 @@ final class ElementwiseOps {
     combine(table, "Mul", 1, Tensor::mul);
     combine(table, "Div", 1, Tensor::div);
     table.op("Pow", 1, ElementwiseOps::pow);
-    table.op("Mod", 10, call -> mod(call.in(0), call.in(1), call.flag("fmod", false)));
+    table.op("Mod", 10, ElementwiseOps::mod);
     fold(table, "Max", 1, Tensor::maximum);
     fold(table, "Min", 1, Tensor::minimum);
     fold(table, "Sum", 1, Tensor::add);
@@ -224,6 +239,9 @@ final class ElementwiseOps {
   private static Tensor pow(Call call) {
     Tensor x = call.in(0);
     Tensor y = call.in(1);
+    if (x.dtype().isInteger() && y.dtype().isInteger()) {
+      return integerPower(call);
+    }
     if (y.size() == 1 && y.rank() <= x.rank() && call.isKnown(1) && x.dtype().isFloat()) {
       double exponent = call.doubles(1)[0];
       if (exponent == 2) {
@@ -243,24 +261,91 @@ final class ElementwiseOps {
     return x.to(DType.F64).pow(y.to(DType.F64)).to(x.dtype());
   }
 
-  private static Tensor mod(Tensor x, Tensor y, boolean truncates) {
-    if (x.dtype().isFloat()) {
-      Tensor wide = x.to(DType.F64);
-      Tensor by = y.to(DType.F64);
-      Tensor quotient = wide.div(by);
-      Tensor floor = quotient.map(Unary.Fn.FLOOR);
-      Tensor whole =
-          truncates ? Tensor.where(negative(quotient), quotient.map(Unary.Fn.CEIL), floor) : floor;
-      return wide.sub(whole.mul(by)).to(x.dtype());
+  /** Powers of integers, of which the low bits are kept. */
+  private static Tensor integerPower(Call call) {
+    Tensor x = call.in(0);
+    Tensor y = call.in(1);
+    if (y.size() == 1 && y.rank() <= x.rank() && call.isKnown(1)) {
+      long exponent = call.longs(1)[0];
+      if (exponent >= 0) {
+        return power(x, exponent);
+      }
     }
-    Tensor rest = x.sub(x.div(y).mul(y));
+    boolean signed = !y.dtype().isUnsigned();
+    LongBinaryOperator power =
+        (base, exponent) ->
+            signed && exponent < 0
+                ? (long) Math.pow((double) base, (double) exponent)
+                : power(base, exponent);
+    return onLongs(call.known(0), call.known(1), power);
+  }
+
+  private static Tensor power(Tensor x, long exponent) {
+    Tensor power = null;
+    Tensor square = x;
+    for (long rest = exponent; rest != 0; rest >>>= 1) {
+      if ((rest & 1) != 0) {
+        power = power == null ? square : power.mul(square);
+      }
+      square = rest > 1 ? square.mul(square) : square;
+    }
+    return power == null ? Call.full(1, x.dtype(), x.shape()) : power;
+  }
+
+  /** {@code base} to an exponent without a sign. */
+  private static long power(long base, long exponent) {
+    long power = 1;
+    long square = base;
+    for (long rest = exponent; rest != 0; rest >>>= 1) {
+      power *= (rest & 1) != 0 ? square : 1;
+      square *= square;
+    }
+    return power;
+  }
+
+  private static Tensor mod(Call call) {
+    Tensor x = call.in(0);
+    Tensor y = call.in(1);
+    boolean truncates = call.flag("fmod", false);
+    if (x.dtype() == DType.F64 || (x.dtype().isFloat() && call.isKnown(0) && call.isKnown(1))) {
+      DoubleBinaryOperator function = truncates ? (a, b) -> a % b : ElementwiseOps::floorMod;
+      return onDoubles(call.known(0), call.known(1), function);
+    }
+    Tensor rest = x.dtype().isFloat() ? remainder(x, y) : x.sub(x.div(y).mul(y));
     if (truncates || x.dtype().isUnsigned()) {
       return rest;
     }
     Tensor zero = scalar(x, 0);
     Tensor differs = negative(rest).compare(Compare.Fn.NE, negative(y));
     Tensor shifted = Tensor.where(differs, rest.add(y), rest);
-    return Tensor.where(rest.eq(zero), rest, shifted);
+    Tensor none = x.dtype().isFloat() ? Tensor.where(negative(y), scalar(x, -0.0), zero) : rest;
+    return Tensor.where(rest.eq(zero), none, shifted);
+  }
+
+  /**
+   * The remainder of floats of up to 24 bits, with the sign of the dividend. In F64, quotients
+   * below 2^28 are cut off where they should be, and their products with the divisor are exact, as
+   * is the difference: so multiples of the divisor are taken away, 2^28 times smaller ones in each
+   * step. A divisor beyond all finite dividends leaves them as they are.
+   */
+  private static Tensor remainder(Tensor x, Tensor y) {
+    Tensor by = y.to(DType.F64).abs();
+    by = by.minimum(scalar(by, 0x1p130));
+    Tensor rest = x.to(DType.F64).abs();
+    for (int shift = 9 * 28; shift >= 0; shift -= 28) {
+      Tensor step = by.mul(Math.scalb(1.0, shift));
+      rest = rest.sub(rest.div(step).map(Unary.Fn.FLOOR).mul(step));
+    }
+    return Tensor.where(negative(x), rest.neg(), rest).to(x.dtype());
+  }
+
+  /** What is left, with the sign of the divisor. */
+  private static double floorMod(double x, double y) {
+    double rest = x % y;
+    if (rest == 0) {
+      return Math.copySign(0, y);
+    }
+    return (rest < 0) == (y < 0) ? rest : rest + y;
   }
 
   private static void logic(OpTable table) {
@@ -301,15 +386,27 @@ final class ElementwiseOps {
   }
 
   private static OnnxValue[] onLongs(Call call, LongBinaryOperator function) {
-    Tensor left = call.known(0);
-    Tensor right = call.known(1);
+    return OnnxValue.all(onLongs(call.known(0), call.known(1), function));
+  }
+
+  private static Tensor onLongs(Tensor left, Tensor right, LongBinaryOperator function) {
     Shape shape = ShapeRules.broadcast("onnx", left.shape(), right.shape());
     long[] x = left.expand(shape).toLongArray();
     long[] y = right.expand(shape).toLongArray();
     for (int i = 0; i < x.length; i++) {
       x[i] = function.applyAsLong(x[i], y[i]);
     }
-    return OnnxValue.all(OnnxValue.longs(shape, x).to(left.dtype()));
+    return OnnxValue.longs(shape, x).to(left.dtype());
+  }
+
+  private static Tensor onDoubles(Tensor left, Tensor right, DoubleBinaryOperator function) {
+    Shape shape = ShapeRules.broadcast("onnx", left.shape(), right.shape());
+    double[] x = left.expand(shape).toDoubleArray();
+    double[] y = right.expand(shape).toDoubleArray();
+    for (int i = 0; i < x.length; i++) {
+      x[i] = function.applyAsDouble(x[i], y[i]);
+    }
+    return OnnxValue.doubles(left.dtype(), shape, x);
   }
 
   private static void map(OpTable table, String op, long since, UnaryOperator<Tensor> function) {

@@ -198,23 +198,41 @@ final class IndexOps {
     Tensor x = call.known(0);
     int axis = call.axis(call.longs(1)[0], x.rank());
     boolean exclusive = call.flag("exclusive", false);
-    boolean reverse = call.flag("reverse", false);
-    long inner = x.shape().slice(axis + 1, x.rank()).size();
+    int[] places = places(x.shape(), axis, call.flag("reverse", false));
     int size = x.shape().intDim(axis);
+    if (x.dtype().isInteger()) {
+      long[] values = x.toLongArray();
+      long product = 1;
+      for (int i = 0; i < places.length; i++) {
+        product = i % size == 0 ? 1 : product;
+        long next = product * values[places[i]];
+        values[places[i]] = exclusive ? product : next;
+        product = next;
+      }
+      return OnnxValue.all(OnnxValue.longs(x.shape(), values).to(x.dtype()));
+    }
     double[] values = x.toDoubleArray();
-    for (int start = 0; start < values.length; start++) {
-      if (start / inner % size != 0) {
-        continue;
-      }
-      double product = 1;
-      for (int i = 0; i < size; i++) {
-        int at = (int) (start + (reverse ? size - 1 - i : i) * inner);
-        double value = values[at];
-        values[at] = exclusive ? product : product * value;
-        product *= value;
-      }
+    double product = 1;
+    for (int i = 0; i < places.length; i++) {
+      product = i % size == 0 ? 1 : product;
+      double next = product * values[places[i]];
+      values[places[i]] = exclusive ? product : next;
+      product = next;
     }
     return OnnxValue.all(OnnxValue.doubles(x.dtype(), x.shape(), values));
+  }
+
+  /** Where the elements are, row by row along an axis. */
+  private static int[] places(Shape shape, int axis, boolean backwards) {
+    int size = shape.intDim(axis);
+    int inner = Math.toIntExact(shape.slice(axis + 1, shape.rank()).size());
+    int[] places = new int[Math.toIntExact(shape.size())];
+    for (int i = 0; i < places.length; i++) {
+      int row = i / size;
+      int along = backwards ? size - 1 - i % size : i % size;
+      places[i] = (row / inner * size + along) * inner + row % inner;
+    }
+    return places;
   }
 
   /** Elements as bytes, to be moved whatever they are. */
