@@ -4,10 +4,13 @@ import io.quern.DType;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.op.Compare;
+import io.quern.op.TensorSpec;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.function.DoubleUnaryOperator;
 
 /** Conversions between element types, text included. */
 final class CastOps {
@@ -58,11 +61,31 @@ final class CastOps {
       return new OnnxValue.Dense(narrowed(x, to), to);
     }
     double[] values = known(call, x).toDoubleArray();
-    SmallFloat format = SmallFloat.of(to);
+    DoubleUnaryOperator rounded = rounded(call, to, saturate);
     for (int i = 0; i < values.length; i++) {
-      values[i] = format.round(values[i], saturate);
+      values[i] = rounded.applyAsDouble(values[i]);
     }
     return new OnnxValue.Dense(OnnxValue.doubles(dtype, x.shape(), values), to);
+  }
+
+  private static DoubleUnaryOperator rounded(Call call, ElementType to, boolean saturate) {
+    SmallFloat format = SmallFloat.of(to);
+    if (to != ElementType.FLOAT8E8M0) {
+      boolean infinitiesToo = saturate && call.version() >= 24;
+      return x ->
+          format.round(
+              infinitiesToo && Double.isInfinite(x) ? Math.copySign(format.largest(), x) : x,
+              saturate);
+    }
+    String mode = call.text("round_mode", "up");
+    SmallFloat.Rounding rounding =
+        switch (mode) {
+          case "up" -> SmallFloat.Rounding.UP;
+          case "down" -> SmallFloat.Rounding.DOWN;
+          case "nearest" -> SmallFloat.Rounding.NEAREST;
+          default -> throw call.error("round_mode must be up, down or nearest, found '%s'", mode);
+        };
+    return x -> format.roundScale(x, rounding, saturate);
   }
 
   private static Tensor known(Call call, Tensor x) {
@@ -173,11 +196,43 @@ final class CastOps {
 
   private static OnnxValue bitCast(Call call) {
     ElementType to = call.elementType(call.integer("to"));
-    Tensor x = call.known(0);
     DType dtype = call.dtype(to.code());
-    if (!to.isPlain() || dtype.bytes() != x.dtype().bytes()) {
-      throw call.error("cannot see %s as %s", call.value(0).kind(), to);
+    OnnxValue.Dense from = call.dense(0);
+    if (to.bits() != from.type().bits()) {
+      throw call.error(
+          "cannot see %s as %s: elements have %d bits, expected %d",
+          from.kind(), to, from.type().bits(), to.bits());
     }
-    return new OnnxValue.Dense(IndexOps.ofBytes(x.toByteArray(), dtype, x.shape()), to);
+    Tensor x = call.known(0);
+    byte[] codes = from.type().isPlain() ? x.toByteArray() : codes(call, x, from.type());
+    if (to.isPlain() && to != ElementType.BOOL) {
+      return new OnnxValue.Dense(IndexOps.ofBytes(codes, dtype, x.shape()), to);
+    }
+    TensorSpec spec = new TensorSpec(dtype, x.shape());
+    return new OnnxValue.Dense(TensorReader.ofCodes(i -> codes[i] & 0xFF, to, spec), to);
+  }
+
+  /** The bits of elements of 8 bits or less that are kept in a wider dtype, a byte for each. */
+  private static byte[] codes(Call call, Tensor x, ElementType type) {
+    if (!type.isSmallFloat()) {
+      byte[] codes = x.toByteArray();
+      for (int i = 0; i < codes.length; i++) {
+        codes[i] &= (byte) ((1 << type.bits()) - 1);
+      }
+      return codes;
+    }
+    Map<Double, Integer> known = SmallFloat.of(type).codes();
+    double[] values = x.toDoubleArray();
+    byte[] codes = new byte[values.length];
+    for (int i = 0; i < codes.length; i++) {
+      Integer code = known.get(values[i]);
+      if (code == null) {
+        throw call.error(
+            "element %d of the input is NaN, which has several codes in %s; cast it instead",
+            i, type);
+      }
+      codes[i] = code.byteValue();
+    }
+    return codes;
   }
 }

@@ -105,7 +105,10 @@ final class ControlOps {
         shape = shape.insert(shape.rank(), Math.max(0, dim.size()));
       }
     }
-    return OnnxValue.of(Call.full(0, call.dtype(code == 0 ? 1 : code), shape));
+    ElementType type = code == 0 ? ElementType.FLOAT : call.elementType(code);
+    return type == ElementType.STRING
+        ? new OnnxValue.Strings(shape, List.of())
+        : new OnnxValue.Dense(Call.full(0, call.dtype(type.code()), shape), type);
   }
 
   private static OnnxValue[] scan(Call call) {
@@ -129,7 +132,8 @@ final class ControlOps {
     for (long b = 0; b < batch; b++) {
       OnnxValue[] inputs = new OnnxValue[call.count() - 1];
       for (int i = 0; i < inputs.length; i++) {
-        inputs[i] = OnnxValue.of(call.in(i + 1).select(0, b));
+        OnnxValue.Dense input = call.dense(i + 1);
+        inputs[i] = new OnnxValue.Dense(input.tensor().select(0, b), input.type());
       }
       OnnxValue[] each = scan(call, inputs, true);
       for (int i = 0; i < each.length; i++) {
@@ -163,14 +167,14 @@ final class ControlOps {
     long[] outAxes = call.integers("scan_output_axes", new long[outs]);
     long[] outBackward = call.integers("scan_output_directions", new long[outs]);
     OnnxValue[] state = Arrays.copyOf(inputs, carried);
-    Tensor[] over = new Tensor[scans];
+    OnnxValue.Dense[] over = new OnnxValue.Dense[scans];
     long rounds = -1;
     for (int i = 0; i < scans; i++) {
-      if (!(inputs[carried + i] instanceof OnnxValue.Dense(Tensor tensor, ElementType _))) {
+      if (!(inputs[carried + i] instanceof OnnxValue.Dense dense)) {
         throw call.error("only tensors are scanned, found %s", inputs[carried + i].kind());
       }
-      over[i] = tensor;
-      rounds = tensor.dim(call.axis(inAxes[i], tensor.rank()));
+      over[i] = dense;
+      rounds = dense.tensor().dim(call.axis(inAxes[i], dense.tensor().rank()));
     }
     List<List<OnnxValue>> scanned = new ArrayList<>();
     for (int i = 0; i < outs; i++) {
@@ -179,9 +183,10 @@ final class ControlOps {
     for (long round = 0; round < rounds; round++) {
       OnnxValue[] arguments = Arrays.copyOf(state, inputs.length);
       for (int i = 0; i < scans; i++) {
-        int axis = call.axis(inAxes[i], over[i].rank());
-        long at = inBackward[i] == 0 ? round : over[i].dim(axis) - 1 - round;
-        arguments[carried + i] = OnnxValue.of(over[i].select(axis, at));
+        Tensor from = over[i].tensor();
+        int axis = call.axis(inAxes[i], from.rank());
+        long at = inBackward[i] == 0 ? round : from.dim(axis) - 1 - round;
+        arguments[carried + i] = new OnnxValue.Dense(from.select(axis, at), over[i].type());
       }
       OnnxValue[] results = call.run(body, arguments);
       System.arraycopy(results, 0, state, 0, carried);

@@ -34,7 +34,7 @@ final class Moving {
         Tensor[] moved = move.apply(call, positions.reshape(strings.shape()));
         OnnxValue[] results = new OnnxValue[moved.length];
         for (int i = 0; i < moved.length; i++) {
-          results[i] = at(strings, moved[i]);
+          results[i] = at(strings.elements(), moved[i]);
         }
         yield results;
       }
@@ -43,10 +43,11 @@ final class Moving {
     };
   }
 
-  private static OnnxValue at(OnnxValue.Strings strings, Tensor positions) {
+  /** The texts at these positions. */
+  static OnnxValue at(List<String> texts, Tensor positions) {
     List<String> picked = new ArrayList<>();
     for (long position : positions.toLongArray()) {
-      picked.add(strings.elements().get((int) position));
+      picked.add(texts.get((int) position));
     }
     return new OnnxValue.Strings(positions.shape(), picked);
   }

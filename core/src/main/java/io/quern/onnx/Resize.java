@@ -238,9 +238,9 @@ final class Resize {
         long[] after = new long[x.rank()];
         before[axis] = (sizes[i] - size) / 2;
         after[axis] = sizes[i] - size - before[axis];
-        x = x.pad(before, after, 0);
+        x = ShapeOps.surrounded(x, before, after, 0);
       }
     }
-    return OnnxValue.all(x);
+    return new OnnxValue[] {new OnnxValue.Dense(x, call.dense(0).type())};
   }
 }

@@ -20,7 +20,7 @@ final class SequenceOps {
     table.value("SequenceInsert", 11, SequenceOps::insert);
     table.value("SequenceErase", 11, SequenceOps::erase);
     table.value("SplitToSequence", 11, SequenceOps::split);
-    table.op("ConcatFromSequence", 11, SequenceOps::concat);
+    table.value("ConcatFromSequence", 11, SequenceOps::concat);
     table.value("Optional", 15, call -> new OnnxValue.Optional(call.has(0) ? call.value(0) : null));
     table.value("OptionalGetElement", 15, SequenceOps::element);
     table.op(
@@ -120,22 +120,25 @@ final class SequenceOps {
     return new OnnxValue.Sequence(List.of(parts));
   }
 
-  private static Tensor concat(Call call) {
+  private static OnnxValue concat(Call call) {
     List<OnnxValue> elements = sequence(call, 0);
     boolean stacks = call.flag("new_axis", false);
     Tensor[] tensors = new Tensor[elements.size()];
+    ElementType type = ElementType.FLOAT;
     for (int i = 0; i < tensors.length; i++) {
-      if (!(elements.get(i) instanceof OnnxValue.Dense(Tensor tensor, ElementType _))) {
+      if (!(elements.get(i) instanceof OnnxValue.Dense(Tensor tensor, ElementType of))) {
         throw call.error("only tensors are joined, found %s", elements.get(i).kind());
       }
       int rank = tensor.rank() + (stacks ? 1 : 0);
       int axis = call.axis(call.integer("axis"), rank);
       tensors[i] = stacks ? tensor.unsqueeze(axis) : tensor;
+      type = of;
     }
     if (tensors.length == 0) {
       throw call.error("an empty sequence has no shape");
     }
-    return Tensor.concat(call.axis(call.integer("axis"), tensors[0].rank()), tensors);
+    int axis = call.axis(call.integer("axis"), tensors[0].rank());
+    return new OnnxValue.Dense(Tensor.concat(axis, tensors), type);
   }
 
   private static OnnxValue element(Call call) {

@@ -1,7 +1,6 @@
 package io.quern.onnx;
 
 import io.quern.DType;
-import io.quern.Device;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.op.ShapeRules;
@@ -9,6 +8,7 @@ import io.quern.op.View;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Operators that change shapes and places, without looking at elements. */
 final class ShapeOps {
@@ -56,8 +56,8 @@ final class ShapeOps {
                 call.longsOr(4, null)));
     Moving.one(table, "DepthToSpace", 1, ShapeOps::depthToSpace);
     Moving.one(table, "SpaceToDepth", 1, ShapeOps::spaceToDepth);
-    table.op("Pad", 2, call -> pad(call, call.integersOf("pads"), call.number("value", 0), null));
-    table.op("Pad", 11, call -> pad(call, call.longs(1), call.scalar(2, 0), call.longsOr(3, null)));
+    table.values("Pad", 2, call -> pad(call, call.integersOf("pads"), null));
+    table.values("Pad", 11, call -> pad(call, call.longs(1), call.longsOr(3, null)));
   }
 
   static Shape shapeOf(Call call) {
@@ -280,8 +280,30 @@ final class ShapeOps {
     return x.reshape(n, c, h, b, w, b).permute(0, 3, 5, 1, 2, 4).reshape(n, c * b * b, h, w);
   }
 
-  private static Tensor pad(Call call, long[] pads, double value, long[] axes) {
-    Tensor x = call.in(0);
+  /** What a tensor is surrounded with. */
+  private interface Filler {
+    Tensor apply(Tensor x, long[] before, long[] after);
+  }
+
+  private static OnnxValue[] pad(Call call, long[] pads, long @Nullable [] axes) {
+    boolean constant = call.text("mode", "constant").equals("constant");
+    if (constant && call.value(0) instanceof OnnxValue.Strings strings) {
+      List<String> texts = new ArrayList<>(strings.elements());
+      Tensor positions = Tensor.arange(texts.size(), DType.I64).reshape(strings.shape());
+      double blank = texts.size();
+      texts.add(call.has(2) ? call.strings(2).elements().getFirst() : "");
+      Filler filler = (x, before, after) -> surrounded(x, before, after, blank);
+      return new OnnxValue[] {Moving.at(texts, padded(call, positions, pads, axes, filler))};
+    }
+    Filler filler =
+        constant
+            ? (x, before, after) -> filled(call, x, before, after)
+            : (x, before, after) -> continued(call, x, before, after);
+    return Moving.apply(call, 0, (_, x) -> new Tensor[] {padded(call, x, pads, axes, filler)});
+  }
+
+  private static Tensor padded(
+      Call call, Tensor x, long[] pads, long @Nullable [] axes, Filler filler) {
     int rank = x.rank();
     long[] before = new long[rank];
     long[] after = new long[rank];
@@ -301,24 +323,42 @@ final class ShapeOps {
       before[d] = Math.max(0, before[d]);
       after[d] = Math.max(0, after[d]);
     }
-    String mode = call.text("mode", "constant");
-    if (mode.equals("constant")) {
-      return x.dtype() == DType.BOOL
-          ? padded(x.to(DType.U8), before, after, value).to(DType.BOOL)
-          : padded(x, before, after, value);
+    return filler.apply(x, before, after);
+  }
+
+  /** With the constant of input 2, or 0, around. */
+  private static Tensor filled(Call call, Tensor x, long[] before, long[] after) {
+    if (!call.has(2)) {
+      return surrounded(x, before, after, call.number("value", 0));
     }
-    for (int d = 0; d < rank; d++) {
+    long fill = x.dtype().isInteger() ? call.longs(2)[0] : 0;
+    boolean isDouble = Math.abs(fill) <= (1L << 53) && (fill >= 0 || !x.dtype().isUnsigned());
+    if (isDouble) {
+      return surrounded(x, before, after, call.scalar(2, 0));
+    }
+    Tensor inside = surrounded(Call.full(1, DType.BOOL, x.shape()), before, after, 0);
+    return Tensor.where(
+        inside, surrounded(x, before, after, 0), call.in(2).reshape(Shape.scalar()));
+  }
+
+  /** A tensor of any dtype with a number around. */
+  static Tensor surrounded(Tensor x, long[] before, long[] after, double value) {
+    if (Arrays.stream(before).sum() + Arrays.stream(after).sum() == 0) {
+      return x;
+    }
+    return x.dtype() == DType.BOOL
+        ? x.to(DType.U8).pad(before, after, value).to(DType.BOOL)
+        : x.pad(before, after, value);
+  }
+
+  /** With elements of its own around, as the mode says. */
+  private static Tensor continued(Call call, Tensor x, long[] before, long[] after) {
+    for (int d = 0; d < x.rank(); d++) {
       if (before[d] + after[d] > 0) {
-        x = x.gather(d, sources(call, mode, x.dim(d), before[d], after[d]));
+        x = x.gather(d, sources(call, call.text("mode", ""), x.dim(d), before[d], after[d]));
       }
     }
     return x;
-  }
-
-  private static Tensor padded(Tensor x, long[] before, long[] after, double value) {
-    return Arrays.stream(before).sum() + Arrays.stream(after).sum() == 0
-        ? x
-        : x.pad(before, after, value);
   }
 
   /** Where each element along an axis comes from. */
@@ -362,10 +402,5 @@ final class ShapeOps {
     }
     order.add(to, axis);
     return order.stream().mapToInt(Integer::intValue).toArray();
-  }
-
-  /** Where constants are made. */
-  static Device device() {
-    return Device.cpu();
   }
 }

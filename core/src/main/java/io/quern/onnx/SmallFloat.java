@@ -1,5 +1,8 @@
 package io.quern.onnx;
 
+import java.util.HashMap;
+import java.util.Map;
+
 /**
  * Floats of 8 and 4 bits, as <a href="https://onnx.ai/onnx/technical/float8.html">ONNX defines
  * them</a>: how to read them, and how numbers are rounded to them.
@@ -13,6 +16,14 @@ package io.quern.onnx;
 record SmallFloat(int exponentBits, int mantissaBits, int bias, double largest, double overflow) {
   private static final double INFINITE = Double.POSITIVE_INFINITY;
 
+  /** Where a number between two powers of two goes. */
+  enum Rounding {
+    UP,
+    DOWN,
+    /** To the nearest power; what is in the middle goes up. */
+    NEAREST
+  }
+
   static SmallFloat of(ElementType type) {
     return switch (type) {
       case FLOAT8E4M3FN -> new SmallFloat(4, 3, 7, 448, Double.NaN);
@@ -25,8 +36,14 @@ record SmallFloat(int exponentBits, int mantissaBits, int bias, double largest, 
     };
   }
 
+  /** Powers of two: neither a sign nor zero nor infinities. */
   private boolean isScale() {
     return exponentBits == 8;
+  }
+
+  /** Number of bits. */
+  int bits() {
+    return exponentBits + mantissaBits + (isScale() ? 0 : 1);
   }
 
   /** Neither negative zero nor infinities: the code of negative zero is NaN. */
@@ -72,5 +89,45 @@ record SmallFloat(int exponentBits, int mantissaBits, int bias, double largest, 
       rounded = saturate && !(size == INFINITE && isUnsignedZero()) ? largest : overflow;
     }
     return rounded == 0 && isUnsignedZero() ? 0 : Math.copySign(rounded, value);
+  }
+
+  /**
+   * The power of two that this type has for a number's magnitude. What is out of range then, zero
+   * and infinity too, saturates or becomes NaN.
+   */
+  double roundScale(double value, Rounding rounding, boolean saturate) {
+    double size = Math.abs(value);
+    double least = Math.scalb(1.0, -bias);
+    double power = size;
+    if (size > 0 && size < INFINITE) {
+      int exponent = Math.getExponent(Math.max(size, Double.MIN_NORMAL));
+      power = Math.scalb(1.0, exponent);
+      boolean goesUp =
+          switch (rounding) {
+            case UP -> size > power;
+            case DOWN -> false;
+            case NEAREST -> size >= 1.5 * power;
+          };
+      power = goesUp ? 2 * power : power;
+    }
+    if (Double.isNaN(power) || (power >= least && power <= largest)) {
+      return power;
+    }
+    return saturate ? Math.clamp(power, least, largest) : Double.NaN;
+  }
+
+  /** The bits of numbers of this type; those of NaN are missing where several are NaN. */
+  Map<Double, Integer> codes() {
+    Map<Double, Integer> codes = new HashMap<>();
+    int nans = 0;
+    for (int code = 0; code < 1 << bits(); code++) {
+      double value = decode(code);
+      codes.put(value, code);
+      nans += Double.isNaN(value) ? 1 : 0;
+    }
+    if (nans > 1) {
+      codes.remove(Double.NaN);
+    }
+    return codes;
   }
 }

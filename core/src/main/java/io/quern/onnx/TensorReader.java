@@ -14,6 +14,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntUnaryOperator;
 
 /** Makes values of the constants in a file; elements that lie there as in memory stay in place. */
 final class TensorReader {
@@ -101,11 +102,16 @@ final class TensorReader {
   }
 
   private static Tensor widened(MemorySegment bytes, ElementType type, TensorSpec spec) {
+    return ofCodes(i -> code(bytes, type, i), type, spec);
+  }
+
+  /** Elements of 8 bits or less in the dtype that they are kept in. */
+  static Tensor ofCodes(IntUnaryOperator codes, ElementType type, TensorSpec spec) {
     int count = Math.toIntExact(spec.shape().size());
     if (!type.isSmallFloat()) {
       byte[] values = new byte[count];
       for (int i = 0; i < count; i++) {
-        int code = code(bytes, type, i);
+        int code = codes.applyAsInt(i);
         boolean signed = type == ElementType.INT4 || type == ElementType.INT2;
         values[i] =
             type == ElementType.BOOL
@@ -117,7 +123,7 @@ final class TensorReader {
     SmallFloat format = SmallFloat.of(type);
     float[] values = new float[count];
     for (int i = 0; i < count; i++) {
-      values[i] = (float) format.decode(code(bytes, type, i));
+      values[i] = (float) format.decode(codes.applyAsInt(i));
     }
     return Tensor.fromSegment(MemorySegment.ofArray(values), spec.dtype(), spec.shape());
   }
