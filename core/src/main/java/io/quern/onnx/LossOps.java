@@ -26,22 +26,27 @@ final class LossOps {
 
   private static Tensor loss(Call call, Tensor logs, @Nullable Tensor weights) {
     Tensor target = call.in(1).to(DType.I64);
-    Tensor shares;
+    Tensor ignored = null;
     if (call.hasAttribute("ignore_index")) {
-      Tensor ignored = target.compare(Compare.Fn.EQ, (double) call.integer("ignore_index"));
+      ignored = target.compare(Compare.Fn.EQ, (double) call.integer("ignore_index"));
       target = Tensor.where(ignored, ElementwiseOps.scalar(target, 0), target);
-      Tensor none = ElementwiseOps.scalar(logs, 0);
-      shares = Tensor.where(ignored, none, share(logs, target, weights));
-    } else {
-      shares = share(logs, target, weights);
     }
-    Tensor losses = logs.takeAlong(1, target.unsqueeze(1)).squeeze(1).neg().mul(shares);
+    Tensor shares = unless(ignored, share(logs, target, weights));
+    Tensor own = logs.takeAlong(1, target.unsqueeze(1)).squeeze(1).neg();
+    Tensor losses = unless(ignored, own).mul(shares);
     return switch (call.text("reduction", "mean")) {
       case "none" -> losses;
       case "sum" -> losses.sum();
       case "mean" -> losses.sum().div(shares.sum());
       default -> throw call.error("reduction '%s' is not known", call.text("reduction", ""));
     };
+  }
+
+  /** With zeros where a target is ignored. */
+  private static Tensor unless(@Nullable Tensor ignored, Tensor values) {
+    return ignored == null
+        ? values
+        : Tensor.where(ignored, ElementwiseOps.scalar(values, 0), values);
   }
 
   /** The weight of each target. */

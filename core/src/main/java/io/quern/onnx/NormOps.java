@@ -31,7 +31,10 @@ final class NormOps {
         call -> {
           Tensor x = call.in(0);
           long[] axes = call.integers("axes", new long[] {0, 2, 3});
-          return standardised(x, IntStream.of(call.axes(axes, x.rank())).boxed().toList(), 1e-9);
+          List<Integer> over = IntStream.of(call.axes(axes, x.rank())).boxed().toList();
+          Tensor centred = x.sub(ReduceOps.mean(x, over, true));
+          Tensor variance = ReduceOps.mean(centred.square(), over, true);
+          return centred.div(variance.sqrt().add(1e-9));
         });
     for (int since : new int[] {1, 13}) {
       boolean flat = since < 13;
@@ -175,15 +178,17 @@ final class NormOps {
         : values.reshape(groups, 1).expand(Shape.of(groups, channels / groups)).reshape(channels);
   }
 
+  /** The result has the dtype of the scale. */
   private static Tensor rms(Call call) {
     Tensor x = call.in(0);
     int axis = call.axis(call.integer("axis", -1), x.rank());
+    Tensor scale = call.in(1);
     boolean narrow = x.dtype() == DType.F16 || x.dtype() == DType.BF16;
     Tensor wide = narrow && call.integer("stash_type", 1) == 1 ? x.to(DType.F32) : x;
     List<Integer> axes = IntStream.range(axis, x.rank()).boxed().toList();
     Tensor square = ReduceOps.mean(wide.square(), axes, true);
     Tensor normal = wide.mul(square.add(call.number("epsilon", 1e-5f)).map(Unary.Fn.RSQRT));
-    return normal.to(x.dtype()).mul(call.in(1));
+    return normal.to(x.dtype()).to(scale.dtype()).mul(scale);
   }
 
   private static Tensor localResponse(Call call) {
