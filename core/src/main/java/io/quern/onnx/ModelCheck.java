@@ -140,6 +140,26 @@ final class ModelCheck {
     } else if (entry.kind() == OpTable.Kind.EAGER) {
       nodeByNode.add(node.label() + " needs the elements of its inputs, unless they are constants");
     }
+    if (node.domain().isEmpty() && version > OpTable.NEWEST) {
+      problem(
+          () ->
+              "it is written for a newer version of ai.onnx, "
+                  + version
+                  + ", and operators are known up to "
+                  + OpTable.NEWEST
+                  + "; export it for that version");
+    }
+    for (String attribute : KnownAttributes.unknown(node)) {
+      problem(
+          () ->
+              node.label()
+                  + ": attribute '"
+                  + attribute
+                  + "' is not known, "
+                  + node.op()
+                  + " has "
+                  + KnownAttributes.of(node.op()));
+    }
     for (Attribute attribute : node.attributes().values()) {
       if (attribute.graph() != null) {
         graph(attribute.graph(), imports, names);

@@ -13,6 +13,9 @@ import org.jspecify.annotations.Nullable;
  * changed its meaning. Families of operators add theirs in classes of their own.
  */
 final class OpTable {
+  /** The newest version of ai.onnx whose operators are known. */
+  static final long NEWEST = 26;
+
   /** All operators. */
   static final OpTable ALL = all();
 

@@ -141,6 +141,55 @@ class OnnxModelTest {
   }
 
   @Test
+  void newerVersionsOfTheOperatorsAreRefused() {
+    OnnxModel known = relu(26, Models.node("Relu", "x", "y"));
+    assertThat(known.check().isSupported()).isTrue();
+    OnnxModel newer = relu(27, Models.node("Relu", "x", "y"));
+    assertThat(newer.check().problems())
+        .containsExactly(
+            "it is written for a newer version of ai.onnx, 27, and operators are known up to 26;"
+                + " export it for that version");
+    assertThatThrownBy(() -> newer.run(Map.of("x", Tensor.ones(2))))
+        .isInstanceOf(OnnxException.class)
+        .hasMessageContaining("operators are known up to 26");
+    assertThat(relu(99, Models.node("FastGelu", "x", "y").string(7, "com.microsoft")).check())
+        .matches(ModelReport::isSupported);
+  }
+
+  private static OnnxModel relu(long opset, ProtoWriter node) {
+    return new Models()
+        .opset(opset)
+        .input(Models.value("x", 1, 2))
+        .output(Models.value("y", 1, 2))
+        .add(node)
+        .model();
+  }
+
+  @Test
+  void attributesWithoutMeaningAreRefused() {
+    OnnxModel model =
+        new Models()
+            .opset(24)
+            .input(Models.value("x", 1, 1, 1, 2, 2))
+            .output(Models.value("y", 1, 1, 1, 2, 2))
+            .add(Models.node("Attention", "x x x", "y", "local_window_size", 3))
+            .model();
+    assertThat(model.check().problems())
+        .singleElement()
+        .asString()
+        .startsWith("Attention 'attention_node': attribute 'local_window_size' is not known")
+        .contains("Attention has [is_causal, kv_num_heads, left_window_size");
+    assertThatThrownBy(() -> model.run(Map.of("x", Tensor.ones(1, 1, 2, 2))))
+        .hasMessageContaining("local_window_size");
+    for (ProtoWriter node :
+        List.of(
+            Models.node("Relu", "x", "y", "consumed_inputs", 1),
+            Models.node("FastGelu", "x", "y", "mine", 1).string(7, "com.microsoft"))) {
+      assertThat(relu(1, node).check()).matches(ModelReport::isSupported);
+    }
+  }
+
+  @Test
   void cyclesAndMissingNamesAreFound() {
     OnnxModel model =
         new Models()
