@@ -50,6 +50,7 @@ public final class OnnxModel implements AutoCloseable {
   private final List<ValueInfo> inputs;
   private final ModelReport report;
   private final Relocation relocation;
+  private final Object compiling = new Object();
   private volatile @Nullable Compiled compiled;
   private volatile @Nullable String nodeByNode;
   private volatile boolean closed;
@@ -280,16 +281,27 @@ public final class OnnxModel implements AutoCloseable {
     try {
       Compiled now = compiled;
       if (now == null) {
-        now = compiled(Arrays.stream(tensors).map(Tensor::spec).toList());
-        compiled = now;
-        if (closed) { // while it was compiled
-          now.close();
-        }
+        now = shared(Arrays.stream(tensors).map(Tensor::spec).toList());
       }
       return OnnxValue.all(run(now, tensors));
     } catch (NeedsValue e) {
       nodeByNode = e.getMessage();
       return null;
+    }
+  }
+
+  /** What all runs share: the first one compiles it, others wait. */
+  private Compiled shared(List<TensorSpec> specs) {
+    synchronized (compiling) {
+      Compiled now = compiled;
+      if (now == null) {
+        now = compiled(specs);
+        compiled = now;
+        if (closed) { // while it was compiled
+          now.close();
+        }
+      }
+      return now;
     }
   }
 

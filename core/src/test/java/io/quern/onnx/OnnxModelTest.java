@@ -13,8 +13,10 @@ import io.quern.runtime.HostMemory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -186,6 +188,49 @@ class OnnxModelTest {
             Models.node("Relu", "x", "y", "consumed_inputs", 1),
             Models.node("FastGelu", "x", "y", "mine", 1).string(7, "com.microsoft"))) {
       assertThat(relu(1, node).check()).matches(ModelReport::isSupported);
+    }
+  }
+
+  @Test
+  void firstRunsAtTheSameTimeShareOnePlan() throws InterruptedException {
+    int size = 128;
+    int threads = 4;
+    for (int round = 0; round < 5; round++) {
+      OnnxModel model =
+          new Models()
+              .input(Models.value("x", 1, size, size))
+              .output(Models.value("y", 1, size, size))
+              .add(Models.node("MatMul", "x x", "h"))
+              .add(Models.node("MatMul", "h x", "y"))
+              .model();
+      long before = HostMemory.shared().usage().live();
+      CountDownLatch start = new CountDownLatch(1);
+      List<Thread> running = new ArrayList<>();
+      for (int i = 0; i < threads; i++) {
+        running.add(
+            Thread.ofPlatform()
+                .start(
+                    () -> {
+                      waitFor(start);
+                      try (Tensor x = Tensor.zeros(size, size)) {
+                        model.run(Map.of("x", x)).get("y").close();
+                      }
+                    }));
+      }
+      start.countDown();
+      for (Thread thread : running) {
+        thread.join();
+      }
+      model.close();
+      assertThat(HostMemory.shared().usage().live() - before).isLessThan(4L * size * size);
+    }
+  }
+
+  private static void waitFor(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
     }
   }
 
