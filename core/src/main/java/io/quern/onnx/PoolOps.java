@@ -17,7 +17,7 @@ final class PoolOps {
 
   static void addTo(OpTable table) {
     table.ops("MaxPool", 1, PoolOps::maxPool);
-    table.op("AveragePool", 1, PoolOps::averagePool);
+    table.op("AveragePool", 1, call -> averagePool(call, call.in(0)));
     table.op("LpPool", 1, PoolOps::lpPool);
     table.op("GlobalAveragePool", 1, call -> ReduceOps.mean(call.in(0), spatial(call.in(0)), true));
     table.op(
@@ -34,12 +34,15 @@ final class PoolOps {
         1,
         call -> {
           double p = call.version() < 2 ? call.number("p", 2) : call.integer("p", 2);
-          return ReduceOps.sum(call.in(0).abs().pow(p), spatial(call.in(0)), true).pow(1 / p);
+          List<Integer> axes = spatial(call.in(0));
+          return ReduceOps.widened(
+              call.in(0), x -> ReduceOps.sum(x.abs().pow(p), axes, true).pow(1 / p));
         });
     table.eager("MaxUnpool", 9, PoolOps::unpool);
   }
 
-  private static List<Integer> spatial(Tensor x) {
+  /** The dimensions after batch and channels. */
+  static List<Integer> spatial(Tensor x) {
     return IntStream.range(2, x.rank()).boxed().toList();
   }
 
@@ -184,8 +187,8 @@ final class PoolOps {
     return sum;
   }
 
-  private static Tensor averagePool(Call call) {
-    Tensor x = call.in(0);
+  /** The average of each window of x, as the node's attributes tell. */
+  static Tensor averagePool(Call call, Tensor x) {
     Windows windows = Windows.of(call, x.shape(), call.integersOf("kernel_shape"));
     boolean counts = call.flag("count_include_pad", false);
     boolean exact =
@@ -194,9 +197,13 @@ final class PoolOps {
     if (exact && fits(x, windows)) {
       return pooled(x, new Pool2d(Pool2d.Fn.AVG, windows.window(x.shape()), counts));
     }
+    return ReduceOps.widened(x, y -> averages(y, windows, counts));
+  }
+
+  private static Tensor averages(Tensor x, Windows windows, boolean countsPadding) {
     Tensor sum = fold(x, windows, 0, Tensor::add);
     for (int d = 0; d < windows.spatial(); d++) {
-      sum = sum.mul(shares(x, windows, d, counts));
+      sum = sum.mul(shares(x, windows, d, countsPadding));
     }
     return sum;
   }
@@ -224,7 +231,7 @@ final class PoolOps {
     Tensor x = call.in(0);
     Windows windows = Windows.of(call, x.shape(), call.integersOf("kernel_shape"));
     double p = call.version() < 2 ? call.number("p", 2) : call.integer("p", 2);
-    return fold(x.abs().pow(p), windows, 0, Tensor::add).pow(1 / p);
+    return ReduceOps.widened(x, y -> fold(y.abs().pow(p), windows, 0, Tensor::add).pow(1 / p));
   }
 
   private static OnnxValue[] unpool(Call call) {

@@ -3,9 +3,11 @@ package io.quern.onnx;
 import io.quern.DType;
 import io.quern.Shape;
 import io.quern.Tensor;
+import io.quern.op.Compare;
 import io.quern.op.Reduce;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 
 /** Folds over axes. */
@@ -25,7 +27,11 @@ final class ReduceOps {
     add(table, "ReduceProd", 18, (x, axes, keep) -> fold(Reduce.Fn.PROD, x, axes, keep));
     add(table, "ReduceL1", 18, (x, axes, keep) -> sum(x.abs(), axes, keep));
     add(table, "ReduceL2", 18, ReduceOps::length);
-    add(table, "ReduceSumSquare", 18, (x, axes, keep) -> sum(x.square(), axes, keep));
+    add(
+        table,
+        "ReduceSumSquare",
+        18,
+        (x, axes, keep) -> widened(x, y -> sum(y.square(), axes, keep)));
     add(table, "ReduceLogSum", 18, (x, axes, keep) -> onFloats(x, y -> sum(y, axes, keep).log()));
     add(
         table,
@@ -53,8 +59,16 @@ final class ReduceOps {
     return fold.apply(x, axes, call.flag("keepdims", true));
   }
 
-  private static Tensor onFloats(Tensor x, java.util.function.UnaryOperator<Tensor> function) {
-    return x.dtype().isFloat() ? function.apply(x) : function.apply(x.to(DType.F64)).to(x.dtype());
+  private static Tensor onFloats(Tensor x, UnaryOperator<Tensor> function) {
+    return x.dtype().isFloat()
+        ? widened(x, function)
+        : function.apply(x.to(DType.F64)).to(x.dtype());
+  }
+
+  /** Halves go through F32 and are rounded once, so that no step in between overflows. */
+  static Tensor widened(Tensor x, UnaryOperator<Tensor> function) {
+    boolean narrow = x.dtype() == DType.F16 || x.dtype() == DType.BF16;
+    return narrow ? function.apply(x.to(DType.F32)).to(x.dtype()) : function.apply(x);
   }
 
   private static Tensor fold(Reduce.Fn fn, Tensor x, List<Integer> axes, boolean keep) {
@@ -67,8 +81,9 @@ final class ReduceOps {
 
   static Tensor mean(Tensor x, List<Integer> axes, boolean keep) {
     long count = axes.stream().mapToLong(x::dim).reduce(1, (a, b) -> a * b);
-    Tensor sum = sum(x, axes, keep);
-    return x.dtype().isFloat() ? sum.mul(1.0 / count) : sum.div((double) count);
+    return x.dtype().isFloat()
+        ? widened(x, y -> sum(y, axes, keep).mul(1.0 / count))
+        : sum(x, axes, keep).div((double) count);
   }
 
   private static Tensor length(Tensor x, List<Integer> axes, boolean keep) {
@@ -80,6 +95,14 @@ final class ReduceOps {
     if (x.size() > 0 || axes.stream().noneMatch(axis -> x.dim(axis) == 0)) {
       return fold(fn, x, axes, keep);
     }
+    double identity = fn == Reduce.Fn.MAX ? Double.NEGATIVE_INFINITY : Double.POSITIVE_INFINITY;
+    // Both infinities are true.
+    double start = x.dtype() == DType.BOOL ? Math.max(0, Math.signum(identity)) : identity;
+    return Call.full(start, x.dtype(), folded(x, axes, keep));
+  }
+
+  /** The shape of a fold over axes. */
+  private static Shape folded(Tensor x, List<Integer> axes, boolean keep) {
     List<Long> dims = new ArrayList<>();
     for (int d = 0; d < x.rank(); d++) {
       if (!axes.contains(d)) {
@@ -88,20 +111,18 @@ final class ReduceOps {
         dims.add(1L);
       }
     }
-    Shape shape = Shape.of(dims.stream().mapToLong(Long::longValue).toArray());
-    double identity = fn == Reduce.Fn.MAX ? Double.NEGATIVE_INFINITY : Double.POSITIVE_INFINITY;
-    return Call.full(identity, x.dtype(), shape);
+    return Shape.of(dims.stream().mapToLong(Long::longValue).toArray());
   }
 
-  /** The largest element is taken out first, so that no exponential overflows. */
+  /** The largest element is taken out first, unless infinite, so that no exponential overflows. */
   private static Tensor logSumExp(Tensor x, List<Integer> axes, boolean keep) {
     if (axes.isEmpty()) {
       return x;
     }
     Tensor most = extreme(Reduce.Fn.MAX, x, axes, true);
-    Tensor finite = most.clamp(-Float.MAX_VALUE, Float.MAX_VALUE);
+    Tensor infinite = most.abs().compare(Compare.Fn.EQ, Double.POSITIVE_INFINITY);
+    Tensor finite = Tensor.where(infinite, most.fullLike(0), most);
     Tensor sum = sum(x.sub(finite).exp(), axes, true).log().add(finite);
-    Tensor shaped = sum(x, axes, keep);
-    return sum.reshape(shaped.shape());
+    return sum.reshape(folded(x, axes, keep));
   }
 }

@@ -1,0 +1,73 @@
+package io.quern.onnx;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.quern.DType;
+import io.quern.Tensor;
+import java.util.Map;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Folds of F16 and BF16, of which sums in between do not fit the type, but results do. */
+class HalvesTest {
+  private static final int SIDE = 256;
+
+  private static Tensor run(String op, long opset, Tensor x) {
+    ElementType type = ElementType.of(x.dtype());
+    OnnxModel model =
+        new Models()
+            .opset(opset)
+            .input(Models.value("x", type.code(), x.shape().toArray()))
+            .output(new ProtoWriter().string(1, "y"))
+            .add(Models.node(op, "x", "y"))
+            .model();
+    Tensor y = model.run(Map.of("x", x)).get("y");
+    assertThat(y.dtype()).isEqualTo(x.dtype());
+    return y;
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "ReduceMean, 13, 1, 1",
+    "ReduceMean, 18, 1, 1",
+    "ReduceL2, 18, 16, 4096",
+    "GlobalAveragePool, 22, 1, 1",
+    "GlobalLpPool, 2, 16, 4096",
+    "ReduceLogSumExp, 18, 0, 11.09375"
+  })
+  void foldsOfManyHalves(String op, long opset, double element, double expected) {
+    Tensor x = Tensor.ones(1, 1, SIDE, SIDE).mul(element).to(DType.F16);
+    assertThat(run(op, opset, x).toDoubleArray()).containsExactly(expected);
+  }
+
+  /** The square of an element is infinite in F16. */
+  @ParameterizedTest
+  @CsvSource({"ReduceL2, 18", "GlobalLpPool, 2"})
+  void squaresThatDoNotFit(String op, long opset) {
+    Tensor x = Tensor.of(new float[] {300, 400}, 1, 1, 2).to(DType.F16);
+    assertThat(run(op, opset, x).toDoubleArray()).containsExactly(500);
+  }
+
+  /** BF16 has 8 bits: the sum of 1s stops to grow at 256 when it is rounded as it grows. */
+  @ParameterizedTest
+  @CsvSource({"ReduceMean, 18", "GlobalAveragePool, 22"})
+  void meansOfShortNumbers(String op, long opset) {
+    Tensor x = Tensor.ones(1, 1, SIDE, SIDE).mul(3).to(DType.BF16);
+    assertThat(run(op, opset, x).toDoubleArray()).containsExactly(3);
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"F16", "BF16", "F32", "F64"})
+  void logSumExpOfInfinitiesAndLargeNumbers(DType dtype) {
+    double infinity = Double.POSITIVE_INFINITY;
+    Tensor nothing = Tensor.of(new double[] {-infinity, -infinity}).to(dtype);
+    assertThat(run("ReduceLogSumExp", 18, nothing).toDoubleArray()).containsExactly(-infinity);
+    Tensor all = Tensor.of(new double[] {-1, infinity}).to(dtype);
+    assertThat(run("ReduceLogSumExp", 18, all).toDoubleArray()).containsExactly(infinity);
+    Tensor large = Tensor.of(new double[] {32768, -1}).to(dtype);
+    assertThat(run("ReduceLogSumExp", 18, large).toDoubleArray()).containsExactly(32768);
+  }
+}
