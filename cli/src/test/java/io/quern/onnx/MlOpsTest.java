@@ -8,6 +8,7 @@ import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
+import io.quern.DType;
 import io.quern.Rng;
 import io.quern.Tensor;
 import java.nio.FloatBuffer;
@@ -65,6 +66,13 @@ class MlOpsTest {
             .integers("keys_int64s", 3, 4, 5)
             .numbers("values_floats", 0.5, 1.5, 2.5)
             .number("default_float", -7));
+    cases.add(
+        one("LabelEncoder", "doubles")
+            .mlOpset(4)
+            .in(Tensor.of(new double[] {3, -0.0, 9, Double.NaN}))
+            .tensor("keys_tensor", Tensor.of(new double[] {3, 0, Double.NaN}))
+            .tensor("values_tensor", Tensor.of(new double[] {0.1, 1.5, 2.5}))
+            .tensor("default_tensor", Tensor.of(new double[] {-7})));
     cases.add(
         one("OneHotEncoder", "")
             .in(Tensor.of(new long[] {3, 4, 9, 5}, 2, 2))
@@ -185,7 +193,7 @@ class MlOpsTest {
   @Test
   void svmClassifierGivesTextAsOnnxRuntimeDoes() throws OrtException {
     NodeCase named = classifier("text", "RBF", 3).texts("classlabels_strings", "a", "b", "c");
-    byte[] bytes = named.bytes();
+    byte[] bytes = named.model();
     Tensor x = Rng.of(50).normal(8, 3);
     String[] expected;
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
@@ -289,5 +297,107 @@ class MlOpsTest {
         leaves(forest("TreeEnsembleClassifier", "one-sided"), "class", 0, 0, 0, 0, 0)
             .integers("classlabels_int64s", 7, 8)
             .outputs(2));
+    cases.add(
+        leaves(forest("TreeEnsembleClassifier", "one-sided, base"), "class", 0, 0, 0, 0, 0)
+            .integers("classlabels_int64s", 7, 8)
+            .numbers("base_values", 0.0625)
+            .outputs(2));
+    for (String transform : List.of("NONE", "LOGISTIC")) {
+      cases.add(
+          forest("TreeEnsembleClassifier", "one-sided, base, mixed " + transform)
+              .integers("class_treeids", 0, 0, 0, 1, 1)
+              .integers("class_nodeids", 2, 3, 4, 1, 2)
+              .integers("class_ids", 0, 0, 0, 0, 0)
+              .numbers("class_weights", 0.5, -0.25, 0.125, -0.375, 0.0625)
+              .integers("classlabels_int64s", 7, 8)
+              .numbers("base_values", -0.1875)
+              .text("post_transform", transform)
+              .outputs(2));
+    }
+    cases.add(
+        leaves(forest("TreeEnsembleClassifier", "3 base values"), "class", 0, 1, 2, 1, 2)
+            .integers("classlabels_int64s", 7, 8, 9)
+            .numbers("base_values", 0.25, -0.5, 0.375)
+            .outputs(2));
+    cases.add(
+        leaves(forest("TreeEnsembleRegressor", "2 base values"), "target", 0, 0, 0, 1, 1)
+            .integer("n_targets", 2)
+            .numbers("base_values", 0.25, -0.5));
+    ensembles(cases);
+  }
+
+  private static void ensembles(List<NodeCase> cases) {
+    Tensor doubles = Rng.of(60).normal(16, 2).to(DType.F64);
+    cases.add(
+        names(one("TreeEnsembleRegressor", "doubles"), doubles)
+            .tensor("nodes_values_as_tensor", doubles(0.1, -0.3, 0, 0, 0, 0.4, 0, 0))
+            .integers("target_treeids", 0, 0, 0, 1, 1)
+            .integers("target_nodeids", 2, 3, 4, 1, 2)
+            .integers("target_ids", 0, 0, 0, 0, 0)
+            .tensor("target_weights_as_tensor", doubles(0.1, 0.7, -0.3, 0.9, 0.01))
+            .tensor("base_values_as_tensor", doubles(0.2))
+            .integer("n_targets", 1));
+    cases.add(
+        names(one("TreeEnsembleClassifier", "doubles"), doubles)
+            .tensor("nodes_values_as_tensor", doubles(0.1, -0.3, 0, 0, 0, 0.4, 0, 0))
+            .integers("class_treeids", 0, 0, 0, 1, 1)
+            .integers("class_nodeids", 2, 3, 4, 1, 2)
+            .integers("class_ids", 0, 1, 2, 0, 1)
+            .tensor("class_weights_as_tensor", doubles(0.1, 0.7, -0.3, 0.9, 0.01))
+            .tensor("base_values_as_tensor", doubles(0.2, 0.3, 0.4))
+            .integers("classlabels_int64s", 7, 8, 9)
+            .outputs(2));
+    for (DType dtype : List.of(DType.F32, DType.F64)) {
+      for (long aggregate = 0; aggregate < 4; aggregate++) {
+        cases.add(
+            numbered("aggregate " + aggregate, dtype).integer("aggregate_function", aggregate));
+      }
+      cases.add(numbered("softmax zero", dtype).integer("post_transform", 3));
+    }
+  }
+
+  private static Tensor doubles(double... values) {
+    return Tensor.of(values);
+  }
+
+  /** The nodes of {@link #forest}, without the values that they compare with. */
+  private static NodeCase names(NodeCase node, Tensor x) {
+    return node.in(x)
+        .integers("nodes_treeids", 0, 0, 0, 0, 0, 1, 1, 1)
+        .integers("nodes_nodeids", 0, 1, 2, 3, 4, 0, 1, 2)
+        .integers("nodes_featureids", 0, 1, 0, 0, 0, 1, 0, 0)
+        .texts(
+            "nodes_modes",
+            "BRANCH_LEQ",
+            "BRANCH_LEQ",
+            "LEAF",
+            "LEAF",
+            "LEAF",
+            "BRANCH_LEQ",
+            "LEAF",
+            "LEAF")
+        .integers("nodes_truenodeids", 1, 2, 0, 0, 0, 1, 0, 0)
+        .integers("nodes_falsenodeids", 4, 3, 0, 0, 0, 2, 0, 0);
+  }
+
+  /** Two trees over two features, one of which looks for members, and two targets. */
+  private static NodeCase numbered(String remark, DType dtype) {
+    Tensor x = Tensor.of(new float[] {0.5f, 1, -0.5f, 2, 3, -1, 0.25f, 7, -2, 0.5f}, 5, 2);
+    Tensor splits = doubles(0.25, 0, 0.75, 2).to(dtype);
+    return one("TreeEnsemble", dtype + " " + remark)
+        .mlOpset(5)
+        .in(x.to(dtype))
+        .integer("n_targets", 2)
+        .integers("tree_roots", 0, 2)
+        .tensor("nodes_modes", Tensor.of(new int[] {0, 6, 3, 1}).to(DType.U8))
+        .integers("nodes_featureids", 0, 1, 0, 1)
+        .tensor("nodes_splits", splits)
+        .tensor("membership_values", doubles(2, 7, Double.NaN).to(dtype))
+        .integers("nodes_truenodeids", 1, 0, 3, 4)
+        .integers("nodes_trueleafs", 0, 1, 1, 1)
+        .integers("nodes_falsenodeids", 2, 1, 3, 5)
+        .integers("nodes_falseleafs", 1, 1, 0, 1)
+        .integers("leaf_targetids", 0, 1, 0, 1, 0, 1)
+        .tensor("leaf_weights", doubles(0.5, -0.25, 2, 0.125, -1, 3).to(dtype));
   }
 }

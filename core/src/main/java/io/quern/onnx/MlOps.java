@@ -138,7 +138,12 @@ final class MlOps {
 
   /** What post_transform makes of scores, in the last dimension. */
   static Tensor transformed(Call call, Tensor scores) {
-    return switch (call.text("post_transform", "NONE")) {
+    return transformed(call, scores, call.text("post_transform", "NONE"));
+  }
+
+  /** What a transform makes of scores, in the last dimension. */
+  static Tensor transformed(Call call, Tensor scores, String transform) {
+    return switch (transform) {
       case "NONE" -> scores;
       case "SOFTMAX" -> scores.softmax(-1);
       case "LOGISTIC" -> scores.sigmoid();

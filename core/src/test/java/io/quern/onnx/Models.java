@@ -10,6 +10,7 @@ import java.nio.ByteOrder;
 public final class Models {
   private final ProtoWriter graph = new ProtoWriter().string(2, "test");
   private long opset = 17;
+  private long mlOpset = 3;
 
   public static ProtoWriter node(String op, String inputs, String outputs) {
     ProtoWriter node = new ProtoWriter();
@@ -31,6 +32,20 @@ public final class Models {
   /** An attribute that is a whole number. */
   public static ProtoWriter attribute(String name, long value) {
     return new ProtoWriter().string(1, name).varint(3, value).varint(20, 2);
+  }
+
+  /** An attribute that lists whole numbers. */
+  public static ProtoWriter attribute(String name, long... values) {
+    ProtoWriter attribute = new ProtoWriter().string(1, name).varint(20, 7);
+    for (long value : values) {
+      attribute.varint(8, value);
+    }
+    return attribute;
+  }
+
+  /** An attribute that is a tensor. */
+  public static ProtoWriter attribute(String name, ProtoWriter tensor) {
+    return new ProtoWriter().string(1, name).message(5, tensor).varint(20, 4);
   }
 
   public static ProtoWriter floats(String name, float[] values, long... dims) {
@@ -68,8 +83,24 @@ public final class Models {
     return new ProtoWriter().string(1, name).message(2, new ProtoWriter().message(1, tensor));
   }
 
+  /** A value whose first dimension is declared as 0. */
+  public static ProtoWriter emptyValue(String name, int type, long rest) {
+    ProtoWriter shape =
+        new ProtoWriter()
+            .message(1, new ProtoWriter().varint(1, 0))
+            .message(1, new ProtoWriter().varint(1, rest));
+    ProtoWriter tensor = new ProtoWriter().varint(1, type).message(2, shape);
+    return new ProtoWriter().string(1, name).message(2, new ProtoWriter().message(1, tensor));
+  }
+
   public Models opset(long version) {
     opset = version;
+    return this;
+  }
+
+  /** The version of the domain ai.onnx.ml. */
+  public Models mlOpset(long version) {
+    mlOpset = version;
     return this;
   }
 
@@ -97,7 +128,7 @@ public final class Models {
     ProtoWriter model = new ProtoWriter().varint(1, 8).message(7, graph);
     model.message(8, domain("", opset));
     model.message(8, domain("com.microsoft", 1));
-    return model.message(8, domain("ai.onnx.ml", 3)).toBytes();
+    return model.message(8, domain("ai.onnx.ml", mlOpset)).toBytes();
   }
 
   private static ProtoWriter domain(String name, long version) {
