@@ -4,6 +4,7 @@ module io.quern {
   requires tools.jackson.core;
   requires java.management;
   requires jdk.jfr;
+  requires static java.desktop; // for models that decode images
   requires static transitive org.jspecify;
 
   exports io.quern;

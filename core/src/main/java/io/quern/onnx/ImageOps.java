@@ -1,6 +1,6 @@
 package io.quern.onnx;
 
-/** Operators that sample images at places between their pixels. */
+/** Operators that read images, and sample them at places between their pixels. */
 final class ImageOps {
   private ImageOps() {}
 
@@ -9,6 +9,7 @@ final class ImageOps {
     table.op("Upsample", 9, call -> Resize.byScales(call, call.doubles(1)));
     table.op("Resize", 10, call -> Resize.byScales(call, call.doubles(1)));
     table.op("Resize", 11, Resize::resize);
+    table.eager("ImageDecoder", 20, call -> OnnxValue.all(ImageDecoder.decode(call)));
     table.eager("GridSample", 16, GridSample::sample);
     table.eager("AffineGrid", 20, GridSample::affineGrid);
     table.eager("CenterCropPad", 18, Resize::cropOrPad);
