@@ -26,7 +26,7 @@ final class MatMulOps {
     return left.rank() == 1 ? product.squeeze(right.rank() == 1 ? -1 : -2) : product;
   }
 
-  private static Tensor gemm(Call call) {
+  static Tensor gemm(Call call) {
     Tensor a = call.flag("transA", false) ? call.in(0).transpose(0, 1) : call.in(0);
     Tensor b = call.flag("transB", false) ? call.in(1).transpose(0, 1) : call.in(1);
     Tensor product = scaled(a.matmul(b), call.number("alpha", 1));

@@ -3,10 +3,11 @@ package io.quern.onnx;
 import io.quern.DType;
 import io.quern.Shape;
 import io.quern.Tensor;
-import io.quern.op.Compare;
+import io.quern.op.RmsNorm;
 import io.quern.op.Unary;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
 
 /** Fused operators of the domain com.microsoft, which optimisers and quantisers write. */
 final class MicrosoftOps {
@@ -16,6 +17,7 @@ final class MicrosoftOps {
     table.domain("com.microsoft");
     table.op("FusedMatMul", 1, MicrosoftOps::fusedMatMul);
     table.op("FusedConv", 1, MicrosoftOps::fusedConv);
+    table.op("FusedGemm", 1, MicrosoftOps::fusedGemm);
     table.op("Gelu", 1, call -> call.in(0).map(Unary.Fn.GELU));
     table.op("BiasGelu", 1, call -> call.in(0).add(call.in(1)).map(Unary.Fn.GELU));
     table.op("FastGelu", 1, call -> ElementwiseOps.geluTanh(biased(call.in(0), call, 1)));
@@ -26,17 +28,18 @@ final class MicrosoftOps {
     table.ops("SkipLayerNormalization", 1, call -> skip(call, true));
     table.ops("SkipSimplifiedLayerNormalization", 1, call -> skip(call, false));
     table.ops("EmbedLayerNormalization", 1, MicrosoftOps::embed);
-    table.op("Attention", 1, call -> attention(call, projected(call), 3));
-    table.op("QAttention", 1, call -> attention(call, quantisedProjected(call), 5));
-    table.op("MultiHeadAttention", 1, MicrosoftOps::multiHead);
-    table.op("RotaryEmbedding", 1, MicrosoftOps::rotary);
     table.op("DynamicQuantizeMatMul", 1, MicrosoftOps::dynamicMatmul);
     table.op("MatMulIntegerToFloat", 1, MicrosoftOps::integerToFloat);
     table.op("MatMulNBits", 1, PackedWeights::matmul);
+    table.ops("SimplifiedLayerNormalization", 1, MicrosoftOps::simplified);
+    MicrosoftAttention.addTo(table);
+    QLinearOps.addTo(table);
     table.domain("");
+    // Optimisers write it into the domain of ONNX.
+    table.ops("SimplifiedLayerNormalization", 1, MicrosoftOps::simplified);
   }
 
-  private static Tensor biased(Tensor x, Call call, int bias) {
+  static Tensor biased(Tensor x, Call call, int bias) {
     return call.has(bias) ? x.add(call.in(bias)) : x;
   }
 
@@ -60,11 +63,17 @@ final class MicrosoftOps {
 
   private static Tensor fusedConv(Call call) {
     Tensor sum = ConvOps.conv(call, call.in(0), call.in(1), call.has(2) ? call.in(2) : null);
-    return activation(call).apply(biased(sum, call, 3));
+    return activation(call, Call.widened(call.numbers("activation_params")))
+        .apply(biased(sum, call, 3));
   }
 
-  private static UnaryOperator<Tensor> activation(Call call) {
-    double[] parameters = Call.widened(call.numbers("activation_params"));
+  private static Tensor fusedGemm(Call call) {
+    double alpha = call.number("activation_alpha", 0);
+    double beta = call.number("activation_beta", 0);
+    return activation(call, alpha, beta).apply(MatMulOps.gemm(call));
+  }
+
+  private static UnaryOperator<Tensor> activation(Call call, double... parameters) {
     String name = call.text("activation", "");
     return switch (name) {
       case "" -> x -> x;
@@ -107,15 +116,32 @@ final class MicrosoftOps {
     Tensor y =
         centres
             ? NormOps.overLast(sum, call.in(2), shift, epsilon)
-            : sum.mul(mean(sum.square()).add(epsilon).map(Unary.Fn.RSQRT)).mul(call.in(2));
+            : rootMeanSquare(sum, call.in(2), 1, epsilon);
     if (call.wants(1) || call.wants(2)) {
       throw call.error("mean and deviation are outputs of training only");
     }
     return new Tensor[] {y, sum, sum, sum};
   }
 
-  private static Tensor mean(Tensor x) {
-    return ReduceOps.mean(x, List.of(x.rank() - 1), true);
+  /** Normalised over the last dimensions, through F32 where elements are narrower. */
+  private static Tensor rootMeanSquare(Tensor x, Tensor scale, int dims, double epsilon) {
+    DType wide = x.dtype() == DType.F64 ? DType.F64 : DType.F32;
+    Tensor y = Tensor.apply(new RmsNorm(dims, epsilon), x.to(wide), scale.to(wide));
+    return y.to(scale.dtype());
+  }
+
+  private static Tensor[] simplified(Call call) {
+    Tensor x = call.in(0);
+    int axis = call.axis(call.integer("axis", -1), x.rank());
+    double epsilon = call.number("epsilon", 1e-5f);
+    Tensor y = rootMeanSquare(x, call.in(1), x.rank() - axis, epsilon);
+    if (!call.wants(1)) {
+      return new Tensor[] {y};
+    }
+    List<Integer> axes = IntStream.range(axis, x.rank()).boxed().toList();
+    Tensor wide = x.dtype() == DType.F64 ? x : x.to(DType.F32);
+    Tensor squares = ReduceOps.mean(wide.square(), axes, true);
+    return new Tensor[] {y, squares.add(epsilon).map(Unary.Fn.RSQRT)};
   }
 
   private static Tensor[] embed(Call call) {
@@ -131,124 +157,5 @@ final class MicrosoftOps {
             ? ReduceOps.sum(call.in(7), List.of(1), false)
             : Call.full(0, DType.I32, Shape.of(ids.dim(0)));
     return new Tensor[] {y, lengths, sum};
-  }
-
-  // ---- attention ---------------------------------------------------------------------------
-
-  /** Queries, keys and values, side by side. */
-  private static Tensor projected(Call call) {
-    return biased(call.in(0).matmul(call.in(1)), call, 2);
-  }
-
-  private static Tensor quantisedProjected(Call call) {
-    Tensor product =
-        QuantizeOps.product(
-            call,
-            call.in(0),
-            call.has(6) ? call.in(6) : null,
-            call.in(1),
-            call.has(7) ? call.in(7) : null);
-    return product.to(DType.F32).mul(call.in(3).mul(call.in(4))).add(call.in(2));
-  }
-
-  /**
-   * Attention of what {@link #projected} gives.
-   *
-   * @param mask index of the mask; caches come after it
-   */
-  private static Tensor attention(Call call, Tensor all, int mask) {
-    boolean quantised = mask == 5;
-    int past = quantised ? 8 : 4;
-    if (call.has(past) || call.flag("do_rotary", false) || call.wants(1)) {
-      throw call.error("caches and rotary embeddings are not supported here");
-    }
-    long width = all.dim(2);
-    long[] sizes = call.integers("qkv_hidden_sizes", new long[] {width / 3, width / 3, width / 3});
-    long heads = call.integer("num_heads");
-    Tensor q = all.slice(2, 0, sizes[0]);
-    Tensor k = all.slice(2, sizes[0], sizes[0] + sizes[1]);
-    Tensor v = all.slice(2, sizes[0] + sizes[1], width);
-    int bias = quantised ? 9 : 5;
-    return joined(call, heads, new Tensor[] {q, k, v}, mask, bias);
-  }
-
-  private static Tensor multiHead(Call call) {
-    if (call.has(6) || call.has(7) || call.wants(1) || !call.has(1) || !call.has(2)) {
-      throw call.error("caches and packed inputs are not supported here");
-    }
-    Tensor q = call.in(0);
-    Tensor k = call.in(1);
-    Tensor v = call.in(2);
-    if (call.has(3)) {
-      Tensor bias = call.in(3);
-      long width = q.dim(2);
-      q = q.add(bias.slice(0, 0, width));
-      if (k.rank() == 3) {
-        k = k.add(bias.slice(0, width, 2 * width));
-        v = v.add(bias.slice(0, 2 * width, bias.dim(0)));
-      }
-    }
-    return joined(call, call.integer("num_heads"), new Tensor[] {q, k, v}, 4, 5);
-  }
-
-  private static Tensor joined(Call call, long heads, Tensor[] qkv, int mask, int bias) {
-    Tensor q = AttentionOps.split(qkv[0], heads);
-    Tensor k = AttentionOps.split(qkv[1], heads);
-    Tensor v = AttentionOps.split(qkv[2], heads);
-    double given = call.number("scale", 0);
-    double scale = given == 0 ? 1 / Math.sqrt((double) q.dim(3)) : given;
-    Tensor scores = q.matmul(k.transpose(2, 3)).mul(scale);
-    if (call.has(mask)) {
-      scores = scores.add(hidden(call, call.in(mask), scores));
-    }
-    scores = biased(scores, call, bias);
-    if (call.flag("unidirectional", false)) {
-      Tensor rows = ShapeOps.indices(scores.dim(2), 0, 2);
-      Tensor columns = ShapeOps.indices(scores.dim(3), 1, 2);
-      scores = scores.add(where(columns.compare(Compare.Fn.LE, rows), scores, -Float.MAX_VALUE));
-    }
-    Tensor y = scores.softmax(-1).matmul(v);
-    return y.transpose(1, 2).reshape(y.dim(0), y.dim(2), heads * y.dim(3));
-  }
-
-  /** What is added to scores: lengths, or a mask of keys, or one of queries and keys. */
-  private static Tensor hidden(Call call, Tensor mask, Tensor scores) {
-    double filter = call.number("mask_filter_value", -10000);
-    if (mask.rank() == 1) {
-      if (mask.dim(0) != scores.dim(0)) {
-        throw call.error("a mask of shape %s is not supported", mask.shape());
-      }
-      Tensor places = ShapeOps.indices(scores.dim(3), 3, 4);
-      Tensor lengths = mask.to(places.dtype()).reshape(mask.dim(0), 1, 1, 1);
-      return where(places.compare(Compare.Fn.LT, lengths), scores, filter);
-    }
-    Tensor shaped = mask.rank() == 2 ? mask.unsqueeze(1).unsqueeze(1) : mask.unsqueeze(1);
-    return where(shaped.compare(Compare.Fn.NE, 0), scores, filter);
-  }
-
-  private static Tensor where(Tensor visible, Tensor like, double otherwise) {
-    return Tensor.where(
-        visible, ElementwiseOps.scalar(like, 0), ElementwiseOps.scalar(like, otherwise));
-  }
-
-  private static Tensor rotary(Call call) {
-    Tensor x = call.in(0);
-    Tensor cache = call.in(2);
-    long size = 2 * cache.dim(1);
-    long part = call.integer("rotary_embedding_dim", 0);
-    long heads = call.integer("num_heads", 0);
-    Tensor split = AttentionOps.split(x, heads > 0 ? heads : x.rank() == 3 ? x.dim(2) / size : 0);
-    Tensor places = call.in(1);
-    if (places.rank() == 1) {
-      places = ShapeOps.indices(split.dim(2), 1, 2).to(places.dtype()).add(places);
-    }
-    Tensor result =
-        AttentionOps.rotated(
-            split,
-            part == 0 ? size : part,
-            call.flag("interleaved", false),
-            cache.gather(0, places).unsqueeze(1),
-            call.in(3).gather(0, places).unsqueeze(1));
-    return x.rank() == 3 ? result.transpose(1, 2).reshape(x.shape()) : result;
   }
 }

@@ -31,7 +31,7 @@ final class QuantizedOps {
   }
 
   /** Where a tensor's parts are among the inputs. */
-  private record Quantized(Call call, int at) {
+  record Quantized(Call call, int at) {
     Tensor tensor() {
       return call.in(at);
     }
@@ -42,6 +42,13 @@ final class QuantizedOps {
 
     @Nullable Tensor zero() {
       return call.has(at + 2) ? call.in(at + 2) : null;
+    }
+
+    /** The numbers that the bytes stand for, as F32. */
+    Tensor floats() {
+      Tensor zero = zero();
+      Tensor steps = IntegerProducts.centred(tensor(), zero == null ? null : one(zero));
+      return steps.mul(one(scale()));
     }
 
     /** The only zero point, or null when there are others, or it is not known yet. */
@@ -59,7 +66,7 @@ final class QuantizedOps {
   }
 
   /** Scale and zero point of a result. */
-  private record Target(Call call, int at) {
+  record Target(Call call, int at) {
     Tensor scale() {
       return call.in(at);
     }
@@ -68,10 +75,15 @@ final class QuantizedOps {
       return call.has(at + 1) ? call.dense(at + 1).type() : ElementType.UINT8;
     }
 
+    /** The bytes that are nearest to floats. */
+    OnnxValue nearest(Tensor floats) {
+      return quantized(floats.div(one(scale())));
+    }
+
     /** The bytes of floats that count steps of the result's scale. */
     OnnxValue quantized(Tensor steps) {
       Tensor rounded = steps.map(Unary.Fn.ROUND);
-      Tensor moved = call.has(at + 1) ? rounded.add(call.in(at + 1).to(DType.F32)) : rounded;
+      Tensor moved = call.has(at + 1) ? rounded.add(one(call.in(at + 1)).to(DType.F32)) : rounded;
       return new OnnxValue.Dense(QuantizeOps.saturated(moved, type()), type());
     }
 
@@ -84,8 +96,13 @@ final class QuantizedOps {
     }
   }
 
+  /** A tensor of one element without dimensions. */
+  private static Tensor one(Tensor values) {
+    return values.size() == 1 ? values.reshape(Shape.scalar()) : values;
+  }
+
   /** Steps of the result that one of a product is. */
-  private static Tensor scale(Tensor a, Tensor b, Tensor result) {
+  static Tensor scale(Tensor a, Tensor b, Tensor result) {
     Tensor product = a.to(DType.F64).mul(b.to(DType.F64));
     return product.div(result.to(DType.F64).reshape(Shape.scalar())).to(DType.F32);
   }
