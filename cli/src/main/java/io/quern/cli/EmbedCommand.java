@@ -115,7 +115,12 @@ final class EmbedCommand implements Callable<Integer> {
     }
     TextEmbedder embedder = TextEmbedder.load(path).on(device.device());
     embedder = pooling == null ? embedder : embedder.withPooling(pooling);
-    return maxLength == null ? embedder : embedder.withMaxLength(maxLength);
+    try {
+      return maxLength == null ? embedder : embedder.withMaxLength(maxLength);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(
+          spec.commandLine(), "--max-length " + maxLength + ": " + e.getMessage(), e);
+    }
   }
 
   private static List<String> lines() {

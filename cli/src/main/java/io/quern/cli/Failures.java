@@ -3,7 +3,7 @@ package io.quern.cli;
 import io.quern.io.FormatException;
 import io.quern.loader.DataFormatException;
 import io.quern.onnx.OnnxException;
-import io.quern.runtime.Knob;
+import io.quern.runtime.DebugLevel;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.util.Set;
@@ -15,9 +15,6 @@ import picocli.CommandLine.ParseResult;
 
 /** Turns exceptions into messages and exit codes. */
 final class Failures implements IExecutionExceptionHandler, IParameterExceptionHandler {
-  private static final Knob DEBUG =
-      Knob.of("quern.debug", "off", "on: the quern command shows stack traces and all log lines");
-
   /** Failures whose messages name the file or argument and the remedy. */
   private static final Set<Class<? extends Exception>> EXPLAINED =
       Set.of(
@@ -27,10 +24,13 @@ final class Failures implements IExecutionExceptionHandler, IParameterExceptionH
           OnnxException.class,
           UncheckedIOException.class);
 
-  /** Whether {@link #DEBUG} is on, whatever it is set to. */
-  static boolean isDebug() {
-    String value = DEBUG.value().strip();
-    return !(value.isEmpty() || value.equals("0") || value.equalsIgnoreCase("off"));
+  /** Whether stack traces are wanted, which they are unless the knob has a value of no meaning. */
+  private static boolean isDebug() {
+    try {
+      return DebugLevel.inForce() > 0;
+    } catch (IllegalArgumentException e) {
+      return false;
+    }
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.quern.cli;
 
+import io.quern.runtime.DebugLevel;
 import java.lang.module.ModuleDescriptor;
 import java.util.Optional;
 import java.util.logging.Level;
@@ -41,7 +42,8 @@ public final class Main implements Runnable {
   @Option(
       names = "--debug",
       scope = ScopeType.INHERIT,
-      description = "Show stack traces and all log lines; so does QUERN_DEBUG=on.")
+      description =
+          "Show stack traces and all log lines; so does QUERN_DEBUG=1, which tells of plans too.")
   private boolean debug;
 
   private Main() {}
@@ -72,13 +74,18 @@ public final class Main implements Runnable {
 
   /** What devices log when they open is part of what the commands print themselves. */
   private static int execute(CommandLine.ParseResult parsed) {
-    LOG.setLevel(isDebug(parsed.commandSpec().commandLine()) ? Level.INFO : Level.WARNING);
+    CommandLine command = parsed.commandSpec().commandLine();
+    try {
+      LOG.setLevel(isDebug(command) ? Level.INFO : Level.WARNING);
+    } catch (IllegalArgumentException e) {
+      throw new CommandLine.ParameterException(command, e.getMessage(), e);
+    }
     return new CommandLine.RunLast().execute(parsed);
   }
 
   static boolean isDebug(CommandLine command) {
     Object main = command.getCommandSpec().root().userObject();
-    return ((Main) main).debug || Failures.isDebug();
+    return ((Main) main).debug || DebugLevel.inForce() > 0;
   }
 
   @Override

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -55,8 +56,9 @@ final class OnnxQuantizeCommand implements Callable<Integer> {
     OnnxQuantizer quantizer = OnnxQuantizer.load(path);
     Map<String, Tensor> examples = new LinkedHashMap<>();
     inputs.forEach((name, file) -> examples.put(name, Npy.read(file)));
-    long batch = batch(quantizer);
-    long count = count(examples, batch);
+    OptionalLong fixed = fixedBatch(quantizer);
+    long batch = fixed.orElse(BATCH);
+    long count = count(examples, fixed.orElse(1));
     try (ProgressBar bar =
         new ProgressBarBuilder().setTaskName("calibrate").setInitialMax(count).build()) {
       for (long first = 0; first < count; first += batch) {
@@ -79,31 +81,37 @@ final class OnnxQuantizeCommand implements Callable<Integer> {
     return CommandLine.ExitCode.OK;
   }
 
-  /** Examples that the model takes at a time. */
-  private static long batch(OnnxQuantizer quantizer) {
-    long batch = BATCH;
+  /** Examples that the model takes at a time, unless it takes any number of them. */
+  private OptionalLong fixedBatch(OnnxQuantizer quantizer) {
+    OptionalLong batch = OptionalLong.empty();
     for (OnnxModel.Parameter input : quantizer.inputs()) {
       List<String> dims = input.dims();
       if (dims != null && !dims.isEmpty() && Character.isDigit(dims.getFirst().charAt(0))) {
-        batch = Long.parseLong(dims.getFirst());
+        batch = OptionalLong.of(Long.parseLong(dims.getFirst()));
       }
+    }
+    if (batch.isPresent() && batch.getAsLong() == 0) {
+      throw new UserException(
+          path + " takes no examples: the first dimension of an input is 0; export it anew");
     }
     return batch;
   }
 
+  /**
+   * As many examples as all inputs have; they come in groups of {@code batch}, the rest is left.
+   */
   private long count(Map<String, Tensor> examples, long batch) {
     long count = -1;
     for (Map.Entry<String, Tensor> each : examples.entrySet()) {
       Tensor all = each.getValue();
       long here = all.rank() == 0 ? 0 : all.dim(0) / batch * batch;
-      here = batch == BATCH && all.rank() > 0 ? all.dim(0) : here;
       if (here == 0 || (count >= 0 && here != count)) {
         throw new UserException(
             inputs.get(each.getKey())
                 + " has the shape "
                 + all.shape()
                 + ", expected as many examples as the others have, and at least "
-                + (batch == BATCH ? 1 : batch));
+                + batch);
       }
       count = here;
     }

@@ -94,6 +94,15 @@ class EmbedCommandTest {
   }
 
   @Test
+  void limitThatLeavesNoTokensIsWrongUsage() {
+    Cli run = Cli.run("embed", "--model", jar(), "--max-length", "1", "text");
+    assertThat(run.code()).isEqualTo(2);
+    assertThat(run.err())
+        .startsWith("quern: --max-length 1: embed: a text has at least 2 tokens, the limit is 1")
+        .contains("Try 'quern embed --help'");
+  }
+
+  @Test
   void folderWithoutModelIsExplained(@TempDir Path folder) {
     Cli run = Cli.run("embed", "--model", folder.toString(), "text");
     assertThat(run.code()).isEqualTo(1);

@@ -2,8 +2,14 @@ package io.quern.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.ChildJvm;
+import io.quern.Quern;
+import io.quern.Tensor;
+import io.quern.plan.Compiled;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.OptionSpec;
@@ -61,5 +67,42 @@ class MainTest {
     Cli result = Cli.run("quickstrat");
     assertThat(result.code()).isEqualTo(CommandLine.ExitCode.USAGE);
     assertThat(result.err()).contains("quickstrat").contains("quern quickstart");
+  }
+
+  /** Compiles a function as a command, which reads the same knob. */
+  static final class Compiling {
+    private Compiling() {}
+
+    /** Prints what comes out, and whether the command is in debug mode. */
+    public static void main(String[] args) {
+      Compiled twice = Quern.compile(x -> x.mul(2), Tensor.ones(1).spec());
+      System.out.println(twice.run(Tensor.ones(1)).item());
+      System.out.println(Main.isDebug(Main.commandLine()));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"on, true", "1, true", "off, false", "0, false"})
+  void debugKnobMeansTheSameForCommandsAndPlans(String value, boolean isDebug) {
+    String printed = ChildJvm.run(List.of("-Dquern.debug=" + value), Compiling.class);
+    assertThat(printed.lines()).containsExactly("2.0", "" + isDebug);
+  }
+
+  @Test
+  void debugKnobOfNoMeaningIsWrongUsage() {
+    String before = System.getProperty("quern.debug");
+    System.setProperty("quern.debug", "loud");
+    try {
+      Cli run = Cli.run("info");
+      assertThat(run.code()).isEqualTo(CommandLine.ExitCode.USAGE);
+      assertThat(run.err())
+          .startsWith("quern: quern.debug: expected 0 to 6, on or off, found loud");
+    } finally {
+      if (before == null) {
+        System.clearProperty("quern.debug");
+      } else {
+        System.setProperty("quern.debug", before);
+      }
+    }
   }
 }

@@ -5,6 +5,7 @@ import io.quern.op.Fused;
 import io.quern.op.FusedReduce;
 import io.quern.op.Reduce;
 import io.quern.op.ScalarProgram;
+import io.quern.runtime.DebugLevel;
 import io.quern.runtime.Knob;
 import java.util.Locale;
 import jdk.jfr.EventType;
@@ -16,13 +17,11 @@ import jdk.jfr.FlightRecorder;
  * the time of each step of each run, 6 the range of what each step has computed.
  */
 final class Debug {
-  private static final Knob LEVEL =
-      Knob.of("quern.debug", "0", "0 to 6: what compiled functions print, from plans to values");
   private static final Knob VALIDATE =
       Knob.of("quern.validate", "off", "on compares each step of a plan with the reference device");
 
   /** Level in force when the first plan was made. */
-  static final int CHOSEN = LEVEL.intValue(0, 6);
+  static final int CHOSEN = DebugLevel.inForce();
 
   /** Whether steps are compared with the reference device. */
   static final boolean VALIDATES = VALIDATE.isOn();
