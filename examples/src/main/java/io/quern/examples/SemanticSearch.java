@@ -4,6 +4,7 @@ import io.quern.text.TextEmbedder;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.Charset;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,12 +34,15 @@ public final class SemanticSearch {
     this.vectors = embedder.embed(passages.stream().map(Passage::text).toList());
   }
 
-  /** Reads all {@code *.txt} and {@code *.md} files of a folder, at any depth. */
+  /**
+   * Reads all {@code *.txt} and {@code *.md} files of a folder, at any depth. Those that are not in
+   * UTF-8 are left out, and named on standard error.
+   */
   public static SemanticSearch index(TextEmbedder embedder, Path folder) throws IOException {
     List<Passage> passages = new ArrayList<>();
     try (Stream<Path> files = Files.walk(folder)) {
       for (Path file : files.filter(SemanticSearch::isText).sorted().toList()) {
-        for (String paragraph : Files.readString(file).split("\\R\\s*\\R", -1)) {
+        for (String paragraph : text(file).split("\\R\\s*\\R", -1)) {
           if (!paragraph.isBlank()) {
             passages.add(new Passage(file, paragraph.strip().replaceAll("\\s+", " ")));
           }
@@ -46,6 +50,15 @@ public final class SemanticSearch {
       }
     }
     return new SemanticSearch(embedder, passages);
+  }
+
+  private static String text(Path file) throws IOException {
+    try {
+      return Files.readString(file);
+    } catch (CharacterCodingException e) {
+      System.err.println(file + " is left out: it is not in UTF-8");
+      return "";
+    }
   }
 
   private static boolean isText(Path file) {

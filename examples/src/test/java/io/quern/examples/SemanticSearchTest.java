@@ -3,7 +3,10 @@ package io.quern.examples;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.quern.examples.SemanticSearch.Hit;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -40,5 +43,22 @@ class SemanticSearchTest {
   @Test
   void emptyFolderHasNoHits(@TempDir Path folder) throws IOException {
     assertThat(SemanticSearch.index(SemanticSearch.miniLm(), folder).search("bread", 3)).isEmpty();
+  }
+
+  @Test
+  void filesInOtherEncodingsAreLeftOut(@TempDir Path folder) throws IOException {
+    Files.write(folder.resolve("latin.txt"), new byte[] {'b', 'r', (byte) 0xF6, 't'});
+    Files.writeString(folder.resolve("utf.txt"), DOUGH);
+    PrintStream before = System.err;
+    ByteArrayOutputStream told = new ByteArrayOutputStream();
+    System.setErr(new PrintStream(told, true, StandardCharsets.UTF_8));
+    try {
+      SemanticSearch search = SemanticSearch.index(SemanticSearch.miniLm(), folder);
+      assertThat(search.search("bread", 3)).hasSize(1);
+    } finally {
+      System.setErr(before);
+    }
+    assertThat(told.toString(StandardCharsets.UTF_8))
+        .contains("latin.txt is left out: it is not in UTF-8");
   }
 }
