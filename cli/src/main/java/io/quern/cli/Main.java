@@ -59,6 +59,12 @@ public final class Main implements Runnable {
     } catch (OutOfMemoryError e) {
       System.err.println("quern: " + e.getMessage());
       code = CommandLine.ExitCode.SOFTWARE;
+    } catch (ExceptionInInitializerError e) {
+      if (!(e.getCause() instanceof IllegalArgumentException unfit)) {
+        throw e;
+      }
+      System.err.println("quern: " + unfit.getMessage()); // a knob's value
+      code = CommandLine.ExitCode.USAGE;
     }
     System.exit(code);
   }

@@ -1,13 +1,20 @@
 package io.quern.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.quern.ChildJvm;
 import io.quern.Quern;
 import io.quern.Tensor;
+import io.quern.onnx.ElementType;
+import io.quern.onnx.Models;
 import io.quern.plan.Compiled;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -104,5 +111,20 @@ class MainTest {
         System.setProperty("quern.debug", before);
       }
     }
+  }
+
+  @Test
+  void knobOfNoMeaningIsNamed(@TempDir Path folder) throws IOException {
+    Models relu =
+        new Models()
+            .input(Models.value("x", ElementType.FLOAT.code(), 1, 2))
+            .output(Models.value("y", ElementType.FLOAT.code(), 1, 2))
+            .add(Models.node("Relu", "x", "y"));
+    String model = Files.write(folder.resolve("relu.onnx"), relu.bytes()).toString();
+    List<String> options = List.of("-Dquern.validate=perhaps");
+    assertThatThrownBy(() -> ChildJvm.run(options, Main.class, "bench", model))
+        .hasMessageContaining("quern: quern.validate: expected on or off, found perhaps\n")
+        .message()
+        .doesNotContain("\tat ");
   }
 }

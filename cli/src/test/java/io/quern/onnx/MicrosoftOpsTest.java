@@ -223,6 +223,20 @@ class MicrosoftOpsTest {
               .integer("unidirectional", causal)
               .outputs(3));
     }
+    cases.accept(
+        one("QAttention", "past")
+            .in(bytes(DType.U8, 0, 255, 2, 6, 12))
+            .in(bytes(DType.I8, -100, 100, 12, 36))
+            .in(36)
+            .in(scale(0.01))
+            .in(scale(0.02))
+            .none()
+            .in(zero(DType.U8, 120))
+            .in(zero(DType.I8, 0))
+            .in(2, 2, HEADS, 5, 4)
+            .integer("num_heads", HEADS)
+            .integer("unidirectional", 1)
+            .outputs(2));
     cases.accept(attention("ends and starts").in(Tensor.of(new int[] {6, 5, 0, 2})));
   }
 
@@ -296,6 +310,8 @@ class MicrosoftOpsTest {
             .in(10, 8)
             .in(10, 8)
             .integer("do_rotary", 1)
+            .none()
+            .in(1, 4, 1, 6)
             .outputs(3));
   }
 

@@ -221,7 +221,13 @@ final class MicrosoftAttention {
     }
     Tensor keys = cached(call, 3, k, past, total);
     Tensor values = cached(call, 4, v, past, total);
-    return new Tensor[] {joined(groupedScores(call, q, keys, values, past)), keys, values};
+    Tensor y = attendedInGroups(call, q, held(keys, total), held(values, total), past);
+    return new Tensor[] {joined(y), keys, values};
+  }
+
+  /** The positions of a cache that hold something. */
+  private static Tensor held(Tensor cache, long total) {
+    return cache.dim(2) > total ? cache.slice(2, 0, total) : cache;
   }
 
   /** How many positions each sequence has in the cache, I64 [batch, 1]. */
@@ -261,7 +267,7 @@ final class MicrosoftAttention {
     return Tensor.where(isThereToo, found, ElementwiseOps.scalar(found, 0));
   }
 
-  private static Tensor groupedScores(Call call, Tensor q, Tensor k, Tensor v, Tensor past) {
+  private static Tensor attendedInGroups(Call call, Tensor q, Tensor k, Tensor v, Tensor past) {
     long batch = q.dim(0);
     long heads = q.dim(1);
     long rows = q.dim(2);

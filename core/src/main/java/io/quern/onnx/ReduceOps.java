@@ -24,7 +24,11 @@ final class ReduceOps {
     add(table, "ReduceMean", 18, ReduceOps::mean);
     add(table, "ReduceMax", 18, (x, axes, keep) -> extreme(Reduce.Fn.MAX, x, axes, keep));
     add(table, "ReduceMin", 18, (x, axes, keep) -> extreme(Reduce.Fn.MIN, x, axes, keep));
-    add(table, "ReduceProd", 18, (x, axes, keep) -> fold(Reduce.Fn.PROD, x, axes, keep));
+    add(
+        table,
+        "ReduceProd",
+        18,
+        (x, axes, keep) -> widened(x, y -> fold(Reduce.Fn.PROD, y, axes, keep)));
     add(table, "ReduceL1", 18, (x, axes, keep) -> sum(x.abs(), axes, keep));
     add(table, "ReduceL2", 18, ReduceOps::length);
     add(

@@ -8,7 +8,7 @@ import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Folds of no elements are the least or largest value of the type. */
+/** Folds of no elements are the identity of the fold, such as the least value of the type. */
 class EmptyReductionTest {
   @ParameterizedTest
   @CsvSource({
@@ -17,9 +17,16 @@ class EmptyReductionTest {
     "ReduceMax, F32, -Infinity",
     "ReduceMin, F16, Infinity",
     "ReduceMax, I32, -2147483648",
-    "ReduceMin, U8, 255"
+    "ReduceMin, U8, 255",
+    "ReduceSum, F32, 0",
+    "ReduceProd, F16, 1",
+    "ReduceL1, F32, 0",
+    "ReduceL2, F16, 0",
+    "ReduceSumSquare, F32, 0",
+    "ReduceLogSum, F32, -Infinity",
+    "ReduceLogSumExp, F32, -Infinity"
   })
-  void extremesOfNoElements(String op, DType dtype, double expected) {
+  void foldsOfNoElements(String op, DType dtype, double expected) {
     ElementType type = ElementType.of(dtype);
     OnnxModel model =
         new Models()

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.quern.DType;
 import io.quern.Tensor;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -47,6 +48,28 @@ class HalvesTest {
   void squaresThatDoNotFit(String op, long opset) {
     Tensor x = Tensor.of(new float[] {300, 400}, 1, 1, 2).to(DType.F16);
     assertThat(run(op, opset, x).toDoubleArray()).containsExactly(500);
+  }
+
+  /** The product of the first two elements is infinite in F16. */
+  @Test
+  void productsThatDoNotFitInBetween() {
+    Tensor x = Tensor.of(new float[] {512, 512, 0.0078125f, 0.25f}).to(DType.F16);
+    assertThat(run("ReduceProd", 18, x).toDoubleArray()).containsExactly(512);
+  }
+
+  /** The square of an element is infinite in F16. */
+  @Test
+  void rootMeanSquareOfLargeHalves() {
+    byte[] ones = Tensor.ones(4).to(DType.F16).toByteArray();
+    OnnxModel model =
+        new Models()
+            .constant(Models.tensor("scale", ElementType.FLOAT16.code(), 4).bytes(9, ones))
+            .input(Models.value("x", ElementType.FLOAT16.code(), 2, 4))
+            .output(new ProtoWriter().string(1, "y"))
+            .add(Models.node("SimplifiedLayerNormalization", "x scale", "y"))
+            .model();
+    Tensor x = Tensor.ones(2, 4).mul(300).to(DType.F16);
+    assertThat(model.run(Map.of("x", x)).get("y").toDoubleArray()).containsOnly(1);
   }
 
   /** BF16 has 8 bits: the sum of 1s stops to grow at 256 when it is rounded as it grows. */
