@@ -1,6 +1,8 @@
 package io.quern.onnx;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.onnxruntime.OnnxMap;
 import ai.onnxruntime.OnnxSequence;
@@ -354,6 +356,58 @@ class MlOpsTest {
       }
       cases.add(numbered("softmax zero", dtype).integer("post_transform", 3));
     }
+  }
+
+  /** The outputs of a node by their names. */
+  private static Map<String, double[]> outputs(NodeCase node, Tensor x) {
+    Map<String, double[]> outputs = new HashMap<>();
+    Models.parse(node.model())
+        .run(Map.of("in0", x))
+        .forEach((name, tensor) -> outputs.put(name, tensor.toDoubleArray()));
+    return outputs;
+  }
+
+  private static NodeCase twoTargets(String remark, double... base) {
+    return leaves(forest("TreeEnsembleRegressor", remark), "target", 0, 0, 0, 1, 1)
+        .integer("n_targets", 2)
+        .numbers("base_values", base);
+  }
+
+  /** As in the reference implementation; ONNX Runtime leaves it out. */
+  @Test
+  void oneBaseValueIsForAllTargets() {
+    Tensor x = Rng.of(70).normal(16, 2);
+    double[] one = outputs(twoTargets("one base value", 0.25), x).get("out0");
+    assertThat(outputs(twoTargets("same base values", 0.25, 0.25), x)).containsEntry("out0", one);
+    NodeCase three = twoTargets("three base values", 1, 2, 3);
+    assertThatThrownBy(() -> outputs(three, x))
+        .isInstanceOf(OnnxException.class)
+        .hasMessageContaining("3 base values, expected 1 or 2");
+  }
+
+  /** As in the reference implementation: ONNX Runtime leaves the transform out here. */
+  @Test
+  void positiveVotesForOneClassAreLogits() {
+    Tensor x = Rng.of(71).normal(16, 2);
+    NodeCase plain =
+        leaves(forest("TreeEnsembleClassifier", "shares"), "class", 0, 0, 0, 0, 0)
+            .integers("classlabels_int64s", 7, 8)
+            .outputs(2);
+    NodeCase logistic =
+        leaves(forest("TreeEnsembleClassifier", "logits"), "class", 0, 0, 0, 0, 0)
+            .integers("classlabels_int64s", 7, 8)
+            .text("post_transform", "LOGISTIC")
+            .outputs(2);
+    double[] shares = outputs(plain, x).get("out1");
+    Map<String, double[]> transformed = outputs(logistic, x);
+    double[] likely = transformed.get("out1");
+    for (int i = 1; i < shares.length; i += 2) {
+      double expected = 1 / (1 + Math.exp(-shares[i]));
+      // Two functions of F32, each within 4 units in the last place.
+      assertThat(likely[i]).isCloseTo(expected, within(8 * 0x1p-24));
+      assertThat(likely[i - 1]).isCloseTo(1 - expected, within(8 * 0x1p-24));
+    }
+    assertThat(transformed.get("out0")).containsOnly(8);
   }
 
   private static Tensor doubles(double... values) {
