@@ -34,7 +34,7 @@ public final class Compiled implements AutoCloseable {
   private final boolean fixed;
   private final Map<List<TensorSpec>, Entry> plans;
   private final AtomicBoolean closed;
-  private final PreparedInputs prepared = new PreparedInputs();
+  private final PreparedInputs prepared;
 
   /** Compiles for {@code inputs} at once, for others when they are met. */
   public Compiled(
@@ -62,6 +62,7 @@ public final class Compiled implements AutoCloseable {
         Pass.enabled(),
         false,
         new ConcurrentHashMap<>(),
+        new PreparedInputs(),
         new AtomicBoolean());
     entry(this.inputs);
   }
@@ -87,6 +88,7 @@ public final class Compiled implements AutoCloseable {
       List<Pass> passes,
       boolean fixed,
       Map<List<TensorSpec>, Entry> plans,
+      PreparedInputs prepared,
       AtomicBoolean closed) {
     this.device = device;
     this.function = function;
@@ -95,6 +97,7 @@ public final class Compiled implements AutoCloseable {
     this.passes = passes;
     this.fixed = fixed;
     this.plans = plans;
+    this.prepared = prepared;
     this.closed = closed;
   }
 
@@ -115,7 +118,7 @@ public final class Compiled implements AutoCloseable {
    * have the same plans: closing one closes the other.
    */
   public Compiled fixed() {
-    return new Compiled(device, function, inputs, reading, passes, true, plans, closed);
+    return new Compiled(device, function, inputs, reading, passes, true, plans, prepared, closed);
   }
 
   /** This function compiled with these passes only. */
@@ -128,6 +131,7 @@ public final class Compiled implements AutoCloseable {
         List.of(only),
         fixed,
         new ConcurrentHashMap<>(),
+        new PreparedInputs(),
         new AtomicBoolean());
   }
 
@@ -234,19 +238,15 @@ public final class Compiled implements AutoCloseable {
     if (entry != null && entry.isCurrent()) {
       return entry;
     }
-    return plans.compute(
-        specs, (key, old) -> old != null && old.isCurrent() ? old : compile(specs));
+    Entry now =
+        plans.compute(specs, (key, old) -> old != null && old.isCurrent() ? old : compile(specs));
+    if (closed.get()) { // whoever closed the function may not have seen this plan
+      now.plan.close();
+    }
+    return now;
   }
 
   private Entry compile(List<TensorSpec> specs) {
-    Entry entry = trace(specs);
-    if (closed.get()) { // before or while the plan was made
-      entry.plan.close();
-    }
-    return entry;
-  }
-
-  private Entry trace(List<TensorSpec> specs) {
     long start = System.nanoTime();
     Graph graph = Trace.of(function, device, specs);
     Debug.traced(graph);

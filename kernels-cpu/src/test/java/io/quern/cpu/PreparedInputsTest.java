@@ -2,7 +2,9 @@ package io.quern.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.quern.CountedBackend;
 import io.quern.DType;
+import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Rng;
 import io.quern.Shape;
@@ -12,6 +14,7 @@ import io.quern.op.Conv2d;
 import io.quern.op.TensorSpec;
 import io.quern.op.Window;
 import io.quern.plan.Compiled;
+import io.quern.plan.Plan;
 import io.quern.runtime.HostMemory;
 import java.util.List;
 import java.util.function.UnaryOperator;
@@ -72,17 +75,38 @@ class PreparedInputsTest {
 
   @Test
   void closedFunctionGivesThemBack() {
-    Tensor weight = rng.normal(512, 1024);
-    Tensor x = rng.normal(8, 512);
-    Tensor longer = rng.normal(40, 512);
-    long before = HostMemory.shared().usage().live();
-    Compiled compiled = Quern.compile(y -> y.matmul(weight).relu(), x.spec());
+    Device device = Device.of("counted");
+    Tensor weight = rng.normal(512, 1024).to(device);
+    Tensor x = rng.normal(8, 512).to(device);
+    Tensor longer = rng.normal(40, 512).to(device);
+    long before = CountedBackend.liveBytes(device);
+    Compiled compiled =
+        Quern.compile(
+            device, in -> List.of(in.getFirst().matmul(weight).relu()), List.of(x.spec()));
     compiled.run(x).close();
     compiled.run(longer).close();
     assertThat(compiled.plan().preparedBytes()).isGreaterThanOrEqualTo(4 * 512 * 1024);
-    assertThat(HostMemory.shared().usage().live()).isGreaterThan(before + 4 * 512 * 1024);
+    assertThat(CountedBackend.liveBytes(device)).isGreaterThan(before + 4 * 512 * 1024);
     compiled.close();
-    assertThat(HostMemory.shared().usage().live()).isEqualTo(before);
+    assertThat(CountedBackend.liveBytes(device)).isEqualTo(before);
+  }
+
+  @Test
+  void functionOfFixedShapesSharesThem() {
+    Device device = Device.of("counted:1");
+    Tensor weight = rng.normal(512, 1024).to(device);
+    Tensor shift = rng.normal(1024).to(device);
+    Tensor x = rng.normal(8, 512).to(device);
+    Compiled compiled =
+        Quern.compile(
+            device,
+            in -> List.of(in.getFirst().matmul(weight).add(shift.exp())),
+            List.of(x.spec()));
+    Plan plan = compiled.plan();
+    long before = CountedBackend.liveBytes(device);
+    shift.copyFrom(rng.normal(1024).to(device)); // its exponential is folded: a new plan
+    assertThat(compiled.fixed().plan()).isNotSameAs(plan);
+    assertThat(CountedBackend.liveBytes(device)).isLessThan(before + 4 * 512 * 1024);
   }
 
   @ParameterizedTest
