@@ -106,9 +106,12 @@ final class Dispatch {
       trace.recordInto(op, device, inputs, specs, outputs);
       return;
     }
-    device.dispatch().compute(op, inputs, specs, outputs);
-    for (Tensor output : outputs) {
-      output.storage().written();
+    try {
+      device.dispatch().compute(op, inputs, specs, outputs);
+    } finally { // a kernel that fails may have written some elements
+      for (Tensor output : outputs) {
+        output.storage().written();
+      }
     }
   }
 
@@ -235,17 +238,13 @@ final class Dispatch {
   }
 
   static KernelKey key(Op op, Tensor[] inputs, List<TensorSpec> outputs) {
-    DType[] dtypes = new DType[inputs.length + outputs.size()];
-    Layout[] layouts = new Layout[dtypes.length];
+    DType[] dtypes = new DType[inputs.length];
+    Layout[] layouts = new Layout[inputs.length];
     for (int i = 0; i < inputs.length; i++) {
       dtypes[i] = inputs[i].dtype();
       layouts[i] = inputs[i].layout();
     }
-    for (int i = 0; i < outputs.size(); i++) {
-      dtypes[inputs.length + i] = outputs.get(i).dtype();
-      layouts[inputs.length + i] = Layout.contiguous(outputs.get(i).shape());
-    }
-    return new KernelKey(op, dtypes, layouts, inputs.length);
+    return KernelKey.of(op, dtypes, layouts, outputs);
   }
 
   private Tensor[] call(

@@ -7,7 +7,6 @@ import io.quern.op.Layout;
 import io.quern.op.Op;
 import io.quern.op.TensorSpec;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -99,14 +98,12 @@ public final class TensorAccess {
 
   /** Whether a device has a kernel for an op on such inputs in row-major order. */
   public static boolean hasKernel(Device device, Op op, List<TensorSpec> inputs) {
-    List<TensorSpec> all = new ArrayList<>(inputs);
-    all.addAll(op.infer(inputs));
     KernelKey key =
-        new KernelKey(
+        KernelKey.of(
             op,
-            all.stream().map(TensorSpec::dtype).toArray(DType[]::new),
-            all.stream().map(spec -> Layout.contiguous(spec.shape())).toArray(Layout[]::new),
-            inputs.size());
+            inputs.stream().map(TensorSpec::dtype).toArray(DType[]::new),
+            inputs.stream().map(spec -> Layout.contiguous(spec.shape())).toArray(Layout[]::new),
+            op.infer(inputs));
     return device.context().kernel(key).isPresent();
   }
 }

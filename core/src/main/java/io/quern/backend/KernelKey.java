@@ -4,7 +4,9 @@ import io.quern.DType;
 import io.quern.Shape;
 import io.quern.op.Layout;
 import io.quern.op.Op;
+import io.quern.op.TensorSpec;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * What a kernel is made for: an op, and dtype and layout of its operands, inputs before outputs.
@@ -27,6 +29,17 @@ public final class KernelKey {
       h = 31 * h + layout.geometryHash();
     }
     this.hash = h;
+  }
+
+  /** For inputs of any layout, and outputs in row-major order without gaps. */
+  public static KernelKey of(Op op, DType[] inputs, Layout[] layouts, List<TensorSpec> outputs) {
+    DType[] dtypes = Arrays.copyOf(inputs, inputs.length + outputs.size());
+    Layout[] all = Arrays.copyOf(layouts, dtypes.length);
+    for (int i = 0; i < outputs.size(); i++) {
+      dtypes[inputs.length + i] = outputs.get(i).dtype();
+      all[inputs.length + i] = Layout.contiguous(outputs.get(i).shape());
+    }
+    return new KernelKey(op, dtypes, all, inputs.length);
   }
 
   public Op op() {

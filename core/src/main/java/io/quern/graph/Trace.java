@@ -126,6 +126,7 @@ public final class Trace {
 
   private void write(String op, Tensor target, Value value) {
     if (TensorAccess.buffer(target) instanceof Symbol symbol) {
+      requireNoView(op, symbol.value());
       requireNoViews(op, symbol.value());
       symbol.assign(value);
       return;
@@ -140,11 +141,25 @@ public final class Trace {
               + " writes to two views of one tensor, "
               + before.layout
               + " and "
-              + place.layout);
+              + place.layout
+              + "; write the whole tensor instead");
     }
     written.put(place, value);
     writes.removeIf(write -> write.target().equals(captive));
     writes.add(new Graph.Write(value, captive));
+  }
+
+  /** What the view shows would keep its elements. */
+  private static void requireNoView(String op, Value value) {
+    if (value instanceof Value.Result(Node node, int _) && node.op() instanceof View) {
+      throw new UnsupportedOperationException(
+          "compile: "
+              + op
+              + " writes into a view "
+              + value.spec()
+              + " that the function has made; write the whole tensor, joined by Tensor.concat or"
+              + " chosen by Tensor.where, or make the view outside of the function");
+    }
   }
 
   /** Views made before would go on showing the elements before the write. */
@@ -170,7 +185,8 @@ public final class Trace {
               "compile: a tensor "
                   + write.target().spec()
                   + " is written and also used through the view "
-                  + other.getKey().layout);
+                  + other.getKey().layout
+                  + "; write and use the whole tensor, and make views of it in the function");
         }
       }
     }

@@ -162,17 +162,10 @@ final class Lowering implements OpBuilder<Place> {
   }
 
   private static KernelKey key(Op op, List<Place> inputs, List<TensorSpec> outputs) {
-    int count = inputs.size() + outputs.size();
-    DType[] dtypes = new DType[count];
-    Layout[] layouts = new Layout[count];
-    for (int i = 0; i < inputs.size(); i++) {
-      dtypes[i] = inputs.get(i).dtype();
-      layouts[i] = inputs.get(i).layout();
-    }
-    for (int i = 0; i < outputs.size(); i++) {
-      dtypes[inputs.size() + i] = outputs.get(i).dtype();
-      layouts[inputs.size() + i] = Layout.contiguous(outputs.get(i).shape());
-    }
-    return new KernelKey(op, dtypes, layouts, inputs.size());
+    return KernelKey.of(
+        op,
+        inputs.stream().map(Place::dtype).toArray(DType[]::new),
+        inputs.stream().map(Place::layout).toArray(Layout[]::new),
+        outputs);
   }
 }

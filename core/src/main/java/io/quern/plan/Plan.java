@@ -187,16 +187,14 @@ public final class Plan {
       for (Memory.Prepared input : prepared) {
         input.refresh();
       }
-      if (nanos == null) {
-        frame.run(this);
-      } else {
-        frame.run(nanos);
-      }
-      for (Tensor tensor : written) {
-        TensorAccess.written(tensor);
-      }
-      for (Tensor result : results) {
-        TensorAccess.written(result);
+      try {
+        if (nanos == null) {
+          frame.run(this);
+        } else {
+          frame.run(nanos);
+        }
+      } finally {
+        tellWritten(results);
       }
     } finally {
       while (--held >= 0) {
@@ -206,6 +204,16 @@ public final class Plan {
         TensorAccess.unhold(results[heldResults]);
       }
       release(frame);
+    }
+  }
+
+  /** Steps that ran before one that failed have written, too. */
+  private void tellWritten(Tensor[] results) {
+    for (Tensor tensor : written) {
+      TensorAccess.written(tensor);
+    }
+    for (Tensor result : results) {
+      TensorAccess.written(result);
     }
   }
 

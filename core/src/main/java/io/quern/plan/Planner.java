@@ -124,7 +124,8 @@ final class Planner {
     if (!(value.memory() instanceof Memory.Temporary)
         || !value.isWhole()
         || target.layout().offset() != 0
-        || graph.writes().stream().filter(w -> shows(w.value(), value.memory())).count() != 1) {
+        || writesOf(target.memory()) != 0
+        || writesOf(value.memory()) != 1) {
       return false;
     }
     int made = firstWrite(value.memory());
@@ -135,6 +136,11 @@ final class Planner {
     int output = indexOf(step.outputs(), value.memory());
     int input = indexOf(step.inputs(), target.memory());
     return input < 0 || InPlace.fits(step, output, input);
+  }
+
+  /** Number of writes whose value lies in the memory. */
+  private long writesOf(Memory memory) {
+    return graph.writes().stream().filter(write -> shows(write.value(), memory)).count();
   }
 
   private int firstWrite(Memory memory) {

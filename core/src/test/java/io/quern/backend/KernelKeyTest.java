@@ -22,6 +22,17 @@ class KernelKeyTest {
   }
 
   @Test
+  void outputsThatAreGivenBySpecLieInRowMajorOrder() {
+    Layout input = Layout.contiguous(Shape.of(4, 3)).permute(1, 0);
+    TensorSpec output = new TensorSpec(DType.F64, Shape.of(3, 4));
+    KernelKey key =
+        KernelKey.of(NEG, new DType[] {DType.F32}, new Layout[] {input}, List.of(output, output));
+    DType[] dtypes = {DType.F32, DType.F64, DType.F64};
+    Layout plain = Layout.contiguous(Shape.of(3, 4));
+    assertThat(key).isEqualTo(new KernelKey(NEG, dtypes, new Layout[] {input, plain, plain}, 1));
+  }
+
+  @Test
   void offsetsDoNotCount() {
     Layout base = Layout.contiguous(Shape.of(4, 3));
     KernelKey first = key(NEG, DType.F32, base.slice(0, 0, 2, 1));
