@@ -27,14 +27,15 @@ import org.jspecify.annotations.Nullable;
  * time.
  */
 public final class TrainStep {
-  private static final System.Logger LOG = System.getLogger("io.quern");
-
   private final Module model;
   private final Optimizer optimizer;
   private final Loss loss;
   private final Mode mode;
   private final Map<List<TensorSpec>, Part> parts = new HashMap<>();
-  private final Map<List<TensorSpec>, Compiled> updates = new HashMap<>();
+
+  /** By the parameters that they change, which are equal to themselves only. */
+  private final Map<List<Tensor>, Compiled> updates = new HashMap<>();
+
   private boolean eager;
   private boolean eagerUpdate;
 
@@ -115,7 +116,7 @@ public final class TrainStep {
       parts.put(specs, part);
       return part;
     } catch (IllegalStateException | UnsupportedOperationException e) {
-      LOG.log(Level.INFO, "training runs op by op: {0}", e.getMessage());
+      log("training runs op by op: {0}", e);
       eager = true;
       return null;
     }
@@ -160,8 +161,7 @@ public final class TrainStep {
     if (parameters.isEmpty() || optimizer.refusesNonFinite()) {
       return null;
     }
-    List<TensorSpec> specs = parameters.stream().map(Tensor::spec).toList();
-    Compiled compiled = updates.get(specs);
+    Compiled compiled = updates.get(parameters);
     if (compiled != null) {
       return compiled;
     }
@@ -176,13 +176,18 @@ public final class TrainStep {
                         optimizer.step(Gradients.of(parameters, in));
                         return List.of();
                       },
-                      specs));
-      updates.put(specs, compiled);
+                      parameters.stream().map(Tensor::spec).toList()));
+      updates.put(parameters, compiled);
       return compiled;
     } catch (IllegalStateException | UnsupportedOperationException e) {
-      LOG.log(Level.INFO, "updates run op by op: {0}", e.getMessage());
+      log("updates run op by op: {0}", e);
       eagerUpdate = true;
       return null;
     }
+  }
+
+  /** The JVM's logging takes long to load, and most steps say nothing. */
+  private static void log(String format, RuntimeException reason) {
+    System.getLogger("io.quern").log(Level.INFO, format, reason.getMessage());
   }
 }
