@@ -44,7 +44,7 @@ public final class Recognise {
 
   /** The graph in terms of what its pieces are. */
   public static Graph apply(Graph graph) {
-    if (ON.value().equals("off")) {
+    if (!ON.isOn()) {
       return graph;
     }
     Graph simple = DeadCode.apply(CommonSubexpressions.apply(Fold.apply(Simplify.apply(graph))));
@@ -341,14 +341,8 @@ public final class Recognise {
   }
 
   private Value transposed(Value matrices) {
-    List<Integer> axes = new ArrayList<>();
-    int rank = matrices.spec().shape().rank();
-    for (int d = 0; d < rank - 2; d++) {
-      axes.add(d);
-    }
-    axes.add(rank - 1);
-    axes.add(rank - 2);
-    return rewriter.apply(new View.Permute(axes), List.of(matrices));
+    return rewriter.apply(
+        View.Permute.transposing(matrices.spec().shape().rank()), List.of(matrices));
   }
 
   // ---- convolutions ------------------------------------------------------------------------

@@ -104,8 +104,7 @@ final class Simplify {
   private Optional<Value> transposedProduct(Node node, View view, Value input) {
     if (!(input instanceof Value.Result(Node before, int _)
             && before.op() instanceof MatMul
-            && view instanceof View.Permute(List<Integer> axes)
-            && axes.equals(transposition(axes.size())))
+            && view.equals(View.Permute.transposing(input.spec().shape().rank())))
         || !Integer.valueOf(1).equals(uses.get(node.inputs().getFirst()))) {
       return Optional.empty();
     }
@@ -116,22 +115,11 @@ final class Simplify {
   }
 
   private Value transposed(Value matrix) {
-    View.Permute permute = new View.Permute(transposition(matrix.spec().shape().rank()));
+    View permute = View.Permute.transposing(matrix.spec().shape().rank());
     if (matrix instanceof Value.Result(Node before, int _) && before.op().equals(permute)) {
       return before.inputs().getFirst();
     }
     return rewriter.apply(permute, List.of(matrix));
-  }
-
-  /** The order of dimensions in which the last two have changed places. */
-  private static List<Integer> transposition(int rank) {
-    List<Integer> axes = new ArrayList<>();
-    for (int d = 0; d < rank - 2; d++) {
-      axes.add(d);
-    }
-    axes.add(rank - 1);
-    axes.add(rank - 2);
-    return axes;
   }
 
   private Value apply(View view, Value source) {

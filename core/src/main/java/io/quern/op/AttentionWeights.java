@@ -105,14 +105,7 @@ public record AttentionWeights(double scale, boolean causal) implements Composit
   }
 
   private static <T> T transposed(OpBuilder<T> builder, T matrices) {
-    int rank = builder.spec(matrices).shape().rank();
-    List<Integer> axes = new java.util.ArrayList<>();
-    for (int d = 0; d < rank - 2; d++) {
-      axes.add(d);
-    }
-    axes.add(rank - 1);
-    axes.add(rank - 2);
-    return builder.apply(new View.Permute(axes), matrices);
+    return builder.apply(View.Permute.transposing(builder.spec(matrices).shape().rank()), matrices);
   }
 
   /** Matrix products per head, [.., hq, m, k] x [.., hkv, k, n] -> [.., hq, m, n]. */

@@ -54,6 +54,17 @@ public sealed interface View extends Op {
       axes = List.copyOf(axes);
     }
 
+    /** Exchanges the last two of {@code rank} dimensions, 2 or more: transposes matrices. */
+    public static Permute transposing(int rank) {
+      List<Integer> axes = new ArrayList<>();
+      for (int d = 0; d < rank - 2; d++) {
+        axes.add(d);
+      }
+      axes.add(rank - 1);
+      axes.add(rank - 2);
+      return new Permute(axes);
+    }
+
     @Override
     public String name() {
       return "permute";

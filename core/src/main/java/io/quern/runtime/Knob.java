@@ -5,9 +5,10 @@ import java.util.Locale;
 import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
- * A setting that is read once, from the system property {@code name} or, when that is absent, from
- * the environment variable of the same name in capitals with underscores ({@code quern.threads},
- * {@code QUERN_THREADS}). Knobs are declared beside the code they steer.
+ * A setting: the system property {@code name} or, when that is absent, the environment variable of
+ * the same name in capitals with underscores ({@code quern.threads}, {@code QUERN_THREADS}), else
+ * {@code fallback}. It is read whenever it is asked for; most owners ask once. Knobs are declared
+ * beside the code they steer.
  */
 public record Knob(String name, String fallback, String purpose) {
   private static final List<Knob> ALL = new CopyOnWriteArrayList<>();
@@ -69,7 +70,12 @@ public record Knob(String name, String fallback, String purpose) {
     return (int) value;
   }
 
-  /** Whether the value is {@code on}; {@code off} is the only other one. */
+  /**
+   * Whether the value is {@code on}, {@code true} or {@code 1}, in any case.
+   *
+   * @throws IllegalArgumentException if it is none of these, nor {@code off}, {@code false} or
+   *     {@code 0}
+   */
   public boolean isOn() {
     return switch (value().strip().toLowerCase(Locale.ROOT)) {
       case "on", "true", "1" -> true;

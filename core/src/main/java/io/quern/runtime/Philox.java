@@ -24,28 +24,9 @@ public final class Philox {
 
   /** Word {@code lane} (0 to 3) of the block with this counter, whose high 64 bits are zero. */
   public static int word(long seed, long counter, int lane) {
-    int c0 = (int) counter;
-    int c1 = (int) (counter >>> 32);
-    int c2 = 0;
-    int c3 = 0;
-    int k0 = (int) seed;
-    int k1 = (int) (seed >>> 32);
-    for (int round = 0; round < ROUNDS; round++) {
-      long p0 = product(M0, c0);
-      long p1 = product(M1, c2);
-      c0 = (int) (p1 >>> 32) ^ c1 ^ k0;
-      c1 = (int) p1;
-      c2 = (int) (p0 >>> 32) ^ c3 ^ k1;
-      c3 = (int) p0;
-      k0 += W0;
-      k1 += W1;
-    }
-    return switch (lane) {
-      case 0 -> c0;
-      case 1 -> c1;
-      case 2 -> c2;
-      default -> c3;
-    };
+    int[] words = new int[4];
+    block(seed, counter, 0, words);
+    return words[lane];
   }
 
   /** Puts the four words of the block with this 128-bit counter into {@code words}. */

@@ -18,6 +18,8 @@ import java.util.List;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Wholes are found in their pieces, whatever the order of factors, and only there. */
 class RecogniseTest {
@@ -64,6 +66,20 @@ class RecogniseTest {
 
   private static final Tensor GAMMA = RNG.normal(24);
   private static final Tensor BETA = RNG.normal(24);
+
+  @ParameterizedTest
+  @ValueSource(strings = {"off", "OFF", "false", "0"})
+  void canBeSwitchedOff(String value) {
+    Function<List<Tensor>, List<Tensor>> function =
+        one(x -> x.mul(0.5).mul(x.mul(Math.sqrt(0.5)).map(Unary.Fn.ERF).add(1)));
+    assertThat(names(function, Shape.of(4))).containsExactly("gelu");
+    System.setProperty("quern.recognise", value);
+    try {
+      assertThat(names(function, Shape.of(4))).contains("erf").doesNotContain("gelu");
+    } finally {
+      System.clearProperty("quern.recognise");
+    }
+  }
 
   @Test
   void layerNorm() {

@@ -61,7 +61,7 @@ public final class MachineTier {
   /** Apart from the class itself: only products of bytes ask for it. */
   private static final class Tiles {
     static final boolean ARE_USED =
-        AMX.isOn() && multipliesBytes() && Cpuid.hasAmxInt8() && CodeMemory.requestTiles();
+        isOn(AMX) && multipliesBytes() && Cpuid.hasAmxInt8() && CodeMemory.requestTiles();
   }
 
   /** Whether code may multiply bytes in tile registers. */
@@ -77,7 +77,7 @@ public final class MachineTier {
   /** Apart from the class itself: only products of BF16 ask for it. */
   private static final class BrainFloats {
     static final boolean IS_AUTO = BF16.value().equals("auto");
-    static final boolean ARE_ALLOWED = IS_AUTO || BF16.isOn();
+    static final boolean ARE_ALLOWED = IS_AUTO || isOn(BF16);
     static final boolean ARE_MULTIPLIED = ARE_ALLOWED && has512Bits() && Cpuid.hasAvx512Bf16();
     static final boolean ARE_FAST = ARE_MULTIPLIED && (Cpuid.isAmd() || !IS_AUTO);
   }
@@ -105,10 +105,24 @@ public final class MachineTier {
             "machine code" + (hasTiles() ? " with AMX" : multipliesBytes() ? " with VNNI" : ""));
   }
 
+  /** Whether a knob is on; one that has no such value is off, and the log says why. */
+  private static boolean isOn(Knob knob) {
+    try {
+      return knob.isOn();
+    } catch (IllegalArgumentException e) {
+      Log.get().log(Level.WARNING, "{0}; it counts as off", e.getMessage());
+      return false;
+    }
+  }
+
   /** Why this process never has any. */
   private static Optional<String> absence() {
-    if (!ASM.isOn()) {
-      return Optional.of("switched off by quern.asm=off");
+    try {
+      if (!ASM.isOn()) {
+        return Optional.of("switched off by quern.asm=off");
+      }
+    } catch (IllegalArgumentException e) {
+      return Optional.of(e.getMessage());
     }
     String system = System.getProperty("os.name", "");
     String processor = System.getProperty("os.arch", "");

@@ -33,6 +33,10 @@ class VectorTierTest {
         MODULE + " -Dquern.vectorBits=77      | expected 128, 256 or 512, found 77",
         MODULE + " -Dquern.vector=maybe       | quern.vector: expected on or off, found maybe",
         MODULE + " -Dquern.vector=off         | faster: remove quern.vector=off",
+        MODULE
+            + " -Dquern.asm=no             | no machine code: quern.asm: expected on or off, found"
+            + " no",
+        MODULE + " -Dquern.amx=no             | machine code",
         "-Dquern.threads=1 | start java with --add-modules jdk.incubator.vector",
         MODULE + " -Xint                      | faster: remove -Xint",
         MODULE + " -XX:TieredStopAtLevel=1    | faster: remove -XX:TieredStopAtLevel",
