@@ -6,17 +6,18 @@ import io.quern.runtime.HostMemory;
 import java.time.Duration;
 
 /** Bytes that tensors hold. */
-final class Live {
+public final class Live {
   private static final Duration PATIENCE = Duration.ofSeconds(20);
 
   private Live() {}
 
-  static long bytes() {
+  /** What is live now. */
+  public static long bytes() {
     return HostMemory.shared().usage().live();
   }
 
   /** What is live when everything that was forgotten before has come back. */
-  static long settled() throws InterruptedException {
+  public static long settled() throws InterruptedException {
     long before = Long.MAX_VALUE;
     int steady = 0;
     while (steady < 3) {
@@ -30,7 +31,7 @@ final class Live {
   }
 
   /** Waits, for a bounded time, until collections have brought live bytes down to a number. */
-  static void awaitAtMost(long expected) throws InterruptedException {
+  public static void awaitAtMost(long expected) throws InterruptedException {
     long deadline = System.nanoTime() + PATIENCE.toNanos();
     while (bytes() > expected && System.nanoTime() < deadline) {
       System.gc();

@@ -82,7 +82,7 @@ final class FuseElementwise {
     Map<Value, Integer> inside = new HashMap<>();
     countUses(root, inside);
     boolean grown = true;
-    while (grown && group.size() < MOST_STEPS) {
+    while (grown) {
       grown = false;
       for (Node member : List.copyOf(group)) {
         for (Value input : member.inputs()) {
@@ -91,6 +91,7 @@ final class FuseElementwise {
               && !rootOf.containsKey(producer)
               && input.spec().shape().equals(shape)
               && inside.get(input).equals(uses.get(input))
+              && group.size() < MOST_STEPS
               && inputsWith(group, producer) <= MOST_INPUTS) {
             group.add(producer);
             rootOf.put(producer, root);

@@ -3,10 +3,15 @@ package io.quern.graph;
 import io.quern.Device;
 import io.quern.Tensor;
 import io.quern.TensorAccess;
+import io.quern.TensorScope;
+import io.quern.backend.Buffer;
 import io.quern.grad.Tape;
+import io.quern.op.Layout;
+import io.quern.op.TensorSpec;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.WeakHashMap;
 
 /**
  * Moves graphs from one device to another, with copies of the tensors that they capture. Graphs
@@ -14,10 +19,14 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 public final class Relocation {
   private final Device device;
-  private final Map<Original, Value.Captured> copies = new ConcurrentHashMap<>();
 
-  /** A captured tensor as it was when it was copied. */
-  private record Original(Trace.Place place, long version) {}
+  /** By what was copied, which need not live on for its copy. */
+  private final Map<Buffer, Map<Part, Copy>> copies = new WeakHashMap<>();
+
+  private record Part(Layout layout, TensorSpec spec) {}
+
+  /** A captured tensor as it was at a version. */
+  private record Copy(Value.Captured captured, long version) {}
 
   /** A relocation that has moved nothing yet. */
   public Relocation(Device device) {
@@ -54,15 +63,28 @@ public final class Relocation {
     return rewriter.finish().on(device);
   }
 
-  private Value.Captured copy(Value.Captured captured) {
+  /** The copy of this version; that of another one is left to the graphs that have it. */
+  private synchronized Value.Captured copy(Value.Captured captured) {
     Tensor tensor = captured.tensor();
     List<Tensor> sources = captured.sources().isEmpty() ? List.of(tensor) : captured.sources();
-    return copies.computeIfAbsent(
-        new Original(Trace.Place.of(tensor), TensorAccess.version(tensor)),
-        key -> new Value.Captured(moved(tensor), sources));
+    long version = TensorAccess.version(tensor);
+    return copies
+        .computeIfAbsent(TensorAccess.buffer(tensor), key -> new HashMap<>())
+        .compute(
+            new Part(tensor.layout(), tensor.spec()),
+            (key, old) ->
+                old != null && old.version == version
+                    ? old
+                    : new Copy(new Value.Captured(moved(tensor), sources), version))
+        .captured;
   }
 
   private Tensor moved(Tensor tensor) {
-    return Tape.withoutRecording(() -> TensorAccess.share(tensor.to(device)));
+    return Tape.withoutRecording(
+        () -> {
+          try (TensorScope _ = TensorScope.open("a relocation")) {
+            return TensorAccess.share(tensor.to(device));
+          }
+        });
   }
 }
