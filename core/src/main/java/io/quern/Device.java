@@ -105,12 +105,12 @@ public final class Device {
   }
 
   private static int index(String name, int colon) {
-    try {
-      return Integer.parseUnsignedInt(name.substring(colon + 1));
-    } catch (NumberFormatException e) {
+    String digits = name.substring(colon + 1);
+    if (!digits.matches("[0-9]+")) {
       throw new IllegalArgumentException(
-          "device: expected a number after the colon, found " + name, e);
+          "device: expected a number after the colon, found " + name);
     }
+    return digits.length() < 10 ? Integer.parseInt(digits) : Integer.MAX_VALUE;
   }
 
   /** Names of all devices that can be opened now. */

@@ -224,7 +224,12 @@ public final class Tensor implements AutoCloseable {
   }
 
   private static Shape shapeFor(int length, long[] dims) {
-    return dims.length == 0 ? Shape.of(length) : Shape.of(dims);
+    Shape shape = dims.length == 0 ? Shape.of(length) : Shape.of(dims);
+    if (shape.size() != length) {
+      throw new IllegalArgumentException(
+          "tensor: shape " + shape + " needs " + shape.size() + " elements, found " + length);
+    }
+    return shape;
   }
 
   /**
@@ -236,12 +241,7 @@ public final class Tensor implements AutoCloseable {
     TensorSpec spec = new TensorSpec(dtype, shape);
     if (data.byteSize() != spec.byteSize()) {
       throw new IllegalArgumentException(
-          "tensor: shape "
-              + shape
-              + " needs "
-              + shape.size()
-              + " elements, found "
-              + data.byteSize() / dtype.bytes());
+          "tensor: " + spec + " needs " + spec.byteSize() + " bytes, found " + data.byteSize());
     }
     Device device = Device.cpu();
     Tensor tensor = allocate(device, spec);
@@ -567,10 +567,16 @@ public final class Tensor implements AutoCloseable {
 
   private Shape inferDim(long[] dims) {
     int unknown = -1;
-    long known = 1;
+    long rest = size();
+    boolean fits = true;
     for (int d = 0; d < dims.length; d++) {
+      if (dims[d] < -1) {
+        throw new IllegalArgumentException(
+            "reshape: dimensions must be 0 or more, or -1 for one, found " + Arrays.toString(dims));
+      }
       if (dims[d] != -1) {
-        known *= dims[d];
+        fits &= dims[d] != 0 && rest % dims[d] == 0;
+        rest = fits ? rest / dims[d] : rest;
       } else if (unknown >= 0) {
         throw new IllegalArgumentException(
             "reshape: only one dimension may be -1, found " + Arrays.toString(dims));
@@ -581,12 +587,12 @@ public final class Tensor implements AutoCloseable {
     if (unknown < 0) {
       return Shape.of(dims);
     }
-    if (known == 0 || size() % known != 0) {
+    if (!fits) {
       throw new IllegalArgumentException(
           "reshape: " + shape() + " does not fit " + Arrays.toString(dims));
     }
     long[] resolved = dims.clone();
-    resolved[unknown] = size() / known;
+    resolved[unknown] = rest;
     return Shape.of(resolved);
   }
 
@@ -632,7 +638,7 @@ public final class Tensor implements AutoCloseable {
 
   /** One position of an axis, which is removed. */
   public Tensor select(int axis, long index) {
-    int at = shape().axis(axis);
+    int at = OpCheck.axis("select", shape(), axis);
     if (index < 0 || index >= dim(at)) {
       throw new IllegalArgumentException(
           "select: index " + index + " is out of range for axis " + axis + " of shape " + shape());

@@ -33,6 +33,10 @@ class DeviceTest {
         .isThrownBy(() -> Device.of("remote:2"))
         .withMessage("device: remote:2 is not available, remote has 2 devices: made for tests");
     assertThatIllegalArgumentException()
+        .isThrownBy(() -> Device.of("remote:4294967295"))
+        .withMessage(
+            "device: remote:4294967295 is not available, remote has 2 devices: made for tests");
+    assertThatIllegalArgumentException()
         .isThrownBy(() -> Device.of("remote:-1"))
         .withMessage("device: expected a number after the colon, found remote:-1");
     assertThatIllegalArgumentException()

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.quern.op.Compare;
+import java.util.Arrays;
 import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -33,6 +34,39 @@ class TensorArgumentsTest {
     assertThat(vector.unsqueeze(1).shape()).isEqualTo(Shape.of(3, 1));
     assertThat(vector.unsqueeze(-1).shape()).isEqualTo(Shape.of(3, 1));
     assertThat(vector.unsqueeze(-2).shape()).isEqualTo(Shape.of(1, 3));
+  }
+
+  @Test
+  void selectNamesAxisAndShape() {
+    for (int axis : new int[] {1, -2}) {
+      assertThatThrownBy(() -> Tensor.ones(3).select(axis, 0))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("select: axis " + axis + " is out of range for shape [3]");
+    }
+  }
+
+  @Test
+  void reshapeNamesTheDimensionsThatItWasGiven() {
+    Tensor six = Tensor.ones(6);
+    assertThatThrownBy(() -> six.reshape(-2, -1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("reshape: dimensions must be 0 or more, or -1 for one, found [-2, -1]");
+    assertThatThrownBy(() -> six.reshape(-3, -2))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("reshape: dimensions must be 0 or more, or -1 for one, found [-3, -2]");
+    assertThatThrownBy(() -> six.reshape(-1, 3, -1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("reshape: only one dimension may be -1, found [-1, 3, -1]");
+    for (long[] dims :
+        new long[][] {
+          {4, -1}, {0, -1}, {-1, 12}, {(1L << 32) + 1, (1L << 32) - 1, -1}, {1L << 62, 4, -1}
+        }) {
+      assertThatThrownBy(() -> six.reshape(dims))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("reshape: [6] does not fit " + Arrays.toString(dims));
+    }
+    assertThat(six.reshape(-1, 1, 2).shape()).isEqualTo(Shape.of(3, 1, 2));
+    assertThat(Tensor.zeros(0, 4).reshape(2, -1).shape()).isEqualTo(Shape.of(2, 0));
   }
 
   @Test

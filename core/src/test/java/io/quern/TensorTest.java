@@ -59,7 +59,11 @@ class TensorTest {
     assertThatIllegalArgumentException()
         .isThrownBy(
             () -> Tensor.fromSegment(MemorySegment.ofArray(new byte[7]), DType.F16, Shape.of(4)))
-        .withMessage("tensor: shape [4] needs 4 elements, found 3");
+        .withMessage("tensor: F16[4] needs 8 bytes, found 7");
+    assertThatIllegalArgumentException()
+        .isThrownBy(
+            () -> Tensor.fromSegment(MemorySegment.ofArray(new byte[13]), DType.F32, Shape.of(3)))
+        .withMessage("tensor: F32[3] needs 12 bytes, found 13");
   }
 
   @Test

@@ -40,7 +40,15 @@ public record Window(
               + dilationW);
     }
     if (padTop < 0 || padLeft < 0 || padBottom < 0 || padRight < 0) {
-      throw new IllegalArgumentException("window: padding must not be negative");
+      throw new IllegalArgumentException(
+          "window: padding must not be negative, found top "
+              + padTop
+              + " left "
+              + padLeft
+              + " bottom "
+              + padBottom
+              + " right "
+              + padRight);
     }
   }
 

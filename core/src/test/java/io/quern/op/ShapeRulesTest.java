@@ -86,6 +86,8 @@ class ShapeRulesTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> new Window3d(1, 1, 0, -1, 1, Window.of(1)))
         .withMessage("window: padding must not be negative, found 0 and -1 in depth");
-    assertThatIllegalArgumentException().isThrownBy(() -> Window.of(3).padding(-1));
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> new Window(3, 3, 1, 1, 0, 1, -2, 3, 1, 1))
+        .withMessage("window: padding must not be negative, found top 0 left 1 bottom -2 right 3");
   }
 }
