@@ -124,9 +124,9 @@ public final class Twins<T> {
         () -> {
           try {
             work.run();
-          } catch (RuntimeException | LinkageError e) {
-            Log.get().log(Level.WARNING, name + ": cannot be made faster", e);
+          } catch (RuntimeException | Error e) {
             decided.complete(false);
+            Log.get().log(Level.WARNING, name + ": cannot be made faster", e);
           }
         };
     var _ = BACKGROUND.schedule(guarded, delay.toNanos(), TimeUnit.NANOSECONDS);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** The faster one of two comes in when it is right and faster, and not otherwise. */
 class TwinsTest {
@@ -56,6 +57,22 @@ class TwinsTest {
               throw new IllegalStateException("made to fail");
             },
             Worker::work);
+    assertThat(twins.await()).isFalse();
+    assertThat(twins.get()).isSameAs(ready);
+  }
+
+  @Test
+  @Timeout(value = 30, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void oneThatRunsOutOfMemoryKeepsTheFirst() {
+    Worker ready = new Worker(1, 0);
+    Twins<Worker> twins =
+        Twins.warming(
+            "a test",
+            () -> ready,
+            () -> new Worker(1, 0),
+            worker -> {
+              throw new OutOfMemoryError("made to fail");
+            });
     assertThat(twins.await()).isFalse();
     assertThat(twins.get()).isSameAs(ready);
   }

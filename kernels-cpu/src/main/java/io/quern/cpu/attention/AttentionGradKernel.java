@@ -336,7 +336,8 @@ public final class AttentionGradKernel implements Kernel {
 
   @Override
   public boolean warmUp() {
-    return MATH.await();
+    boolean productsAreFast = MicroKernel.chosen().warmUp();
+    return MATH.await() && productsAreFast;
   }
 
   @Override

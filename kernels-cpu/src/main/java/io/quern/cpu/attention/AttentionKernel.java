@@ -268,7 +268,8 @@ public final class AttentionKernel implements Kernel {
 
   @Override
   public boolean warmUp() {
-    return MATH.await();
+    boolean productsAreFast = MicroKernel.chosen().warmUp();
+    return MATH.await() && productsAreFast;
   }
 
   @Override

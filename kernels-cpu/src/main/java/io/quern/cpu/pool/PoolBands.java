@@ -177,6 +177,8 @@ final class PoolBands {
 
   /** Waits until the loops are compiled. */
   boolean warmUp() {
-    return math.await();
+    boolean copiesAreFast = MicroKernel.chosen().warmUp();
+    boolean stridesAreFast = window.strideW() != 2 || everySecond.await();
+    return math.await() && copiesAreFast && stridesAreFast;
   }
 }
