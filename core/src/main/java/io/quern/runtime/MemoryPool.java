@@ -68,8 +68,11 @@ public abstract class MemoryPool implements Blocks {
     void unmap();
   }
 
-  /** A piece of memory. */
-  public static final class Block {
+  /**
+   * A piece of memory. Closing it gives it back to the pool; one from other {@link Blocks} is given
+   * back to those.
+   */
+  public final class Block implements AutoCloseable {
     private final long address;
     private final long bytes;
     private final @Nullable Mapping mapping;
@@ -90,6 +93,12 @@ public abstract class MemoryPool implements Blocks {
     /** Usable bytes: what was asked for, rounded up to the size class. */
     public long bytes() {
       return bytes;
+    }
+
+    /** As {@link MemoryPool#free}: a second time is an error. */
+    @Override
+    public void close() {
+      MemoryPool.this.free(this);
     }
 
     /** Changes whether it is free, which it must not be already when it becomes so. */

@@ -3,12 +3,21 @@ package io.quern.cpu;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.quern.ChildJvm;
+import io.quern.DType;
 import io.quern.Shape;
 import io.quern.Tensor;
 import io.quern.op.AttentionGrad;
+import io.quern.op.Binary;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
+import io.quern.op.Epilogue;
+import io.quern.op.Fused;
+import io.quern.op.FusedReduce;
+import io.quern.op.Pool2d;
+import io.quern.op.Reduce;
+import io.quern.op.ScalarProgram;
+import io.quern.op.Unary;
 import io.quern.op.Window;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
@@ -27,14 +36,29 @@ class TightMemoryTest {
   public static final class Squeezer {
     private static final HostMemory MEMORY = HostMemory.shared();
 
+    /** The hyperbolic tangent of a sum. */
+    private static final ScalarProgram CHAIN =
+        new ScalarProgram(
+            2,
+            List.of(
+                new ScalarProgram.Apply2(Binary.Fn.ADD, 0, 1),
+                new ScalarProgram.Apply1(Unary.Fn.TANH, 2)));
+
     private Squeezer() {}
 
     public static void main(String[] args) {
+      int failures = squeeze(ops(), 1 << 12) + squeeze(smallOps(), HostMemory.ALIGNMENT);
+      System.out.println(failures > 10 ? "done" : "only " + failures + " ran out of memory");
+    }
+
+    /** Leaves no room for buffers of {@code least} bytes at first; how often it did not suffice. */
+    private static int squeeze(Map<String, Supplier<Tensor>> ops, int least) {
       int failures = 0;
-      for (Map.Entry<String, Supplier<Tensor>> op : ops().entrySet()) {
+      for (Map.Entry<String, Supplier<Tensor>> op : ops.entrySet()) {
         op.getValue().get().close();
         Deque<MemoryPool.Block> large = fill(1 << 16);
         Deque<MemoryPool.Block> small = fill(1 << 12);
+        Deque<MemoryPool.Block> rest = fill(least);
         for (int room = 0; room < 8 && !small.isEmpty() && !large.isEmpty(); room++) {
           long before = MEMORY.usage().live();
           try {
@@ -50,8 +74,9 @@ class TightMemoryTest {
         }
         small.forEach(MEMORY::free);
         large.forEach(MEMORY::free);
+        rest.forEach(MEMORY::free);
       }
-      System.out.println(failures > 10 ? "done" : "only " + failures + " ran out of memory");
+      return failures;
     }
 
     private static Deque<MemoryPool.Block> fill(int bytes) {
@@ -101,6 +126,27 @@ class TightMemoryTest {
             return gradients[0];
           });
       ops.put("softmax", () -> matrix.softmax(1));
+      return ops;
+    }
+
+    private static Map<String, Supplier<Tensor>> smallOps() {
+      Map<String, Supplier<Tensor>> ops = new LinkedHashMap<>();
+      Tensor rows = Tensor.ones(3, 1000);
+      Tensor columns = Tensor.ones(1000, 3).transpose(0, 1);
+      ops.put("fused", () -> Tensor.apply(new Fused(CHAIN), rows, columns));
+      Reduce sum = new Reduce(Reduce.Fn.SUM, List.of(1), false);
+      ops.put("fused_reduce", () -> Tensor.apply(new FusedReduce(CHAIN, sum), rows, columns));
+      Tensor small = Tensor.ones(9, 9).to(DType.F64);
+      ops.put("matmul_f64", () -> small.matmul(small));
+      Window window = Window.of(3).padding(1);
+      Tensor channels = Tensor.ones(1, 3, 8, 8);
+      Tensor filters = Tensor.ones(3, 1, 3, 3);
+      Conv2d depthwise = new Conv2d(window, 3);
+      ops.put("depthwise", () -> Tensor.apply(depthwise, channels, filters));
+      ops.put(
+          "depthwise_epilogue",
+          () -> Tensor.apply(new Epilogue(depthwise, 2, CHAIN), channels, filters, channels));
+      ops.put("pool2d", () -> Tensor.apply(new Pool2d(Pool2d.Fn.MAX, window, false), channels));
       return ops;
     }
   }

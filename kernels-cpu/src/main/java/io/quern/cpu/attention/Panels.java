@@ -93,13 +93,13 @@ final class Panels {
 
   /** Packs a matrix of k rows into panels of k rows each. */
   static void pack(long from, long row, long step, long columns, long k, long to) {
-    MemoryPool.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
-    for (long j = 0; j < columns; j += WIDTH) {
-      long count = Math.min(WIDTH, columns - j);
-      long panel = to + 4 * j * k;
-      Packing.packB(MICRO, from + j * step, row, step, count, k, panel, scratch.address());
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH)) {
+      for (long j = 0; j < columns; j += WIDTH) {
+        long count = Math.min(WIDTH, columns - j);
+        long panel = to + 4 * j * k;
+        Packing.packB(MICRO, from + j * step, row, step, count, k, panel, scratch.address());
+      }
     }
-    HostMemory.shared().free(scratch);
   }
 
   /** C = A B, or C += A B. The panels of B are {@code panel} bytes apart. */

@@ -38,9 +38,9 @@ record ConvChain(RowChain rows, int firstExtra) {
    * @param at address of the range in the first channel
    */
   void apply(Operands call, long row, int channels, long channel, long first, long count, long at) {
-    MemoryPool.Block table = HostMemory.shared().allocate(rows.tableBytes());
-    apply(call, row, channels, channel, first, count, at, table.address());
-    HostMemory.shared().free(table);
+    try (MemoryPool.Block table = HostMemory.shared().allocate(rows.tableBytes())) {
+      apply(call, row, channels, channel, first, count, at, table.address());
+    }
   }
 
   /** The same; {@code table} is the address of memory for the chain. */

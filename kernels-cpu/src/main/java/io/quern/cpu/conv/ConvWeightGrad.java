@@ -90,37 +90,36 @@ public final class ConvWeightGrad implements Kernel {
     int part = chunk % parts;
     int positions = plane.positions();
     long turnedBytes = 4L * positions * paddedOc; // whole vectors, so that what follows is aligned
-    MemoryPool.Block memory =
-        HostMemory.shared()
-            .allocate(
-                turnedBytes
-                    + Transpose.SCRATCH
-                    + plane.bytes()
-                    + 4L * positions
-                    + MicroKernel.tableBytes(paddedDepth));
-    long turned = memory.address();
-    long scratch = turned + turnedBytes;
-    long filled = scratch + Transpose.SCRATCH;
-    long steps = filled + plane.bytes();
-    Packing.offsets(steps, positions, 4);
-    Raw.zero(turned, turnedBytes);
-    long partial = call.kept(0) + (long) (group * parts + part) * partialBytes();
-    int from = (int) ((long) shape.n() * part / parts);
-    int to = (int) ((long) shape.n() * (part + 1) / parts);
-    if (from == to) {
-      Raw.zero(partial, partialBytes());
-    }
-    for (int image = from; image < to; image++) {
-      long index = (long) image * shape.groups() + group;
-      long pixels = call.address(0) + index * shape.imageBytes();
-      if (plane.needsFill()) {
-        plane.fill(pixels, filled);
-        pixels = filled;
+    long bytes =
+        turnedBytes
+            + Transpose.SCRATCH
+            + plane.bytes()
+            + 4L * positions
+            + MicroKernel.tableBytes(paddedDepth);
+    try (MemoryPool.Block memory = HostMemory.shared().allocate(bytes)) {
+      long turned = memory.address();
+      long scratch = turned + turnedBytes;
+      long filled = scratch + Transpose.SCRATCH;
+      long steps = filled + plane.bytes();
+      Packing.offsets(steps, positions, 4);
+      Raw.zero(turned, turnedBytes);
+      long partial = call.kept(0) + (long) (group * parts + part) * partialBytes();
+      int from = (int) ((long) shape.n() * part / parts);
+      int to = (int) ((long) shape.n() * (part + 1) / parts);
+      if (from == to) {
+        Raw.zero(partial, partialBytes());
       }
-      turn(call.address(1) + index * shape.outputBytes(), turned, scratch);
-      multiply(pixels, turned, steps, partial, image > from);
+      for (int image = from; image < to; image++) {
+        long index = (long) image * shape.groups() + group;
+        long pixels = call.address(0) + index * shape.imageBytes();
+        if (plane.needsFill()) {
+          plane.fill(pixels, filled);
+          pixels = filled;
+        }
+        turn(call.address(1) + index * shape.outputBytes(), turned, scratch);
+        multiply(pixels, turned, steps, partial, image > from);
+      }
     }
-    HostMemory.shared().free(memory);
   }
 
   /** Transposes the gradient to [position, oc], one block of tile width after another. */

@@ -138,17 +138,17 @@ public final class DepthwiseConv implements Kernel {
 
   private void compute(Operands call, int chunk) {
     long aside = machine == null ? 4L * plane.positions() : 0;
-    MemoryPool.Block memory = HostMemory.shared().allocate(asideAt() + aside);
-    long scratch = memory.address();
-    Raw.zero(scratch, tableAt());
-    for (int i = 0; i < offsets.length; i++) {
-      Raw.putInt(scratch + offsetsAt() + 4L * i, offsets[i]);
+    try (MemoryPool.Block memory = HostMemory.shared().allocate(asideAt() + aside)) {
+      long scratch = memory.address();
+      Raw.zero(scratch, tableAt());
+      for (int i = 0; i < offsets.length; i++) {
+        Raw.putInt(scratch + offsetsAt() + 4L * i, offsets[i]);
+      }
+      int end = Math.min(units(), (chunk + 1) * perChunk());
+      for (int unit = chunk * perChunk(); unit < end; unit++) {
+        compute(call, unit, scratch);
+      }
     }
-    int end = Math.min(units(), (chunk + 1) * perChunk());
-    for (int unit = chunk * perChunk(); unit < end; unit++) {
-      compute(call, unit, scratch);
-    }
-    HostMemory.shared().free(memory);
   }
 
   /** A group of an image. */

@@ -137,29 +137,29 @@ final class PatchProduct extends ConvProduct {
     long biasBytes = call.kept(BIAS) == 0 ? 0 : (count + 2L * ROWS) * row;
     long tableBytes = MicroKernel.tableBytes(count);
     long scratchBytes = panelBytes + biasBytes + tableBytes;
-    MemoryPool.Block memory =
-        HostMemory.shared().allocate(scratchBytes + (patches.isDense() ? patches.stripBytes() : 0));
-    long panel = memory.address();
-    long image = call.kept(IMAGES) + index * patches.sourceBytes();
-    long channel = 4L * patches.positions();
-    long number = (long) index * channels + firstChannel;
-    long output = call.kept(OUTPUTS) + number * channel;
-    long weights =
-        call.kept(WEIGHTS) + group * packer.groupBytes() + 4L * firstChannel * patches.depth();
-    long table = panel + panelBytes;
-    MicroKernel.packedRows(table, weights, patches.depth(), count);
-    long bias = 0;
-    if (call.kept(BIAS) != 0) {
-      bias = table + tableBytes;
-      spreadBias(call.kept(BIAS) + 4L * (group * channels + firstChannel), count, bias);
+    long bytes = scratchBytes + (patches.isDense() ? patches.stripBytes() : 0);
+    try (MemoryPool.Block memory = HostMemory.shared().allocate(bytes)) {
+      long panel = memory.address();
+      long image = call.kept(IMAGES) + index * patches.sourceBytes();
+      long channel = 4L * patches.positions();
+      long number = (long) index * channels + firstChannel;
+      long output = call.kept(OUTPUTS) + number * channel;
+      long weights =
+          call.kept(WEIGHTS) + group * packer.groupBytes() + 4L * firstChannel * patches.depth();
+      long table = panel + panelBytes;
+      MicroKernel.packedRows(table, weights, patches.depth(), count);
+      long bias = 0;
+      if (call.kept(BIAS) != 0) {
+        bias = table + tableBytes;
+        spreadBias(call.kept(BIAS) + 4L * (group * channels + firstChannel), count, bias);
+      }
+      if (patches.isDense()) {
+        rows(image, table, bias, output, count, first, end, panel, panel + scratchBytes);
+      } else {
+        panels(image, table, bias, output, count, first, end, panel);
+      }
+      finish(call, number, count, channel, first, end - first, output + 4L * first);
     }
-    if (patches.isDense()) {
-      rows(image, table, bias, output, count, first, end, panel, panel + scratchBytes);
-    } else {
-      panels(image, table, bias, output, count, first, end, panel);
-    }
-    finish(call, number, count, channel, first, end - first, output + 4L * first);
-    HostMemory.shared().free(memory);
   }
 
   /** Panels of positions, whatever rows they are in. */
@@ -222,12 +222,12 @@ final class PatchProduct extends ConvProduct {
   /** Rows of a tile for each channel, and for some beyond the last. */
   private void spreadBias(long bias, int count, long to) {
     long row = 4L * width;
-    MemoryPool.Block values = HostMemory.shared().allocate(4L * (count + ROWS));
-    Raw.zero(values.address(), 4L * (count + ROWS));
-    Raw.copy(bias, values.address(), 4L * count);
-    for (int c = 0; c < count; c += ROWS) {
-      micro.fill(values.address() + 4L * c, to + c * row, row);
+    try (MemoryPool.Block values = HostMemory.shared().allocate(4L * (count + ROWS))) {
+      Raw.zero(values.address(), 4L * (count + ROWS));
+      Raw.copy(bias, values.address(), 4L * count);
+      for (int c = 0; c < count; c += ROWS) {
+        micro.fill(values.address() + 4L * c, to + c * row, row);
+      }
     }
-    HostMemory.shared().free(values);
   }
 }

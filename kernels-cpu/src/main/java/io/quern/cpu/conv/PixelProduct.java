@@ -251,41 +251,41 @@ final class PixelProduct extends ConvProduct {
     long toAddresses =
         Transpose.SCRATCH + row + (isOneBlock ? 1 : endPanel - firstPanel) * productBytes;
     long toGathered = toAddresses + MicroKernel.tableBytes(strip);
-    MemoryPool.Block scratch =
-        HostMemory.shared().allocate(toGathered + (gathers ? block * pitch + 2 * LINE : 0));
-    long biasRow = scratch.address() + Transpose.SCRATCH;
-    long addresses = scratch.address() + toAddresses;
-    long gathered = (scratch.address() + toGathered + LINE - 1) / LINE * LINE;
-    long image = image(call, index);
-    if (gathers) {
-      MicroKernel.evenRows(addresses, gathered, 4, strip + ROWS);
-    } else {
-      addresses(image, first, addresses);
-    }
-    long number = call.kept(FIRST) + index;
-    long weights = call.kept(WEIGHTS) + number % shape.groups() * packer.matrixBytes();
-    for (int t = 0; t < shape.depth(); t += block) {
-      int depth = Math.min(block, shape.depth() - t);
+    long bytes = toGathered + (gathers ? block * pitch + 2 * LINE : 0);
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(bytes)) {
+      long biasRow = scratch.address() + Transpose.SCRATCH;
+      long addresses = scratch.address() + toAddresses;
+      long gathered = (scratch.address() + toGathered + LINE - 1) / LINE * LINE;
+      long image = image(call, index);
       if (gathers) {
-        plane.gather(image, t, depth, first, count, gathered, pitch);
+        MicroKernel.evenRows(addresses, gathered, 4, strip + ROWS);
+      } else {
+        addresses(image, first, addresses);
       }
-      long steps = gathers ? offsets : plane.offsets() + 4L * t;
-      for (int p = firstPanel; p < endPanel; p++) {
-        long products = biasRow + row + (isOneBlock ? 0 : (p - firstPanel) * productBytes);
-        if (t == 0) {
-          bias(call, number, p, biasRow);
+      long number = call.kept(FIRST) + index;
+      long weights = call.kept(WEIGHTS) + number % shape.groups() * packer.matrixBytes();
+      for (int t = 0; t < shape.depth(); t += block) {
+        int depth = Math.min(block, shape.depth() - t);
+        if (gathers) {
+          plane.gather(image, t, depth, first, count, gathered, pitch);
         }
-        long start = t == 0 ? biasRow : products;
-        long startRow = t == 0 ? 0 : row;
-        long panel = weights + packer.panelOffset(t, p);
-        micro.panel(
-            addresses, steps, panel, row, depth, start, startRow, products, row, count, width);
-        if (t + depth == shape.depth()) {
-          store(call, number, p, first, count, products, scratch.address());
+        long steps = gathers ? offsets : plane.offsets() + 4L * t;
+        for (int p = firstPanel; p < endPanel; p++) {
+          long products = biasRow + row + (isOneBlock ? 0 : (p - firstPanel) * productBytes);
+          if (t == 0) {
+            bias(call, number, p, biasRow);
+          }
+          long start = t == 0 ? biasRow : products;
+          long startRow = t == 0 ? 0 : row;
+          long panel = weights + packer.panelOffset(t, p);
+          micro.panel(
+              addresses, steps, panel, row, depth, start, startRow, products, row, count, width);
+          if (t + depth == shape.depth()) {
+            store(call, number, p, first, count, products, scratch.address());
+          }
         }
       }
     }
-    HostMemory.shared().free(scratch);
   }
 
   /** The row that sums of a panel begin with. */

@@ -153,36 +153,36 @@ final class WinogradProduct extends ConvProduct {
   }
 
   private void band(Operands call, int chunk) {
-    MemoryPool.Block memory = HostMemory.shared().allocate(POINTS * inputPoint);
-    int rows = (int) call.kept(BAND);
-    Band part = bands.take();
-    part.call = call;
-    part.first = chunk * rows;
-    part.count = Math.min(rows, tiles.rows() - part.first);
-    part.pieces = Math.min(part.count, PIECES);
-    part.inputs = memory.address();
-    Workers.shared().run(transformInput, part, part.pieces);
-    part.panelsPerTask = panelsPerTask();
-    Workers.shared().run(panelTask, part, (panels + part.panelsPerTask - 1) / part.panelsPerTask);
-    part.call = null;
-    bands.give(part);
-    HostMemory.shared().free(memory);
+    try (MemoryPool.Block memory = HostMemory.shared().allocate(POINTS * inputPoint)) {
+      int rows = (int) call.kept(BAND);
+      Band part = bands.take();
+      part.call = call;
+      part.first = chunk * rows;
+      part.count = Math.min(rows, tiles.rows() - part.first);
+      part.pieces = Math.min(part.count, PIECES);
+      part.inputs = memory.address();
+      Workers.shared().run(transformInput, part, part.pieces);
+      part.panelsPerTask = panelsPerTask();
+      Workers.shared().run(panelTask, part, (panels + part.panelsPerTask - 1) / part.panelsPerTask);
+      part.call = null;
+      bands.give(part);
+    }
   }
 
   private void transformInput(Band band, int piece) {
-    MemoryPool.Block scratch = HostMemory.shared().allocate(tiles.inputScratch());
-    tiles.clearInput(scratch.address());
-    long tile = 4L * shape.c();
-    for (int row = band.start(piece); row < band.start(piece + 1); row++) {
-      tiles.input(
-          band.kept(IMAGES),
-          band.first + row,
-          scratch.address(),
-          band.inputs + (long) row * tiles.across() * tile,
-          tile,
-          inputPoint);
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(tiles.inputScratch())) {
+      tiles.clearInput(scratch.address());
+      long tile = 4L * shape.c();
+      for (int row = band.start(piece); row < band.start(piece + 1); row++) {
+        tiles.input(
+            band.kept(IMAGES),
+            band.first + row,
+            scratch.address(),
+            band.inputs + (long) row * tiles.across() * tile,
+            tile,
+            inputPoint);
+      }
     }
-    HostMemory.shared().free(scratch);
   }
 
   /** Panels of a task: as many as their products are near enough, in equal shares. */
@@ -197,44 +197,44 @@ final class WinogradProduct extends ConvProduct {
     int first = chunk * band.panelsPerTask;
     int end = Math.min(panels, first + band.panelsPerTask);
     long productBytes = POINTS * outputPoint;
-    MemoryPool.Block memory =
-        HostMemory.shared().allocate((end - first) * productBytes + tiles.outputScratch(width));
-    multiply(band, first, end, memory.address());
-    long scratch = memory.address() + (end - first) * productBytes;
-    for (int panel = first; panel < end; panel++) {
-      long products = memory.address() + (panel - first) * productBytes;
-      for (int row = 0; row < band.count; row++) {
-        long from = products + (long) row * tiles.across() * 4 * width;
-        store(band, band.first + row, panel * width, from, scratch);
+    long bytes = (end - first) * productBytes + tiles.outputScratch(width);
+    try (MemoryPool.Block memory = HostMemory.shared().allocate(bytes)) {
+      multiply(band, first, end, memory.address());
+      long scratch = memory.address() + (end - first) * productBytes;
+      for (int panel = first; panel < end; panel++) {
+        long products = memory.address() + (panel - first) * productBytes;
+        for (int row = 0; row < band.count; row++) {
+          long from = products + (long) row * tiles.across() * 4 * width;
+          store(band, band.first + row, panel * width, from, scratch);
+        }
       }
     }
-    HostMemory.shared().free(memory);
   }
 
   private void multiply(Band band, int first, int end, long products) {
     long count = (long) band.count * tiles.across();
     long row = 4L * width;
-    MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(count));
-    for (int point = 0; point < POINTS; point++) {
-      MicroKernel.evenRows(
-          table.address(), band.inputs + point * inputPoint, 4L * shape.c(), count + ROWS);
-      long at = products + point * outputPoint;
-      for (int panel = first; panel < end; panel++) {
-        micro.panel(
-            table.address(),
-            band.kept(OFFSETS),
-            band.kept(WEIGHTS) + panel * packer.panelBytes() + point * packer.pointBytes(),
-            row,
-            shape.c(),
-            at,
-            row,
-            count,
-            width,
-            false);
-        at += POINTS * outputPoint;
+    try (MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(count))) {
+      for (int point = 0; point < POINTS; point++) {
+        MicroKernel.evenRows(
+            table.address(), band.inputs + point * inputPoint, 4L * shape.c(), count + ROWS);
+        long at = products + point * outputPoint;
+        for (int panel = first; panel < end; panel++) {
+          micro.panel(
+              table.address(),
+              band.kept(OFFSETS),
+              band.kept(WEIGHTS) + panel * packer.panelBytes() + point * packer.pointBytes(),
+              row,
+              shape.c(),
+              at,
+              row,
+              count,
+              width,
+              false);
+          at += POINTS * outputPoint;
+        }
       }
     }
-    HostMemory.shared().free(table);
   }
 
   /** Transforms products of a row of tiles to pixels, finishes and stores them. */

@@ -129,50 +129,50 @@ final class WinogradWeightGrad {
     int from = (int) ((long) count * part / parts);
     int to = (int) ((long) count * (part + 1) / parts);
     long inputBytes = POINTS * inputPoint;
-    MemoryPool.Block memory =
-        HostMemory.shared().allocate(inputBytes + POINTS * gradientPoint + 4L * ROWS);
-    Band rows = bands.take();
-    rows.call = call;
-    rows.inputs = memory.address();
-    rows.gradients = memory.address() + inputBytes;
-    rows.sums = call.kept(SUMS) + (long) part * POINTS * sumPoint;
-    for (int i = from; i < to; i++) {
-      rows.first = i * band;
-      rows.count = Math.min(band, tiles.rows() - rows.first);
-      rows.more = i > from;
-      Workers.shared().run(transformBand, rows, rows.pieces());
-      Workers.shared().run(multiply, rows, POINTS);
+    long bytes = inputBytes + POINTS * gradientPoint + 4L * ROWS;
+    try (MemoryPool.Block memory = HostMemory.shared().allocate(bytes)) {
+      Band rows = bands.take();
+      rows.call = call;
+      rows.inputs = memory.address();
+      rows.gradients = memory.address() + inputBytes;
+      rows.sums = call.kept(SUMS) + (long) part * POINTS * sumPoint;
+      for (int i = from; i < to; i++) {
+        rows.first = i * band;
+        rows.count = Math.min(band, tiles.rows() - rows.first);
+        rows.more = i > from;
+        Workers.shared().run(transformBand, rows, rows.pieces());
+        Workers.shared().run(multiply, rows, POINTS);
+      }
+      rows.call = null;
+      bands.give(rows);
     }
-    rows.call = null;
-    bands.give(rows);
-    HostMemory.shared().free(memory);
   }
 
   private void transformBand(Band band, int piece) {
-    MemoryPool.Block block =
-        HostMemory.shared().allocate(tiles.inputScratch() + tiles.gradientScratch());
-    long scratch = block.address();
-    long other = scratch + tiles.inputScratch();
-    tiles.clearInput(scratch);
-    tiles.clearGradient(other);
-    for (int row = band.start(piece); row < band.start(piece + 1); row++) {
-      long tile = (long) row * tiles.across();
-      tiles.input(
-          band.call().address(0),
-          band.first + row,
-          scratch,
-          band.inputs + tile * inputTile,
-          inputTile,
-          inputPoint);
-      tiles.gradient(
-          band.call().address(1),
-          band.first + row,
-          other,
-          band.gradients + tile * gradientTile,
-          gradientTile,
-          gradientPoint);
+    long bytes = tiles.inputScratch() + tiles.gradientScratch();
+    try (MemoryPool.Block block = HostMemory.shared().allocate(bytes)) {
+      long scratch = block.address();
+      long other = scratch + tiles.inputScratch();
+      tiles.clearInput(scratch);
+      tiles.clearGradient(other);
+      for (int row = band.start(piece); row < band.start(piece + 1); row++) {
+        long tile = (long) row * tiles.across();
+        tiles.input(
+            band.call().address(0),
+            band.first + row,
+            scratch,
+            band.inputs + tile * inputTile,
+            inputTile,
+            inputPoint);
+        tiles.gradient(
+            band.call().address(1),
+            band.first + row,
+            other,
+            band.gradients + tile * gradientTile,
+            gradientTile,
+            gradientPoint);
+      }
     }
-    HostMemory.shared().free(block);
   }
 
   private void multiply(Band band, int point) {
@@ -188,22 +188,23 @@ final class WinogradWeightGrad {
   private void multiply(
       long gradients, long inputs, long offsets, long count, long sums, boolean more) {
     long rounded = (shape.oc() + ROWS - 1L) / ROWS * ROWS;
-    MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(shape.oc()));
-    MicroKernel.evenRows(table.address(), gradients, 4, rounded);
-    for (long c = 0; c < inputTile; c += 4L * width) {
-      micro.panel(
-          table.address(),
-          offsets,
-          inputs + c,
-          inputTile,
-          count,
-          sums + c,
-          inputTile,
-          rounded,
-          width,
-          more);
+    try (MemoryPool.Block table =
+        HostMemory.shared().allocate(MicroKernel.tableBytes(shape.oc()))) {
+      MicroKernel.evenRows(table.address(), gradients, 4, rounded);
+      for (long c = 0; c < inputTile; c += 4L * width) {
+        micro.panel(
+            table.address(),
+            offsets,
+            inputs + c,
+            inputTile,
+            count,
+            sums + c,
+            inputTile,
+            rounded,
+            width,
+            more);
+      }
     }
-    HostMemory.shared().free(table);
   }
 
   private void sumParts(Operands call, int oc) {
@@ -212,32 +213,40 @@ final class WinogradWeightGrad {
 
   private void sumParts(long sums, long weights, int oc) {
     long channels = 4L * shape.c();
-    MemoryPool.Block memory =
-        HostMemory.shared().allocate(Transpose.SCRATCH + channels * (POINTS + 18 + 9));
-    long points = memory.address() + Transpose.SCRATCH;
-    long columns = points + POINTS * channels;
-    long taps = columns + 18 * channels;
-    for (int point = 0; point < POINTS; point++) {
-      long to = points + point * channels;
-      Raw.copy(sums + point * sumPoint, to, channels);
-      for (int part = 1; part < parts; part++) {
-        SUM.addRow(sums + ((long) part * POINTS + point) * sumPoint, shape.c(), to);
+    long bytes = Transpose.SCRATCH + channels * (POINTS + 18 + 9);
+    try (MemoryPool.Block memory = HostMemory.shared().allocate(bytes)) {
+      long points = memory.address() + Transpose.SCRATCH;
+      long columns = points + POINTS * channels;
+      long taps = columns + 18 * channels;
+      for (int point = 0; point < POINTS; point++) {
+        long to = points + point * channels;
+        Raw.copy(sums + point * sumPoint, to, channels);
+        for (int part = 1; part < parts; part++) {
+          SUM.addRow(sums + ((long) part * POINTS + point) * sumPoint, shape.c(), to);
+        }
       }
+      for (int j = 0; j < 6; j++) {
+        transforms
+            .get()
+            .weightGrad(
+                points + j * channels,
+                6 * channels,
+                columns + j * channels,
+                6 * channels,
+                channels);
+      }
+      for (int i = 0; i < 3; i++) {
+        transforms
+            .get()
+            .weightGrad(
+                columns + 6L * i * channels,
+                channels,
+                taps + 3L * i * channels,
+                channels,
+                channels);
+      }
+      transpose.run(
+          taps, channels, 9, shape.c(), weights + 36L * oc * shape.c(), 36, memory.address());
     }
-    for (int j = 0; j < 6; j++) {
-      transforms
-          .get()
-          .weightGrad(
-              points + j * channels, 6 * channels, columns + j * channels, 6 * channels, channels);
-    }
-    for (int i = 0; i < 3; i++) {
-      transforms
-          .get()
-          .weightGrad(
-              columns + 6L * i * channels, channels, taps + 3L * i * channels, channels, channels);
-    }
-    transpose.run(
-        taps, channels, 9, shape.c(), weights + 36L * oc * shape.c(), 36, memory.address());
-    HostMemory.shared().free(memory);
   }
 }

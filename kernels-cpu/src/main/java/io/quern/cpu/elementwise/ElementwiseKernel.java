@@ -134,18 +134,18 @@ public final class ElementwiseKernel implements Kernel {
           end - first);
       return;
     }
-    MemoryPool.Block scratch = HostMemory.shared().allocate(8L * TILE * inputs);
-    for (long at = first; at < end; at += TILE) {
-      long n = Math.min(TILE, end - at);
-      boolean fresh = at == first;
-      now.run(
-          staged(operands, 0, at, n, scratch.address(), fresh),
-          inputs > 1 ? staged(operands, 1, at, n, scratch.address(), fresh) : 0,
-          inputs > 2 ? staged(operands, 2, at, n, scratch.address(), fresh) : 0,
-          address(operands, inputs, at),
-          n);
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(8L * TILE * inputs)) {
+      for (long at = first; at < end; at += TILE) {
+        long n = Math.min(TILE, end - at);
+        boolean fresh = at == first;
+        now.run(
+            staged(operands, 0, at, n, scratch.address(), fresh),
+            inputs > 1 ? staged(operands, 1, at, n, scratch.address(), fresh) : 0,
+            inputs > 2 ? staged(operands, 2, at, n, scratch.address(), fresh) : 0,
+            address(operands, inputs, at),
+            n);
+      }
     }
-    HostMemory.shared().free(scratch);
   }
 
   private long address(Operands operands, int index, long at) {

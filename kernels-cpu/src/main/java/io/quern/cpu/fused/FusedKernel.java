@@ -76,11 +76,11 @@ public final class FusedKernel implements Kernel {
   }
 
   private void part(Operands operands, int chunk) {
-    MemoryPool.Block scratch = HostMemory.shared().allocate(chain.scratchBytes());
     long first = (long) chunk * CHUNK;
     long n = Math.min(CHUNK, count - first);
-    chain.run(operands, first, n, operands.address(inputs) + 4 * first, scratch.address());
-    HostMemory.shared().free(scratch);
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(chain.scratchBytes())) {
+      chain.run(operands, first, n, operands.address(inputs) + 4 * first, scratch.address());
+    }
   }
 
   @Override

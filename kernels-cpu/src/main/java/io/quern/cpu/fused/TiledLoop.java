@@ -100,12 +100,13 @@ final class TiledLoop extends FusedLoop {
   @Override
   public void run(long addresses, long n) {
     long most = Math.min(TILE, n);
-    MemoryPool.Block scratch = HostMemory.shared().allocate(4L * TILE * Math.max(1, buffers));
-    fillConstants(addresses, most, scratch.address());
-    for (long first = 0; first < n; first += TILE) {
-      tile(addresses, first, Math.min(TILE, n - first), scratch.address());
+    long bytes = 4L * TILE * Math.max(1, buffers);
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(bytes)) {
+      fillConstants(addresses, most, scratch.address());
+      for (long first = 0; first < n; first += TILE) {
+        tile(addresses, first, Math.min(TILE, n - first), scratch.address());
+      }
     }
-    HostMemory.shared().free(scratch);
   }
 
   private void fillConstants(long addresses, long n, long scratch) {

@@ -62,21 +62,21 @@ final class GemmF64 {
     long depth = Math.min(k, BLOCK_K);
     long bytesA = 8 * depth * roundUp(Math.min(m, SLICE_M), ROWS);
     long bytesB = 8 * depth * roundUp(Math.min(n, SLICE_N), width);
-    MemoryPool.Block memory =
-        HostMemory.shared().allocate(roundUp(bytesA, HostMemory.ALIGNMENT) + bytesB);
-    Slice slice = slices.take();
-    slice.packedA = memory.address();
-    slice.packedB = memory.address() + roundUp(bytesA, HostMemory.ALIGNMENT);
-    for (long j = 0; j < n; j += SLICE_N) {
-      for (long t = 0; t < k; t += BLOCK_K) {
-        for (long i = 0; i < m; i += SLICE_M) {
-          slice.set(a, b, c, i, j, t);
-          slice.run(i == 0);
+    long toB = roundUp(bytesA, HostMemory.ALIGNMENT);
+    try (MemoryPool.Block memory = HostMemory.shared().allocate(toB + bytesB)) {
+      Slice slice = slices.take();
+      slice.packedA = memory.address();
+      slice.packedB = memory.address() + toB;
+      for (long j = 0; j < n; j += SLICE_N) {
+        for (long t = 0; t < k; t += BLOCK_K) {
+          for (long i = 0; i < m; i += SLICE_M) {
+            slice.set(a, b, c, i, j, t);
+            slice.run(i == 0);
+          }
         }
       }
+      slices.give(slice);
     }
-    slices.give(slice);
-    HostMemory.shared().free(memory);
   }
 
   /** The part of a product whose packed operands exist at one time. */
@@ -178,21 +178,21 @@ final class GemmF64 {
       long j0 = (long) (chunk / blocks()) * PANELS_N * width;
       long i1 = Math.min(rows, i0 + BLOCK_M);
       long j1 = Math.min(columns, j0 + (long) PANELS_N * width);
-      MemoryPool.Block aside = HostMemory.shared().allocate(8L * ROWS * width);
-      for (long j = j0; j < j1; j += width) {
-        for (long i = i0; i < i1; i += ROWS) {
-          long panelA = packedA + 8 * i * depth;
-          long panelB = packedB + 8 * j * depth;
-          long tile = c + 8 * (i * n + j);
-          if (i + ROWS <= i1 && j + width <= j1) {
-            now.tile(panelA, panelB, depth, tile, 8 * n, accumulate);
-          } else {
-            now.tile(panelA, panelB, depth, aside.address(), 8L * width, false);
-            keep(aside.address(), tile, Math.min(ROWS, i1 - i), Math.min(width, j1 - j));
+      try (MemoryPool.Block aside = HostMemory.shared().allocate(8L * ROWS * width)) {
+        for (long j = j0; j < j1; j += width) {
+          for (long i = i0; i < i1; i += ROWS) {
+            long panelA = packedA + 8 * i * depth;
+            long panelB = packedB + 8 * j * depth;
+            long tile = c + 8 * (i * n + j);
+            if (i + ROWS <= i1 && j + width <= j1) {
+              now.tile(panelA, panelB, depth, tile, 8 * n, accumulate);
+            } else {
+              now.tile(panelA, panelB, depth, aside.address(), 8L * width, false);
+              keep(aside.address(), tile, Math.min(ROWS, i1 - i), Math.min(width, j1 - j));
+            }
           }
         }
       }
-      HostMemory.shared().free(aside);
     }
 
     /** Moves the part of a tile that hangs over the edge of C to its place. */

@@ -52,22 +52,22 @@ public final class PoolKernel implements Kernel {
   private void planes(Operands operands, int chunk) {
     int first = chunk * shape.planesPerChunk();
     int end = Math.min(shape.planes(), first + shape.planesPerChunk());
-    MemoryPool.Block scratch =
-        HostMemory.shared().allocate(bands == null ? 0 : bands.scratchBytes());
-    if (bands != null) {
-      bands.prepare(scratch.address());
-    }
-    for (int plane = first; plane < end; plane++) {
-      long bytes = dtype.bytes();
-      long from = operands.address(0) + bytes * plane * shape.h() * shape.w();
-      long to = operands.address(1) + bytes * plane * shape.oh() * shape.ow();
-      if (halving != null) {
-        halving.get().max(from, bytes * shape.w(), shape.oh(), shape.ow(), to);
-      } else if (bands != null) {
-        bands.pool(from, to, scratch.address());
+    long scratchBytes = bands == null ? 0 : bands.scratchBytes();
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes)) {
+      if (bands != null) {
+        bands.prepare(scratch.address());
+      }
+      for (int plane = first; plane < end; plane++) {
+        long bytes = dtype.bytes();
+        long from = operands.address(0) + bytes * plane * shape.h() * shape.w();
+        long to = operands.address(1) + bytes * plane * shape.oh() * shape.ow();
+        if (halving != null) {
+          halving.get().max(from, bytes * shape.w(), shape.oh(), shape.ow(), to);
+        } else if (bands != null) {
+          bands.pool(from, to, scratch.address());
+        }
       }
     }
-    HostMemory.shared().free(scratch);
   }
 
   @Override

@@ -175,12 +175,9 @@ public final class ReduceKernel implements Kernel {
       return;
     }
     long count = keptCount * (alongRuns ? 1 : inner);
-    MemoryPool.Block results = HostMemory.shared().allocate(4 * count);
-    try {
+    try (MemoryPool.Block results = HostMemory.shared().allocate(4 * count)) {
       fold(call, results.address());
       rounding.run(results.address(), 0, 0, to, count);
-    } finally {
-      HostMemory.shared().free(results);
     }
   }
 
@@ -250,13 +247,10 @@ public final class ReduceKernel implements Kernel {
       foldPieces(call, to, 1, keptCount);
       return;
     }
-    MemoryPool.Block partials = HostMemory.shared().allocate(4 * keptCount * pieces);
-    try {
+    try (MemoryPool.Block partials = HostMemory.shared().allocate(4 * keptCount * pieces)) {
       foldPieces(call, partials.address(), pieces, keptCount * pieces);
       call.keep(FROM, partials.address());
       share(foldPartials, call, to, pieces, Math.max(1, CHUNK / pieces), keptCount);
-    } finally {
-      HostMemory.shared().free(partials);
     }
   }
 
@@ -275,12 +269,13 @@ public final class ReduceKernel implements Kernel {
   }
 
   private void foldPieces(Operands call, int chunk) {
-    MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes);
     long first = chunk * call.kept(PER_CHUNK);
     long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
-    if (foldedCount == 1 && call.kept(PIECES) == 1 && inner <= most) {
-      foldRuns(call, first, end, scratch.address());
-    } else {
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes)) {
+      if (foldedCount == 1 && call.kept(PIECES) == 1 && inner <= most) {
+        foldRuns(call, first, end, scratch.address());
+        return;
+      }
       for (long i = first; i < end; i++) {
         long output = i / call.kept(PIECES);
         long piece = i - output * call.kept(PIECES);
@@ -288,7 +283,6 @@ public final class ReduceKernel implements Kernel {
         Raw.putFloat(call.kept(TO) + 4 * i, result);
       }
     }
-    HostMemory.shared().free(scratch);
   }
 
   private void foldRuns(Operands call, long first, long end, long scratch) {
@@ -323,14 +317,14 @@ public final class ReduceKernel implements Kernel {
   }
 
   private void foldPartials(Operands call, int chunk) {
-    MemoryPool.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH);
     long first = chunk * call.kept(PER_CHUNK);
     long end = Math.min(call.kept(TOTAL), first + call.kept(PER_CHUNK));
-    for (long i = first; i < end; i++) {
-      long base = call.kept(FROM) + 4 * i * call.kept(PIECES);
-      Raw.putFloat(call.kept(TO) + 4 * i, fold.run(base, call.kept(PIECES), scratch.address()));
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(RunReduce.SCRATCH)) {
+      for (long i = first; i < end; i++) {
+        long base = call.kept(FROM) + 4 * i * call.kept(PIECES);
+        Raw.putFloat(call.kept(TO) + 4 * i, fold.run(base, call.kept(PIECES), scratch.address()));
+      }
     }
-    HostMemory.shared().free(scratch);
   }
 
   /** Wide rows are cut, so that a single one occupies all threads too. */
@@ -349,9 +343,9 @@ public final class ReduceKernel implements Kernel {
       foldRows(call, chunk, 0);
       return;
     }
-    MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes);
-    foldRows(call, chunk, scratch.address());
-    HostMemory.shared().free(scratch);
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes)) {
+      foldRows(call, chunk, scratch.address());
+    }
   }
 
   private void foldRows(Operands call, int chunk, long scratch) {

@@ -179,11 +179,11 @@ public final class RowKernel implements Kernel {
   }
 
   private void rows(Operands operands, int chunk) {
-    MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes);
     long first = chunk * rowsPerChunk;
     long end = Math.min(rows, first + rowsPerChunk);
-    body.run(operands, length, first, end, scratch.address());
-    HostMemory.shared().free(scratch);
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes)) {
+      body.run(operands, length, first, end, scratch.address());
+    }
   }
 
   private static void softmax(Operands operands, long n, long first, long end, long scratch) {
