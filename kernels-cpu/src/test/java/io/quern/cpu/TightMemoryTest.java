@@ -136,6 +136,8 @@ class TightMemoryTest {
       ops.put("fused", () -> Tensor.apply(new Fused(CHAIN), rows, columns));
       Reduce sum = new Reduce(Reduce.Fn.SUM, List.of(1), false);
       ops.put("fused_reduce", () -> Tensor.apply(new FusedReduce(CHAIN, sum), rows, columns));
+      Tensor wide = Tensor.ones(9, 150).transpose(0, 1);
+      ops.put("matmul", () -> rows.slice(1, 0, 150).matmul(wide));
       Tensor small = Tensor.ones(9, 9).to(DType.F64);
       ops.put("matmul_f64", () -> small.matmul(small));
       Window window = Window.of(3).padding(1);

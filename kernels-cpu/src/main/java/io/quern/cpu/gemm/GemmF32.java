@@ -237,11 +237,11 @@ public final class GemmF32 {
     if (chain == null) {
       return;
     }
-    MemoryPool.Block table = HostMemory.shared().allocate(chain.tableBytes());
-    for (long i = i0; i < i1; i++) {
-      chain.apply(call, 2, firstRow + i, column, count, c + i * cRow, table.address());
+    try (MemoryPool.Block table = HostMemory.shared().allocate(chain.tableBytes())) {
+      for (long i = i0; i < i1; i++) {
+        chain.apply(call, 2, firstRow + i, column, count, c + i * cRow, table.address());
+      }
     }
-    HostMemory.shared().free(table);
   }
 
   /** The part of a product whose packed operands exist at one time. */
@@ -380,11 +380,11 @@ public final class GemmF32 {
         packB(j, columns - j, packedB, 0);
         return;
       }
-      MemoryPool.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH);
       long from = (long) (chunk - packsOfA()) * PANELS_N * width;
       long to = Math.min(columns, from + (long) PANELS_N * width);
-      packB(from, to - from, packedB + 4 * from * depth, scratch.address());
-      HostMemory.shared().free(scratch);
+      try (MemoryPool.Block scratch = HostMemory.shared().allocate(Transpose.SCRATCH)) {
+        packB(from, to - from, packedB + 4 * from * depth, scratch.address());
+      }
     }
 
     /** Whether panels of so many columns are read in place. */
@@ -401,30 +401,27 @@ public final class GemmF32 {
       long j0 = (long) (chunk % groups()) * panelsPerTask * width;
       long i1 = Math.min(rows, i0 + rowsPerTask);
       long j1 = Math.min(columns, j0 + (long) panelsPerTask * width);
-      MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(i1 - i0));
-      rowsOfA(i0, i1, table.address());
-      MemoryPool.Block packed = packNow(j0, j1);
-      for (long j = j0; j < j1; j += width) {
-        micro.panel(
-            table.address(),
-            offsets,
-            panelB(j, j0, packed),
-            panelRow(columns - j),
-            depth,
-            c + i0 * cRow + 4 * j,
-            cRow,
-            i1 - i0,
-            Math.min(width, j1 - j),
-            accumulate,
-            panelsOfB == PanelsOfB.PACKED_ON_THE_WAY && packed != null ? packed.address() : 0);
+      try (MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(i1 - i0));
+          MemoryPool.Block packed = packNow(j0, j1)) {
+        rowsOfA(i0, i1, table.address());
+        for (long j = j0; j < j1; j += width) {
+          micro.panel(
+              table.address(),
+              offsets,
+              panelB(j, j0, packed),
+              panelRow(columns - j),
+              depth,
+              c + i0 * cRow + 4 * j,
+              cRow,
+              i1 - i0,
+              Math.min(width, j1 - j),
+              accumulate,
+              panelsOfB == PanelsOfB.PACKED_ON_THE_WAY && packed != null ? packed.address() : 0);
+        }
       }
       if (last && chain != null) {
         applyChain(
             Objects.requireNonNull(call), row, i0, i1, firstColumn + j0, j1 - j0, c + 4 * j0);
-      }
-      HostMemory.shared().free(table);
-      if (packed != null) {
-        HostMemory.shared().free(packed);
       }
     }
 
