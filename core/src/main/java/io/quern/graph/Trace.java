@@ -126,6 +126,7 @@ public final class Trace {
 
   private void write(String op, Tensor target, Value value) {
     if (TensorAccess.buffer(target) instanceof Symbol symbol) {
+      requireNoArgument(op, symbol.value());
       requireNoView(op, symbol.value());
       requireNoViews(op, symbol.value());
       symbol.assign(value);
@@ -147,6 +148,18 @@ public final class Trace {
     written.put(place, value);
     writes.removeIf(write -> write.target().equals(captive));
     writes.add(new Graph.Write(value, captive));
+  }
+
+  /** The caller's tensor would keep its elements. */
+  private static void requireNoArgument(String op, Value value) {
+    if (value instanceof Value.Input) {
+      throw new UnsupportedOperationException(
+          "compile: "
+              + op
+              + " writes into an argument "
+              + value.spec()
+              + " of the function; return the new elements as a result instead");
+    }
   }
 
   /** What the view shows would keep its elements. */

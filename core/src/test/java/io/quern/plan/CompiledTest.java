@@ -303,6 +303,13 @@ class CompiledTest {
     Tensor tail = weight.slice(0, 2, 4);
     assertRefusesWrite(
         x -> {
+          x.copyFrom(x.add(1));
+          return x;
+        },
+        "compile: cast writes into an argument F32[2] of the function; return the new elements as a"
+            + " result instead");
+    assertRefusesWrite(
+        x -> {
           weight.slice(0, 0, 2).copyFrom(x);
           return weight.add(0);
         },
