@@ -23,19 +23,9 @@ final class NormOps {
     table.ops("LayerNormalization", 17, NormOps::layer);
     table.op("GroupNormalization", 18, NormOps::group);
     table.op("RMSNormalization", 23, NormOps::rms);
-    table.op("LRN", 1, NormOps::localResponse);
+    table.op("LRN", 1, call -> ReduceOps.widened(call.in(0), wide -> localResponse(call, wide)));
     table.op("LpNormalization", 1, NormOps::lp);
-    table.op(
-        "MeanVarianceNormalization",
-        9,
-        call -> {
-          Tensor x = call.in(0);
-          long[] axes = call.integers("axes", new long[] {0, 2, 3});
-          List<Integer> over = IntStream.of(call.axes(axes, x.rank())).boxed().toList();
-          Tensor centred = x.sub(ReduceOps.mean(x, over, true));
-          Tensor variance = ReduceOps.mean(centred.square(), over, true);
-          return centred.div(variance.sqrt().add(1e-9));
-        });
+    table.op("MeanVarianceNormalization", 9, NormOps::meanVariance);
     for (int since : new int[] {1, 13}) {
       boolean flat = since < 13;
       table.op("Softmax", since, call -> along(call, flat, Tensor::softmax));
@@ -90,21 +80,25 @@ final class NormOps {
     double momentum = call.number("momentum", 0.9f);
     List<Integer> axes = new ArrayList<>(IntStream.range(0, rank).boxed().toList());
     axes.remove(Integer.valueOf(1));
-    Tensor mean = ReduceOps.mean(x, axes, true);
-    Tensor centred = x.sub(mean);
+    Tensor wide = wide(x);
+    Tensor mean = ReduceOps.mean(wide, axes, true);
+    Tensor centred = wide.sub(mean);
     Tensor variance = ReduceOps.mean(centred.square(), axes, true);
-    Tensor normal = centred.div(variance.add(epsilon).sqrt());
     Tensor y =
-        normal
-            .mul(ConvOps.perChannel(call.in(1).to(x.dtype()), rank))
-            .add(ConvOps.perChannel(call.in(2).to(x.dtype()), rank));
+        centred
+            .div(variance.add(epsilon).sqrt())
+            .mul(ConvOps.perChannel(call.in(1).to(wide.dtype()), rank))
+            .add(ConvOps.perChannel(call.in(2).to(wide.dtype()), rank))
+            .to(x.dtype());
     return new Tensor[] {
       y, running(call.in(3), mean, momentum), running(call.in(4), variance, momentum)
     };
   }
 
   private static Tensor running(Tensor old, Tensor now, double momentum) {
-    return old.mul(momentum).add(now.reshape(old.shape()).to(old.dtype()).mul(1 - momentum));
+    Tensor wide = wide(old);
+    Tensor next = now.reshape(old.shape()).to(wide.dtype());
+    return wide.mul(momentum).add(next.mul(1 - momentum)).to(old.dtype());
   }
 
   /** Mean 0 and variance 1 over {@code axes}. */
@@ -116,12 +110,27 @@ final class NormOps {
 
   private static Tensor instance(Call call) {
     Tensor x = call.in(0);
-    Tensor normal =
-        standardised(
-            x, IntStream.range(2, x.rank()).boxed().toList(), call.number("epsilon", 1e-5f));
-    return normal
-        .mul(ConvOps.perChannel(call.in(1), x.rank()))
-        .add(ConvOps.perChannel(call.in(2), x.rank()));
+    Tensor wide = wide(x);
+    List<Integer> axes = IntStream.range(2, x.rank()).boxed().toList();
+    return standardised(wide, axes, call.number("epsilon", 1e-5f))
+        .mul(ConvOps.perChannel(wide(call.in(1)), x.rank()))
+        .add(ConvOps.perChannel(wide(call.in(2)), x.rank()))
+        .to(x.dtype());
+  }
+
+  private static Tensor meanVariance(Call call) {
+    Tensor x = call.in(0);
+    long[] given = call.integers("axes", new long[] {0, 2, 3});
+    List<Integer> axes = IntStream.of(call.axes(given, x.rank())).boxed().toList();
+    Tensor wide = wide(x);
+    Tensor centred = wide.sub(ReduceOps.mean(wide, axes, true));
+    Tensor variance = ReduceOps.mean(centred.square(), axes, true);
+    return centred.div(variance.sqrt().add(1e-9)).to(x.dtype());
+  }
+
+  /** Halves as F32, in which squares of them do not overflow; all else as it is. */
+  private static Tensor wide(Tensor x) {
+    return x.dtype() == DType.F16 || x.dtype() == DType.BF16 ? x.to(DType.F32) : x;
   }
 
   /** Layer norm over the last dimension. */
@@ -191,8 +200,7 @@ final class NormOps {
     return normal.to(x.dtype()).to(scale.dtype()).mul(scale);
   }
 
-  private static Tensor localResponse(Call call) {
-    Tensor x = call.in(0);
+  private static Tensor localResponse(Call call, Tensor x) {
     long size = call.integer("size");
     long[] before = new long[x.rank()];
     long[] after = new long[x.rank()];
@@ -215,13 +223,14 @@ final class NormOps {
 
   private static Tensor lp(Call call) {
     Tensor x = call.in(0);
+    Tensor wide = wide(x);
     List<Integer> axis = List.of(call.axis(call.integer("axis", -1), x.rank()));
     Tensor length =
         call.integer("p", 2) == 1
-            ? ReduceOps.sum(x.abs(), axis, true)
-            : ReduceOps.sum(x.square(), axis, true).sqrt();
+            ? ReduceOps.sum(wide.abs(), axis, true)
+            : ReduceOps.sum(wide.square(), axis, true).sqrt();
     Tensor zero = length.compare(Compare.Fn.EQ, 0);
-    return x.div(Tensor.where(zero, ElementwiseOps.scalar(x, 1), length));
+    return wide.div(Tensor.where(zero, ElementwiseOps.scalar(wide, 1), length)).to(x.dtype());
   }
 
   private static OnnxValue[] dropout(Call call) {

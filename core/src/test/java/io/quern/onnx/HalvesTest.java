@@ -72,6 +72,51 @@ class HalvesTest {
     assertThat(model.run(Map.of("x", x)).get("y").toDoubleArray()).containsOnly(1);
   }
 
+  /** The mean is 600, the deviation 300, of which the square is infinite in F16. */
+  @Test
+  void normalisationsWhoseSquaresDoNotFit() {
+    for (DType dtype : new DType[] {DType.F16, DType.BF16}) {
+      Tensor x = Tensor.of(new float[] {300, 900, 300, 900}, 2, 1, 1, 2).to(dtype);
+      Tensor scale = Tensor.of(new float[] {2}).to(dtype);
+      Tensor shift = Tensor.of(new float[] {0.5f}).to(dtype);
+      new OneNode("InstanceNormalization", 22)
+          .in(x)
+          .in(scale)
+          .in(shift)
+          .gives(-1.5, 2.5, -1.5, 2.5);
+      new OneNode("MeanVarianceNormalization", 13).in(x).gives(-1.0, 1, -1, 1);
+      OneNode batch =
+          new OneNode("BatchNormalization", 15)
+              .in(x)
+              .in(scale)
+              .in(shift)
+              .in(Tensor.of(new float[] {200}))
+              .in(Tensor.of(new float[] {30000}))
+              .integer("training_mode", 1)
+              .number("momentum", 0.5f)
+              .outputs(3);
+      batch.isNear(0, dtype, 0, -1.5, 2.5, -1.5, 2.5);
+      batch.isNear(1, DType.F32, 0, 400);
+      batch.isNear(2, DType.F32, 0, 60000);
+    }
+  }
+
+  /** The squares of elements are infinite in F16. */
+  @Test
+  void lengthsThatDoNotFit() {
+    Tensor x = Tensor.of(new float[] {300, 400}, 1, 2, 1).to(DType.F16);
+    new OneNode("LpNormalization", 22)
+        .in(x)
+        .integer("axis", 1)
+        .isNear(0, DType.F16, DType.F16.epsilon() / 2, 0.6, 0.8);
+    new OneNode("LRN", 13)
+        .in(Tensor.of(new float[] {300, 0}, 1, 2, 1, 1).to(DType.F16))
+        .integer("size", 1)
+        .number("alpha", 1)
+        .number("beta", 0.5f)
+        .isNear(0, DType.F16, DType.F16.epsilon() / 2, 300 / Math.sqrt(90001), 0);
+  }
+
   /** BF16 has 8 bits: the sum of 1s stops to grow at 256 when it is rounded as it grows. */
   @ParameterizedTest
   @CsvSource({"ReduceMean, 18", "GlobalAveragePool, 22"})
