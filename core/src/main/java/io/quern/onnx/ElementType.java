@@ -37,7 +37,9 @@ public enum ElementType {
   FLOAT4E2M1(23, DType.F32, 4),
   FLOAT8E8M0(24, DType.F32, 8),
   UINT2(25, DType.U8, 2),
-  INT2(26, DType.I8, 2);
+  INT2(26, DType.I8, 2),
+  FLOAT6E2M3(27, DType.F32, 6),
+  FLOAT6E3M2(28, DType.F32, 6);
 
   private final int code;
   private final @Nullable DType dtype;

@@ -4,14 +4,15 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Floats of 8 and 4 bits, as <a href="https://onnx.ai/onnx/technical/float8.html">ONNX defines
+ * Floats of 8, 6 and 4 bits, as <a href="https://onnx.ai/onnx/technical/index.html">ONNX defines
  * them</a>: how to read them, and how numbers are rounded to them.
  *
  * @param exponentBits width of the exponent
  * @param mantissaBits width of the mantissa
  * @param bias of the exponent
  * @param largest the largest finite number
- * @param overflow what is beyond, unless it saturates: infinity or NaN
+ * @param overflow what is beyond, unless it saturates: infinity or NaN; the largest number where
+ *     there is neither
  */
 record SmallFloat(int exponentBits, int mantissaBits, int bias, double largest, double overflow) {
   private static final double INFINITE = Double.POSITIVE_INFINITY;
@@ -30,6 +31,8 @@ record SmallFloat(int exponentBits, int mantissaBits, int bias, double largest, 
       case FLOAT8E4M3FNUZ -> new SmallFloat(4, 3, 8, 240, Double.NaN);
       case FLOAT8E5M2 -> new SmallFloat(5, 2, 15, 57344, INFINITE);
       case FLOAT8E5M2FNUZ -> new SmallFloat(5, 2, 16, 57344, Double.NaN);
+      case FLOAT6E2M3 -> new SmallFloat(2, 3, 1, 7.5, 7.5);
+      case FLOAT6E3M2 -> new SmallFloat(3, 2, 3, 28, 28);
       case FLOAT4E2M1 -> new SmallFloat(2, 1, 1, 6, 6);
       case FLOAT8E8M0 -> new SmallFloat(8, 0, 127, 0x1p127, Double.NaN);
       default -> throw new IllegalArgumentException("onnx: " + type + " is not a small float");
@@ -73,10 +76,13 @@ record SmallFloat(int exponentBits, int mantissaBits, int bias, double largest, 
     return sign == 1 ? -value : value;
   }
 
-  /** The nearest number of this type, halves to even; too large ones saturate or overflow. */
+  /**
+   * The nearest number of this type, halves to even; too large ones saturate or overflow. NaN,
+   * where the type has none, becomes negative zero, as in ONNX's conformance cases.
+   */
   double round(double value, boolean saturate) {
     if (Double.isNaN(value)) {
-      return overflow == largest ? largest : Double.NaN;
+      return overflow == largest ? -0.0 : Double.NaN;
     }
     double size = Math.abs(value);
     double rounded = size;

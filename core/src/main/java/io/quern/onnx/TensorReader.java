@@ -91,11 +91,28 @@ final class TensorReader {
       return proto.raw();
     }
     Numbers numbers = proto.numbers();
+    if (type.bits() == 6) {
+      return joined(numbers);
+    }
     int width = Math.max(1, type.bits() / 8);
     byte[] bytes = new byte[Math.multiplyExact(numbers.size(), width)];
     for (int i = 0; i < numbers.size(); i++) {
       for (int b = 0; b < width; b++) {
         bytes[i * width + b] = (byte) (numbers.get(i) >>> (8 * b));
+      }
+    }
+    return MemorySegment.ofArray(bytes);
+  }
+
+  /** Codes of six bits as a stream of bits, the lowest ones first. */
+  private static MemorySegment joined(Numbers codes) {
+    byte[] bytes = new byte[Math.toIntExact((6L * codes.size() + 7) / 8)];
+    for (int i = 0; i < codes.size(); i++) {
+      long bit = 6L * i;
+      int shifted = (int) (codes.get(i) & 0x3F) << (bit % 8);
+      bytes[(int) (bit / 8)] |= (byte) shifted;
+      if (shifted > 0xFF) {
+        bytes[(int) (bit / 8) + 1] |= (byte) (shifted >> 8);
       }
     }
     return MemorySegment.ofArray(bytes);
@@ -129,9 +146,13 @@ final class TensorReader {
   }
 
   private static int code(MemorySegment bytes, ElementType type, int index) {
-    int perByte = 8 / type.bits();
-    int octet = bytes.get(ValueLayout.JAVA_BYTE, index / perByte) & 0xFF;
-    return (octet >> (index % perByte * type.bits())) & ((1 << type.bits()) - 1);
+    long bit = (long) index * type.bits();
+    int from = (int) (bit % 8);
+    int octets = bytes.get(ValueLayout.JAVA_BYTE, bit / 8) & 0xFF;
+    if (from + type.bits() > 8) {
+      octets |= (bytes.get(ValueLayout.JAVA_BYTE, bit / 8 + 1) & 0xFF) << 8;
+    }
+    return (octets >> from) & ((1 << type.bits()) - 1);
   }
 
   private OnnxValue strings(TensorProto proto, Shape shape) {

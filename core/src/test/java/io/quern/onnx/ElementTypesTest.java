@@ -65,6 +65,48 @@ class ElementTypesTest {
     }
   }
 
+  /** Neighbours are 0.125 apart up to 2, or 0.0625 up to 0.5, and twice that beyond each power. */
+  @Test
+  void floatsOfSixBitsRoundToTheNearest() {
+    double[] values = {0.0625, 0.1875, 1.0625, 2.125, 3.9375, 5.75, 7.5, 7.8, 25, -30, -0.0};
+    cast(ElementType.FLOAT6E2M3, values)
+        .gives(ElementType.FLOAT6E2M3, 0, 0.25, 1, 2, 4, 6, 7.5, 7.5, 7.5, -7.5, -0.0);
+    double[] wide = {0.03125, 0.09375, 0.28125, 1.125, 13, 25, 28, 31, -INFINITE, -0.0};
+    cast(ElementType.FLOAT6E3M2, wide)
+        .gives(ElementType.FLOAT6E3M2, 0, 0.125, 0.25, 1, 12, 24, 28, 28, -28, -0.0);
+  }
+
+  @Test
+  void nanIsNegativeZeroWhereThereIsNone() {
+    for (ElementType type :
+        List.of(ElementType.FLOAT4E2M1, ElementType.FLOAT6E2M3, ElementType.FLOAT6E3M2)) {
+      cast(type, Double.NaN, INFINITE).gives(-0.0, SmallFloat.of(type).largest());
+    }
+  }
+
+  /** The codes 1, 8, 31, 32 and 63: the low bits of a byte belong to the earlier element. */
+  @Test
+  void floatsOfSixBitsAreReadFromBitsAndFromNumbers() {
+    int[] codes = {1, 8, 31, 32, 63};
+    byte[] raw = {0x01, (byte) 0xF2, (byte) 0x81, 0x3F};
+    double[] expected = {0.125, 1, 7.5, -0.0, -7.5};
+    ProtoWriter packed = Models.tensor("x", ElementType.FLOAT6E2M3.code(), 5).bytes(9, raw);
+    ProtoWriter listed = Models.tensor("x", ElementType.FLOAT6E2M3.code(), 5);
+    for (int code : codes) {
+      listed.varint(5, code);
+    }
+    for (ProtoWriter constant : List.of(packed, listed)) {
+      OnnxModel model =
+          new Models()
+              .opset(28)
+              .constant(constant)
+              .output(new ProtoWriter().string(1, "y"))
+              .add(Models.node("Cast", "x", "y", "to", ElementType.FLOAT.code()))
+              .model();
+      assertThat(model.run(Map.of()).get("y").toDoubleArray()).containsExactly(expected);
+    }
+  }
+
   private static OneNode bits(OnnxValue value, ElementType to) {
     return new OneNode("BitCast", 26).in(value).integer("to", to.code());
   }
