@@ -77,13 +77,19 @@ final class ElementwiseOps {
     map(table, "Softsign", 1, x -> x.map(Unary.Fn.SOFTSIGN));
     map(table, "Mish", 18, x -> x.mul(x.map(Unary.Fn.SOFTPLUS).tanh()));
     map(table, "HardSwish", 14, x -> x.mul(x.mul(1.0 / 6).add(0.5).clamp(0, 1)));
+    table.op("Swish", 24, call -> ReduceOps.widened(call.in(0), x -> swish(call, x)));
     table.op(
-        "Swish",
-        24,
+        "SwiGLU",
+        28,
         call -> {
-          Tensor x = call.in(0);
-          double alpha = call.number("alpha", 1);
-          return alpha == 1 ? x.map(Unary.Fn.SILU) : x.mul(x.mul(alpha).sigmoid());
+          Tensor gate = call.in(0);
+          Tensor x = call.in(1);
+          if (!gate.shape().equals(x.shape())) {
+            throw call.error(
+                "gate and linear input must have one shape, found %s and %s",
+                gate.shape(), x.shape());
+          }
+          return ReduceOps.widened(gate, wide -> swish(call, wide).mul(x.to(wide.dtype())));
         });
     table.op(
         "Gelu",
@@ -98,7 +104,7 @@ final class ElementwiseOps {
         12,
         call -> {
           double alpha = call.number("alpha", 1);
-          return elu(call.in(0).mul(1 / alpha), 1).mul(alpha);
+          return ReduceOps.widened(call.in(0), x -> elu(x.mul(1 / alpha), 1).mul(alpha));
         });
     table.op(
         "Selu",
@@ -303,6 +309,11 @@ final class ElementwiseOps {
     return power;
   }
 
+  private static Tensor swish(Call call, Tensor x) {
+    double alpha = call.number("alpha", 1);
+    return alpha == 1 ? x.map(Unary.Fn.SILU) : x.mul(x.mul(alpha).sigmoid());
+  }
+
   private static Tensor mod(Call call) {
     Tensor x = call.in(0);
     Tensor y = call.in(1);
@@ -361,15 +372,7 @@ final class ElementwiseOps {
   }
 
   private static void bits(OpTable table) {
-    table.eager(
-        "BitShift",
-        11,
-        call -> {
-          boolean left = call.text("direction", "").equals("LEFT");
-          int width = call.in(0).dtype().bytes() * 8;
-          return onLongs(
-              call, (x, y) -> Long.compareUnsigned(y, width) >= 0 ? 0 : left ? x << y : x >>> y);
-        });
+    table.eager("BitShift", 11, ElementwiseOps::shift);
     table.eager("BitwiseAnd", 18, call -> onLongs(call, (x, y) -> x & y));
     table.eager("BitwiseOr", 18, call -> onLongs(call, (x, y) -> x | y));
     table.eager("BitwiseXor", 18, call -> onLongs(call, (x, y) -> x ^ y));
@@ -383,6 +386,19 @@ final class ElementwiseOps {
           }
           return OnnxValue.all(OnnxValue.longs(call.in(0).shape(), x).to(call.in(0).dtype()));
         });
+  }
+
+  /** Amounts that are negative or not below the width leave copies of the sign, or zeros. */
+  private static OnnxValue[] shift(Call call) {
+    DType dtype = call.in(0).dtype();
+    int width = dtype.bytes() * 8;
+    if (call.text("direction", "").equals("LEFT")) {
+      return onLongs(call, (x, y) -> Long.compareUnsigned(y, width) < 0 ? x << y : 0);
+    }
+    if (dtype.isUnsigned()) {
+      return onLongs(call, (x, y) -> Long.compareUnsigned(y, width) < 0 ? x >>> y : 0);
+    }
+    return onLongs(call, (x, y) -> x >> (Long.compareUnsigned(y, width) < 0 ? y : 63));
   }
 
   private static OnnxValue[] onLongs(Call call, LongBinaryOperator function) {

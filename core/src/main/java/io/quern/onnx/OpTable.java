@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class OpTable {
   /** The newest version of ai.onnx whose operators are known. */
-  static final long NEWEST = 26;
+  static final long NEWEST = 28;
 
   /** All operators. */
   static final OpTable ALL = all();

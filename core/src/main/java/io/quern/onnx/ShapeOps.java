@@ -277,7 +277,12 @@ final class ShapeOps {
     long c = x.dim(1);
     long h = x.dim(2) / b;
     long w = x.dim(3) / b;
-    return x.reshape(n, c, h, b, w, b).permute(0, 3, 5, 1, 2, 4).reshape(n, c * b * b, h, w);
+    Tensor blocks = x.reshape(n, c, h, b, w, b);
+    Tensor moved =
+        call.text("mode", "DCR").equals("CRD")
+            ? blocks.permute(0, 1, 3, 5, 2, 4)
+            : blocks.permute(0, 3, 5, 1, 2, 4);
+    return moved.reshape(n, c * b * b, h, w);
   }
 
   /** What a tensor is surrounded with. */

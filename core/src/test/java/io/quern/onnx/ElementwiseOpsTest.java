@@ -1,6 +1,7 @@
 package io.quern.onnx;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.quern.DType;
 import io.quern.Tensor;
@@ -40,6 +41,80 @@ class ElementwiseOpsTest {
         .in(Tensor.of(new long[] {9}))
         .in(Tensor.of(new float[] {0.5f}))
         .gives(3L);
+  }
+
+  private static OneNode shift(String direction, Tensor x, Tensor y) {
+    return new OneNode("BitShift", 28).in(x).in(y).text("direction", direction);
+  }
+
+  @Test
+  void shiftsOfSignedNumbersKeepTheSignAndLoseBitsBeyondIt() {
+    long[] amounts = {0, 1, 31, 32, 100, -1};
+    for (DType dtype : new DType[] {DType.I32, DType.I64}) {
+      Tensor by = Tensor.of(amounts).to(dtype);
+      int wide = dtype == DType.I64 ? 1 : 0;
+      shift("RIGHT", Tensor.ones(6).mul(-5).to(dtype), by).gives(-5L, -3, -1, -1, -1, -1);
+      shift("RIGHT", Tensor.ones(6).mul(5).to(dtype), by).gives(5L, 2, 0, 0, 0, 0);
+      shift("LEFT", Tensor.ones(6).mul(-1).to(dtype), by)
+          .gives(-1L, -2, -(1L << 31), wide * -(1L << 32), 0, 0);
+    }
+    Tensor bytes = Tensor.of(new int[] {64, -128, -128}).to(DType.I8);
+    Tensor by = Tensor.of(new int[] {1, 7, 8}).to(DType.I8);
+    shift("LEFT", bytes, by).gives(-128L, 0, 0);
+    shift("RIGHT", bytes, by).gives(32L, -1, -1);
+  }
+
+  @Test
+  void shiftsOfUnsignedNumbersFillWithZeros() {
+    Tensor bytes = Tensor.of(new int[] {255, 255, 255}).to(DType.U8);
+    Tensor by = Tensor.of(new int[] {4, 7, 8}).to(DType.U8);
+    shift("RIGHT", bytes, by).gives(15L, 1, 0);
+    shift("LEFT", bytes, by).gives(240L, 128, 0);
+  }
+
+  /** Some roundings, in F32 for halves, which are rounded once more. */
+  private static double share(DType dtype) {
+    return dtype.bytes() == 2 ? dtype.epsilon() / 2 + 8 * DType.F32.epsilon() : 8 * dtype.epsilon();
+  }
+
+  /** {@code a sigmoid(alpha a) b}, in F32 also for halves, whose products are rounded once. */
+  @Test
+  void gatedUnitsMultiplySwishByTheLinearInput() {
+    double[] a = {1, -2, 3, 40, -1, 0.5, 300};
+    double[] b = {0.5, 1, -1, 2, 2, 1, -200};
+    for (double alpha : new double[] {1, 0.5}) {
+      double[] expected = new double[a.length];
+      for (int i = 0; i < a.length; i++) {
+        expected[i] = a[i] / (1 + Math.exp(-alpha * a[i])) * b[i];
+      }
+      for (DType dtype : new DType[] {DType.F16, DType.BF16, DType.F32, DType.F64}) {
+        new OneNode("SwiGLU", 28)
+            .in(Tensor.of(a).to(dtype))
+            .in(Tensor.of(b).to(dtype))
+            .number("alpha", (float) alpha)
+            .isNear(0, dtype, share(dtype), expected);
+      }
+    }
+    assertThatThrownBy(
+            () -> new OneNode("SwiGLU", 28).in(Tensor.ones(2, 3)).in(Tensor.ones(3)).both(0))
+        .hasMessageContaining("gate and linear input must have one shape, found [2, 3] and [3]");
+  }
+
+  /** {@code max(0, x) + min(0, alpha (exp(x / alpha) - 1))} of halves is rounded once. */
+  @Test
+  void exponentialUnitsOfHalves() {
+    double[] x = {-8, -1, -0.0625, 0, 0.5, 3};
+    double alpha = 0.75;
+    double[] expected =
+        Arrays.stream(x)
+            .map(v -> Math.max(0, v) + Math.min(0, alpha * Math.expm1(v / alpha)))
+            .toArray();
+    for (DType dtype : new DType[] {DType.F16, DType.BF16}) {
+      new OneNode("Celu", 28)
+          .in(Tensor.of(x).to(dtype))
+          .number("alpha", (float) alpha)
+          .isNear(0, dtype, share(dtype), expected);
+    }
   }
 
   @Test
