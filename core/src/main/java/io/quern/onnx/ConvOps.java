@@ -5,10 +5,12 @@ import io.quern.Tensor;
 import io.quern.op.Conv2d;
 import io.quern.op.ConvTranspose2d;
 import io.quern.op.Pad;
+import io.quern.op.Unary;
 import io.quern.op.Window;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +23,7 @@ final class ConvOps {
         "Conv", 1, call -> conv(call, call.in(0), call.in(1), call.has(2) ? call.in(2) : null));
     table.op("ConvTranspose", 1, ConvOps::transposed);
     table.op("Col2Im", 18, ConvOps::joined);
+    table.ops("CausalConvWithState", 27, ConvOps::causal);
     table.eager("DeformConv", 19, DeformConv::apply);
   }
 
@@ -37,6 +40,46 @@ final class ConvOps {
 
   private static Windows windows(Call call, Tensor x, Tensor weight) {
     return Windows.of(call, x.shape(), weight.shape().slice(2, weight.rank()).toArray());
+  }
+
+  /**
+   * A convolution of each channel by itself, in which no output sees later inputs, and the inputs
+   * that those of a next call see too.
+   */
+  private static Tensor[] causal(Call call) {
+    Tensor x = call.in(0);
+    Tensor weight = call.in(1);
+    if (x.rank() != 3 || weight.rank() != 3 || weight.dim(0) != x.dim(1) || weight.dim(1) != 1) {
+      throw call.error(
+          "expected an input of [batch, channels, length] and a weight of [channels, 1, kernel],"
+              + " found %s and %s",
+          x.shape(), weight.shape());
+    }
+    Shape stateShape = Shape.of(x.dim(0), x.dim(1), weight.dim(2) - 1);
+    Tensor state = call.has(3) ? call.in(3) : Call.full(0, x.dtype(), stateShape);
+    if (!state.shape().equals(stateShape)) {
+      throw call.error("past_state must be of shape %s, found %s", stateShape, state.shape());
+    }
+    Tensor all = Tensor.concat(2, state, x);
+    Tensor present = all.slice(2, x.dim(2), all.dim(2));
+    String activation = call.text("activation", "none");
+    UnaryOperator<Tensor> function =
+        switch (activation) {
+          case "none" -> y -> y;
+          case "silu", "swish" -> y -> y.map(Unary.Fn.SILU);
+          default ->
+              throw call.error("activation must be none, silu or swish, found '%s'", activation);
+        };
+    if (x.size() == 0) {
+      return new Tensor[] {x, present};
+    }
+    long[] one = {1};
+    long[] none = {0};
+    Windows windows =
+        new Windows(new long[] {weight.dim(2)}, one, one, none, none, new long[] {x.dim(2)});
+    Tensor bias = call.has(2) ? call.in(2) : null;
+    Tensor sum = convolve(all, weight, bias, windows, x.shape().intDim(1));
+    return new Tensor[] {function.apply(sum), present};
   }
 
   private static Tensor convolve(
