@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 /** Operators that run graphs. */
 final class ControlOps {
   /** Rounds of a loop that a plan may consist of. */
-  private static final long LONGEST = 256;
+  static final long LONGEST = 256;
 
   private ControlOps() {}
 

@@ -57,6 +57,7 @@ final class OpTable {
     PoolOps.addTo(table);
     NormOps.addTo(table);
     AttentionOps.addTo(table);
+    LinearAttention.addTo(table);
     LossOps.addTo(table);
     QuantizeOps.addTo(table);
     QuantizedOps.addTo(table);
