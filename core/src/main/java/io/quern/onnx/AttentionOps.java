@@ -26,7 +26,7 @@ final class AttentionOps {
   }
 
   /** Each head {@code times} times, one after the other. */
-  private static Tensor repeated(Tensor x, long times) {
+  static Tensor repeated(Tensor x, long times) {
     if (times == 1) {
       return x;
     }

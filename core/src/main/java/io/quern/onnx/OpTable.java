@@ -58,6 +58,7 @@ final class OpTable {
     NormOps.addTo(table);
     AttentionOps.addTo(table);
     LinearAttention.addTo(table);
+    FlexAttention.addTo(table);
     LossOps.addTo(table);
     QuantizeOps.addTo(table);
     QuantizedOps.addTo(table);

@@ -128,6 +128,7 @@ public final class Models {
     ProtoWriter model = new ProtoWriter().varint(1, 8).message(7, graph);
     model.message(8, domain("", opset));
     model.message(8, domain("com.microsoft", 1));
+    model.message(8, domain("ai.onnx.preview", 1));
     return model.message(8, domain("ai.onnx.ml", mlOpset)).toBytes();
   }
 

@@ -58,6 +58,16 @@ final class OneNode {
     return this;
   }
 
+  OneNode graph(String name, ProtoWriter graph) {
+    node.message(5, new ProtoWriter().string(1, name).message(6, graph).varint(20, 5));
+    return this;
+  }
+
+  OneNode domain(String domain) {
+    node.string(7, domain);
+    return this;
+  }
+
   OneNode outputs(int count) {
     outputs = count;
     return this;
