@@ -107,6 +107,46 @@ class ElementTypesTest {
     }
   }
 
+  private static OneNode shorts(String op, double... values) {
+    return new OneNode(op, 28).in(of(ElementType.BFLOAT16, values));
+  }
+
+  @Test
+  void bfloat16GoesThroughOperatorsThatHaveItSinceVersion28() {
+    ElementType type = ElementType.BFLOAT16;
+    Tensor truths = Tensor.of(new int[] {1, 0, 1}).to(DType.BOOL);
+    shorts("Compress", 0.5, 3, -7).in(truths).gives(type, 0.5, -7);
+    shorts("Unique", 3, -7, 3, 0.5).gives(type, -7, 0.5, 3);
+    shorts("Einsum", 0.5, 3, -7)
+        .in(of(type, 2, 4, 1))
+        .text("equation", "i,i->i")
+        .gives(type, 1, 12, -7);
+    new OneNode("OneHot", 28)
+        .in(Tensor.of(new long[] {1}))
+        .in(Tensor.of(new long[] {2}))
+        .in(of(type, -0.5, 3))
+        .gives(type, -0.5, 3);
+    new OneNode("ReverseSequence", 28)
+        .in(Tensor.of(new double[] {1, 2, 3, 4}, 2, 2).to(DType.BF16))
+        .in(Tensor.of(new long[] {2, 1}))
+        .gives(type, 3, 2, 1, 4);
+  }
+
+  /** The scale is 0.5: 1.2 is 2.4, for which 2.5 is next, and 100 is more than there is. */
+  @Test
+  void floatsOfSixBitsAreQuantized() {
+    Tensor scale = Tensor.of(new float[] {0.5f}).reshape();
+    new OneNode("QuantizeLinear", 28)
+        .in(Tensor.of(new float[] {1.2f, -3, 100}))
+        .in(scale)
+        .integer("output_dtype", ElementType.FLOAT6E2M3.code())
+        .gives(ElementType.FLOAT6E2M3, 2.5, -6, 7.5);
+    new OneNode("DequantizeLinear", 28)
+        .in(of(ElementType.FLOAT6E3M2, 28, -0.0625))
+        .in(scale)
+        .gives(ElementType.FLOAT, 14, -0.03125);
+  }
+
   private static OneNode bits(OnnxValue value, ElementType to) {
     return new OneNode("BitCast", 26).in(value).integer("to", to.code());
   }
