@@ -4,9 +4,9 @@ import io.quern.backend.Backend;
 import io.quern.backend.Buffer;
 import io.quern.backend.DeviceContext;
 import io.quern.backend.HostBuffer;
+import io.quern.backend.HostContext;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -41,7 +41,7 @@ public final class CountedBackend implements Backend {
     return new Context();
   }
 
-  private static final class Context implements DeviceContext {
+  private static final class Context implements HostContext {
     private final AtomicLong live = new AtomicLong();
 
     @Override
@@ -57,21 +57,6 @@ public final class CountedBackend implements Backend {
     @Override
     public Optional<Kernel> kernel(KernelKey key) {
       return Device.cpu().context().kernel(key);
-    }
-
-    @Override
-    public void upload(MemorySegment from, Buffer to, long byteOffset) {
-      HostBuffer.upload(from, to, byteOffset);
-    }
-
-    @Override
-    public void download(Buffer from, long byteOffset, MemorySegment to) {
-      HostBuffer.download(from, byteOffset, to);
-    }
-
-    @Override
-    public boolean isHostMemory() {
-      return true;
     }
 
     @Override

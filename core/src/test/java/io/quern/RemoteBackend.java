@@ -1,15 +1,13 @@
 package io.quern;
 
 import io.quern.backend.Backend;
-import io.quern.backend.Buffer;
 import io.quern.backend.DeviceContext;
-import io.quern.backend.HostBuffer;
+import io.quern.backend.HostContext;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.op.Cast;
 import io.quern.op.MatMul;
 import io.quern.reference.ReferenceKernels;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,15 +35,10 @@ public final class RemoteBackend implements Backend {
     return new Context();
   }
 
-  private static final class Context implements DeviceContext {
+  private static final class Context implements HostContext {
     @Override
     public String describe() {
       return "a device of the tests";
-    }
-
-    @Override
-    public Buffer allocate(long bytes) {
-      return HostBuffer.allocate(bytes);
     }
 
     @Override
@@ -53,16 +46,6 @@ public final class RemoteBackend implements Backend {
       boolean covered =
           key.op() instanceof Cast || (key.isContiguous() && !(key.op() instanceof MatMul));
       return covered ? ReferenceKernels.find(key) : Optional.empty();
-    }
-
-    @Override
-    public void upload(MemorySegment from, Buffer to, long byteOffset) {
-      HostBuffer.upload(from, to, byteOffset);
-    }
-
-    @Override
-    public void download(Buffer from, long byteOffset, MemorySegment to) {
-      HostBuffer.download(from, byteOffset, to);
     }
 
     @Override

@@ -1,16 +1,14 @@
 package io.quern;
 
 import io.quern.backend.Backend;
-import io.quern.backend.Buffer;
 import io.quern.backend.DeviceContext;
-import io.quern.backend.HostBuffer;
+import io.quern.backend.HostContext;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.op.Unary;
 import io.quern.reference.ReferenceKernels;
 import io.quern.runtime.Raw;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -49,15 +47,10 @@ public final class WrongBackend implements Backend {
     }
   }
 
-  private static final class Context implements DeviceContext {
+  private static final class Context implements HostContext {
     @Override
     public String describe() {
       return "a device of the tests";
-    }
-
-    @Override
-    public Buffer allocate(long bytes) {
-      return HostBuffer.allocate(bytes);
     }
 
     @Override
@@ -67,21 +60,6 @@ public final class WrongBackend implements Backend {
       return wrong
           ? right.map(kernel -> new WrongKernel(kernel, key.output().shape().size()))
           : right;
-    }
-
-    @Override
-    public void upload(MemorySegment from, Buffer to, long byteOffset) {
-      HostBuffer.upload(from, to, byteOffset);
-    }
-
-    @Override
-    public void download(Buffer from, long byteOffset, MemorySegment to) {
-      HostBuffer.download(from, byteOffset, to);
-    }
-
-    @Override
-    public boolean isHostMemory() {
-      return true;
     }
 
     @Override

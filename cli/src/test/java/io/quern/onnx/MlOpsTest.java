@@ -250,24 +250,7 @@ class MlOpsTest {
 
   /** Two trees of depth 2 and 1 over two features. */
   private static NodeCase forest(String op, String remark) {
-    return one(op, remark)
-        .in(16, 2)
-        .integers("nodes_treeids", 0, 0, 0, 0, 0, 1, 1, 1)
-        .integers("nodes_nodeids", 0, 1, 2, 3, 4, 0, 1, 2)
-        .integers("nodes_featureids", 0, 1, 0, 0, 0, 1, 0, 0)
-        .numbers("nodes_values", 0.1, -0.3, 0, 0, 0, 0.4, 0, 0)
-        .texts(
-            "nodes_modes",
-            "BRANCH_LEQ",
-            "BRANCH_LEQ",
-            "LEAF",
-            "LEAF",
-            "LEAF",
-            "BRANCH_LEQ",
-            "LEAF",
-            "LEAF")
-        .integers("nodes_truenodeids", 1, 2, 0, 0, 0, 1, 0, 0)
-        .integers("nodes_falsenodeids", 4, 3, 0, 0, 0, 2, 0, 0);
+    return names(one(op, remark).in(16, 2)).numbers("nodes_values", 0.1, -0.3, 0, 0, 0, 0.4, 0, 0);
   }
 
   private static NodeCase leaves(NodeCase forest, String prefix, long... targets) {
@@ -331,7 +314,7 @@ class MlOpsTest {
   private static void ensembles(List<NodeCase> cases) {
     Tensor doubles = Rng.of(60).normal(16, 2).to(DType.F64);
     cases.add(
-        names(one("TreeEnsembleRegressor", "doubles"), doubles)
+        names(one("TreeEnsembleRegressor", "doubles").in(doubles))
             .tensor("nodes_values_as_tensor", doubles(0.1, -0.3, 0, 0, 0, 0.4, 0, 0))
             .integers("target_treeids", 0, 0, 0, 1, 1)
             .integers("target_nodeids", 2, 3, 4, 1, 2)
@@ -340,7 +323,7 @@ class MlOpsTest {
             .tensor("base_values_as_tensor", doubles(0.2))
             .integer("n_targets", 1));
     cases.add(
-        names(one("TreeEnsembleClassifier", "doubles"), doubles)
+        names(one("TreeEnsembleClassifier", "doubles").in(doubles))
             .tensor("nodes_values_as_tensor", doubles(0.1, -0.3, 0, 0, 0, 0.4, 0, 0))
             .integers("class_treeids", 0, 0, 0, 1, 1)
             .integers("class_nodeids", 2, 3, 4, 1, 2)
@@ -415,9 +398,8 @@ class MlOpsTest {
   }
 
   /** The nodes of {@link #forest}, without the values that they compare with. */
-  private static NodeCase names(NodeCase node, Tensor x) {
-    return node.in(x)
-        .integers("nodes_treeids", 0, 0, 0, 0, 0, 1, 1, 1)
+  private static NodeCase names(NodeCase node) {
+    return node.integers("nodes_treeids", 0, 0, 0, 0, 0, 1, 1, 1)
         .integers("nodes_nodeids", 0, 1, 2, 3, 4, 0, 1, 2)
         .integers("nodes_featureids", 0, 1, 0, 0, 0, 1, 0, 0)
         .texts(

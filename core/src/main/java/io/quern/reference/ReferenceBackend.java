@@ -1,12 +1,10 @@
 package io.quern.reference;
 
 import io.quern.backend.Backend;
-import io.quern.backend.Buffer;
 import io.quern.backend.DeviceContext;
-import io.quern.backend.HostBuffer;
+import io.quern.backend.HostContext;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -28,35 +26,15 @@ public final class ReferenceBackend implements Backend {
     return new Context();
   }
 
-  private static final class Context implements DeviceContext {
+  private static final class Context implements HostContext {
     @Override
     public String describe() {
       return "scalar loops with double accumulators, for checking others";
     }
 
     @Override
-    public Buffer allocate(long bytes) {
-      return HostBuffer.allocate(bytes);
-    }
-
-    @Override
     public Optional<Kernel> kernel(KernelKey key) {
       return ReferenceKernels.find(key);
-    }
-
-    @Override
-    public void upload(MemorySegment from, Buffer to, long byteOffset) {
-      HostBuffer.upload(from, to, byteOffset);
-    }
-
-    @Override
-    public void download(Buffer from, long byteOffset, MemorySegment to) {
-      HostBuffer.download(from, byteOffset, to);
-    }
-
-    @Override
-    public boolean isHostMemory() {
-      return true;
     }
 
     @Override

@@ -1,14 +1,12 @@
 package io.quern.jmh;
 
 import io.quern.backend.Backend;
-import io.quern.backend.Buffer;
 import io.quern.backend.DeviceContext;
-import io.quern.backend.HostBuffer;
+import io.quern.backend.HostContext;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.op.Unary;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -49,15 +47,10 @@ public final class IdleBackend implements Backend {
     public void run(Operands operands) {}
   }
 
-  private static final class Context implements DeviceContext {
+  private static final class Context implements HostContext {
     @Override
     public String describe() {
       return "kernels that do nothing";
-    }
-
-    @Override
-    public Buffer allocate(long bytes) {
-      return HostBuffer.allocate(bytes);
     }
 
     @Override
@@ -69,21 +62,6 @@ public final class IdleBackend implements Backend {
             case Unary(Unary.Fn fn) when fn == Unary.Fn.SQUARE -> new Zero(name);
             default -> new Nothing(name);
           });
-    }
-
-    @Override
-    public void upload(MemorySegment from, Buffer to, long byteOffset) {
-      HostBuffer.upload(from, to, byteOffset);
-    }
-
-    @Override
-    public void download(Buffer from, long byteOffset, MemorySegment to) {
-      HostBuffer.download(from, byteOffset, to);
-    }
-
-    @Override
-    public boolean isHostMemory() {
-      return true;
     }
 
     @Override

@@ -1,21 +1,18 @@
 package io.quern.cpu;
 
-import io.quern.backend.Buffer;
-import io.quern.backend.DeviceContext;
-import io.quern.backend.HostBuffer;
+import io.quern.backend.HostContext;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.KernelTable;
 import io.quern.backend.WidenedKernel;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.Workers;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
 /** The CPU: kernels from {@link CpuKernels}, memory from the process' pool. */
-final class CpuContext implements DeviceContext {
+final class CpuContext implements HostContext {
   private final KernelTable table = CpuKernels.table();
 
   @Override
@@ -37,31 +34,11 @@ final class CpuContext implements DeviceContext {
   }
 
   @Override
-  public Buffer allocate(long bytes) {
-    return HostBuffer.allocate(bytes);
-  }
-
-  @Override
   public Optional<Kernel> kernel(KernelKey key) {
     return table
         .find(key)
         .or(() -> SlicedKernel.find(key, table))
         .or(() -> WidenedKernel.find(key, table, HostMemory.shared()));
-  }
-
-  @Override
-  public void upload(MemorySegment from, Buffer to, long byteOffset) {
-    HostBuffer.upload(from, to, byteOffset);
-  }
-
-  @Override
-  public void download(Buffer from, long byteOffset, MemorySegment to) {
-    HostBuffer.download(from, byteOffset, to);
-  }
-
-  @Override
-  public boolean isHostMemory() {
-    return true;
   }
 
   @Override
