@@ -57,8 +57,6 @@ record ConvChain(RowChain rows, int firstExtra) {
       rows.apply(at, channels * count, table);
       return;
     }
-    for (int i = 0; i < channels; i++) {
-      rows.apply(call, firstExtra, row + i, first, count, at + i * channel, table);
-    }
+    rows.apply(call, firstExtra, row, channels, first, count, at, channel, table);
   }
 }

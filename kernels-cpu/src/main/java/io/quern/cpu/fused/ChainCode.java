@@ -5,6 +5,7 @@ import static io.quern.cpu.asm.Reg.R11;
 import static io.quern.cpu.asm.Reg.R12;
 import static io.quern.cpu.asm.Reg.R13;
 import static io.quern.cpu.asm.Reg.R14;
+import static io.quern.cpu.asm.Reg.R15;
 import static io.quern.cpu.asm.Reg.R8;
 import static io.quern.cpu.asm.Reg.R9;
 import static io.quern.cpu.asm.Reg.RAX;
@@ -36,7 +37,8 @@ import java.util.function.BiConsumer;
 
 /**
  * Machine code of the loops of a chain, functions of a table of addresses, the bytes of whole
- * blocks of vectors, the bytes of whole vectors, and a bit for each element of the rest.
+ * blocks of vectors, the bytes of whole vectors, a bit for each element of the rest, and a number
+ * of rows. Behind the addresses are the bytes from row to row, if there are several.
  */
 final class ChainCode {
   static final int BITS = 512;
@@ -56,12 +58,14 @@ final class ChainCode {
   private static final Reg END = RDX;
   private static final Reg REST = RCX;
   private static final Reg AT = RAX;
+  private static final Reg ROWS = R15;
   private static final List<Reg> ADDRESSES = List.of(R8, R9, R10, R11, RBX, RBP, R12, R13, R14);
-  private static final List<Reg> SAVED = List.of(RBX, RBP, R12, R13, R14);
+  private static final List<Reg> SAVED = List.of(RBX, RBP, R12, R13, R14, R15);
 
   private final Assembler asm = new Assembler();
   private final VectorCode code;
   private final int copies;
+  private final int inputs;
   private final Reg output;
 
   /** Whether there are registers for the addresses of so many inputs and an output. */
@@ -77,21 +81,21 @@ final class ChainCode {
    */
   private ChainCode(ScalarProgram program, boolean[] uniform, int copies, int firstVector) {
     VectorTrace trace = new VectorTrace();
-    List<Integer> inputs = new ArrayList<>();
+    List<Integer> operands = new ArrayList<>();
     for (int i = 0; i < program.inputs(); i++) {
-      inputs.add(uniform[i] ? trace.uniform(i) : trace.input(i));
+      operands.add(uniform[i] ? trace.uniform(i) : trace.input(i));
     }
-    int result = new Formulas<>(trace).run(program, inputs);
+    int result = new Formulas<>(trace).run(program, operands);
     this.code =
         new VectorCode(asm, trace, result, i -> Mem.at(ADDRESSES.get(i)), copies, firstVector);
     this.copies = copies;
-    this.output = ADDRESSES.get(program.inputs());
+    this.inputs = program.inputs();
+    this.output = ADDRESSES.get(inputs);
     SAVED.forEach(asm::push);
-    for (int i = 0; i <= program.inputs(); i++) {
+    asm.mov(ROWS, R8);
+    for (int i = 0; i <= inputs; i++) {
       asm.mov(ADDRESSES.get(i), Mem.at(TABLE, 8 * i));
     }
-    code.prepare();
-    asm.sub(AT, AT);
   }
 
   /**
@@ -113,12 +117,22 @@ final class ChainCode {
 
   private Assembler store(boolean streams) {
     VectorOp store = streams ? VMOVNTPS : VMOVUPS;
+    Label row = asm.here();
+    beginRow();
     loop(BLOCKS_END, copies, () -> storeVectors(copies, store));
     loop(END, 1, () -> storeVectors(1, store));
+    rest((part, mask) -> asm.op(VMOVUPS, at(output, 0), part.masked(mask)));
+    Label done = asm.label();
+    asm.sub(ROWS, 1);
+    asm.jump(Condition.E, done);
+    for (int i = 0; i <= inputs; i++) {
+      asm.add(ADDRESSES.get(i), Mem.at(TABLE, 8 * (inputs + 1 + i)));
+    }
+    asm.jmp(row);
+    asm.bind(done);
     if (streams) {
       asm.sfence();
     }
-    rest((part, mask) -> asm.op(VMOVUPS, at(output, 0), part.masked(mask)));
     return end();
   }
 
@@ -129,7 +143,14 @@ final class ChainCode {
     }
   }
 
+  /** Each row may have other uniform inputs. */
+  private void beginRow() {
+    code.prepare();
+    asm.sub(AT, AT);
+  }
+
   private Assembler sum() {
+    beginRow();
     for (int i = 0; i < SUMS; i++) {
       asm.op(VMOVUPS, sum(i), Mem.at(output).plus(i * BYTES));
     }

@@ -58,21 +58,30 @@ public final class MachineLoop extends FusedLoop {
 
   @Override
   public void run(long addresses, long n) {
-    call(cached, addresses, n, copies);
+    call(cached, addresses, n, copies, 1);
+  }
+
+  @Override
+  void rows(long addresses, int operands, long n, long rows) {
+    call(cached, addresses, n, copies, rows);
   }
 
   @Override
   void stream(long addresses, long n) {
     boolean isAligned = Raw.getLong(addresses + 8L * output) % ChainCode.BYTES == 0;
-    call(isAligned ? streamed : cached, addresses, n, copies);
+    call(isAligned ? streamed : cached, addresses, n, copies, 1);
   }
 
-  /** Calls code for {@code n} elements in blocks of so many vectors. */
-  static void call(MachineFunction code, long addresses, long n, int blockVectors) {
+  /** Calls code for rows, at least one, of {@code n} elements in blocks of so many vectors. */
+  static void call(MachineFunction code, long addresses, long n, int blockVectors, long rows) {
     int lanes = ChainCode.BITS / 32;
     long vectors = n / lanes;
     long inBlocks = vectors / blockVectors * blockVectors;
     code.call(
-        addresses, inBlocks * ChainCode.BYTES, vectors * ChainCode.BYTES, (1L << n % lanes) - 1);
+        addresses,
+        inBlocks * ChainCode.BYTES,
+        vectors * ChainCode.BYTES,
+        (1L << n % lanes) - 1,
+        rows);
   }
 }

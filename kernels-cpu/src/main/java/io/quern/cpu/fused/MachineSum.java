@@ -34,6 +34,6 @@ final class MachineSum {
    * @param addresses address of a table of longs: where each input and, last, the lanes begin
    */
   void run(long addresses, long n) {
-    MachineLoop.call(code, addresses, n, ChainCode.SUMS);
+    MachineLoop.call(code, addresses, n, ChainCode.SUMS, 1);
   }
 }

@@ -20,6 +20,12 @@ public final class RowChain {
   private final long[][] rowStrides;
   private final boolean[] uniform;
 
+  /** Bytes from row to row of each extra input, in the last dimension of rows at least. */
+  private final long[] rowSteps;
+
+  /** Whether it is the same from each row to the next. */
+  private final boolean isEven;
+
   private RowChain(ScalarProgram program, Layout[] extras, Shape output, int trailing) {
     int leading = output.rank() - trailing;
     this.extras = extras.length;
@@ -32,6 +38,15 @@ public final class RowChain {
       }
       uniform[i + 1] = isUniform(extras[i], leading);
     }
+    this.rowSteps = new long[extras.length];
+    boolean even = true;
+    for (int i = 0; i < extras.length; i++) {
+      rowSteps[i] = leading == 0 ? 0 : rowStrides[i][leading - 1];
+      for (int d = 0; d < leading - 1; d++) {
+        even &= rowStrides[i][d] == rowStrides[i][d + 1] * rowDims[d + 1];
+      }
+    }
+    this.isEven = even;
     this.loop = FusedLoops.of(program, uniform);
   }
 
@@ -74,7 +89,12 @@ public final class RowChain {
 
   /** Bytes of the table that {@link #apply} needs. */
   public long tableBytes() {
-    return 8L * (extras + 2);
+    return 2 * 8L * operands();
+  }
+
+  /** Inputs of the program and its output. */
+  private int operands() {
+    return extras + 2;
   }
 
   /** Waits for the fast loop. */
@@ -95,23 +115,42 @@ public final class RowChain {
   }
 
   /**
-   * Applies the chain to {@code n} elements of a row.
+   * Applies the chain to {@code n} elements of each of some rows one after another.
    *
    * @param operands of the call, in which the extra inputs begin at {@code firstExtra}
-   * @param row number of the row among all of the result
+   * @param row number of the first row among all of the result
    * @param column of the first element in its row
-   * @param at address of that element
+   * @param at address of that element, {@code atRow} bytes from row to row
    * @param table address of {@link #tableBytes} bytes to write to
    */
   public void apply(
-      Operands operands, int firstExtra, long row, long column, long n, long at, long table) {
-    Raw.putLong(table, at);
-    for (int i = 0; i < extras; i++) {
-      long address = operands.address(firstExtra + i) + offset(rowStrides[i], row);
-      Raw.putLong(table + 8L * (i + 1), uniform[i + 1] ? address : address + 4 * column);
+      Operands operands,
+      int firstExtra,
+      long row,
+      long rows,
+      long column,
+      long n,
+      long at,
+      long atRow,
+      long table) {
+    long last = rowDims.length == 0 ? 1 : rowDims[rowDims.length - 1];
+    long each = isEven || row % last + rows <= last ? rows : 1;
+    for (long i = 0; i < rows; i += each) {
+      long steps = table + 8L * operands();
+      put(table, steps, 0, at + i * atRow, atRow);
+      for (int extra = 0; extra < extras; extra++) {
+        long address = operands.address(firstExtra + extra) + offset(rowStrides[extra], row + i);
+        long first = uniform[extra + 1] ? address : address + 4 * column;
+        put(table, steps, extra + 1, first, rowSteps[extra]);
+      }
+      put(table, steps, extras + 1, at + i * atRow, atRow);
+      loop.get().rows(table, operands(), n, each);
     }
-    Raw.putLong(table + 8L * (extras + 1), at);
-    loop.get().run(table, n);
+  }
+
+  private static void put(long table, long steps, int operand, long address, long step) {
+    Raw.putLong(table + 8L * operand, address);
+    Raw.putLong(steps + 8L * operand, step);
   }
 
   private long offset(long[] strides, long row) {

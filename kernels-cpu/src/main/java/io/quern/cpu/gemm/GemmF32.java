@@ -238,9 +238,8 @@ public final class GemmF32 {
       return;
     }
     try (MemoryPool.Block table = HostMemory.shared().allocate(chain.tableBytes())) {
-      for (long i = i0; i < i1; i++) {
-        chain.apply(call, 2, firstRow + i, column, count, c + i * cRow, table.address());
-      }
+      long at = c + i0 * cRow;
+      chain.apply(call, 2, firstRow + i0, i1 - i0, column, count, at, cRow, table.address());
     }
   }
 

@@ -89,6 +89,61 @@ class MachineLoopTest {
     assertThat(found).isGreaterThan(programs / 4);
   }
 
+  /** Rows may be the same one again, as those of a bias are, and lie apart. */
+  @Test
+  void rowsHaveTheBitsOfScalars() {
+    int found = 0;
+    for (int i = 0; i < 1_000; i++) {
+      ScalarProgram program = FusedLoopTest.program(random);
+      boolean[] uniform = new boolean[program.inputs()];
+      uniform[random.nextInt(uniform.length)] = random.nextBoolean();
+      Optional<MachineLoop> loop = loop(program, uniform);
+      found += loop.isPresent() ? 1 : 0;
+      loop.ifPresent(it -> checkRows(it, program, uniform));
+    }
+    assertThat(found).isGreaterThan(250);
+  }
+
+  private void checkRows(MachineLoop loop, ScalarProgram program, boolean[] uniform) {
+    int rows = random.nextInt(1, 6);
+    int n = random.nextInt(MOST / rows);
+    int output = program.inputs();
+    long[] table = new long[2 * (output + 1)];
+    for (int i = 0; i <= output; i++) {
+      int count = i < output && uniform[i] ? 1 : n;
+      boolean isOneRow = i < output && random.nextInt(3) == 0;
+      long step = isOneRow ? 0 : 4L * (count + random.nextInt(MOST / rows - n + 1));
+      long bytes = (rows - 1) * step + 4L * count;
+      GuardedMemory memory = i < output ? memories.get(i) : memories.getLast();
+      table[i] = memory.place(bytes, random.nextBoolean());
+      table[output + 1 + i] = step;
+      for (long at = 0; at < bytes; at += 4) {
+        Raw.putFloat(table[i] + at, i < output ? value() : SENTINEL);
+      }
+    }
+    call(table, addresses -> loop.rows(addresses, output + 1, n, rows));
+    long step = table[2 * output + 1];
+    for (int row = 0; row < rows; row++) {
+      float[] expected = expected(program, values(table, uniform, row, n), n);
+      for (int j = 0; j < step / 4 && (row < rows - 1 || j < n); j++) {
+        assertThat(Raw.getFloat(table[output] + row * step + 4L * j))
+            .as("element %d of row %d of %d of %s", j, row, n, program)
+            .isEqualTo((Float) (j < n ? expected[j] : SENTINEL));
+      }
+    }
+  }
+
+  private static float[][] values(long[] table, boolean[] uniform, int row, int n) {
+    float[][] values = new float[uniform.length][n];
+    for (int i = 0; i < uniform.length; i++) {
+      long first = table[i] + row * table[uniform.length + 1 + i];
+      for (int j = 0; j < n; j++) {
+        values[i][j] = Raw.getFloat(uniform[i] ? first : first + 4L * j);
+      }
+    }
+    return values;
+  }
+
   /** Element i goes to lane i % 64, of the second set when it lies beyond a multiple of 64. */
   @Test
   void sumsHaveTheBitsOfScalars() {
