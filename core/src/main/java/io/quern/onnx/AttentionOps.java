@@ -81,7 +81,7 @@ final class AttentionOps {
   }
 
   /** [batch, heads, sequence, size] as [batch, sequence, heads * size]. */
-  private static Tensor joined(Tensor y) {
+  static Tensor joined(Tensor y) {
     return y.transpose(1, 2).reshape(y.dim(0), y.dim(2), y.dim(1) * y.dim(3));
   }
 
@@ -107,7 +107,10 @@ final class AttentionOps {
     Tensor bias = null;
     if (call.has(3)) {
       Tensor mask = call.in(3);
-      bias = mask.dtype() == DType.BOOL ? hidden(mask, q) : mask.to(q.dtype());
+      bias =
+          mask.dtype() == DType.BOOL
+              ? unless(mask, q, Double.NEGATIVE_INFINITY)
+              : mask.to(q.dtype());
       if (bias.dim(-1) < keys) {
         long[] after = new long[bias.rank()];
         after[bias.rank() - 1] = keys - bias.dim(-1);
@@ -118,7 +121,7 @@ final class AttentionOps {
     if (visible == null) {
       return bias;
     }
-    Tensor hidden = hidden(visible, q);
+    Tensor hidden = unless(visible, q, Double.NEGATIVE_INFINITY);
     return bias == null ? hidden : bias.add(hidden);
   }
 
@@ -160,12 +163,10 @@ final class AttentionOps {
     return condition == null ? more : condition.minimum(more);
   }
 
-  /** 0 where something is visible, else negative infinity. */
-  private static Tensor hidden(Tensor visible, Tensor like) {
+  /** What is added to scores: 0 where something is visible, else another number. */
+  static Tensor unless(Tensor visible, Tensor like, double otherwise) {
     return Tensor.where(
-        visible,
-        ElementwiseOps.scalar(like, 0),
-        ElementwiseOps.scalar(like, Double.NEGATIVE_INFINITY));
+        visible, ElementwiseOps.scalar(like, 0), ElementwiseOps.scalar(like, otherwise));
   }
 
   /** Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021. */

@@ -110,11 +110,6 @@ final class MicrosoftAttention {
     return new Tensor[] {y, keys, values};
   }
 
-  /** [batch, heads, sequence, size] as [batch, sequence, heads * size]. */
-  private static Tensor joined(Tensor y) {
-    return y.transpose(1, 2).reshape(y.dim(0), y.dim(2), y.dim(1) * y.dim(3));
-  }
-
   private static double scale(Call call, Tensor q) {
     double given = call.number("scale", 0);
     return given == 0 ? 1 / Math.sqrt((double) q.dim(3)) : given;
@@ -133,9 +128,9 @@ final class MicrosoftAttention {
       Tensor rows = ShapeOps.indices(scores.dim(2), 0, 2);
       Tensor columns = ShapeOps.indices(scores.dim(3), 1, 2);
       Tensor visible = columns.sub(rows).compare(Compare.Fn.LE, (double) past);
-      scores = scores.add(where(visible, scores, -Float.MAX_VALUE));
+      scores = scores.add(AttentionOps.unless(visible, scores, -Float.MAX_VALUE));
     }
-    return joined(scores.softmax(-1).matmul(v));
+    return AttentionOps.joined(scores.softmax(-1).matmul(v));
   }
 
   /**
@@ -159,7 +154,7 @@ final class MicrosoftAttention {
         Tensor started = places.compare(Compare.Fn.GE, bounds.slice(0, batch, 2 * batch));
         visible = visible.minimum(started);
       }
-      return where(visible, scores, filter);
+      return AttentionOps.unless(visible, scores, filter);
     }
     Tensor shaped =
         switch (mask.rank()) {
@@ -168,7 +163,7 @@ final class MicrosoftAttention {
           case 4 -> rowsOf(mask, scores);
           default -> throw call.error("a mask of shape %s is not supported", mask.shape());
         };
-    return where(shaped.compare(Compare.Fn.NE, 0), scores, filter);
+    return AttentionOps.unless(shaped.compare(Compare.Fn.NE, 0), scores, filter);
   }
 
   /** A mask may be as large as the longest sequence: the rows after the cache count. */
@@ -178,11 +173,6 @@ final class MicrosoftAttention {
     return mask.dim(2) > rows && mask.dim(3) >= columns
         ? mask.slice(2, columns - rows, columns).slice(3, 0, columns)
         : mask;
-  }
-
-  private static Tensor where(Tensor visible, Tensor like, double otherwise) {
-    return Tensor.where(
-        visible, ElementwiseOps.scalar(like, 0), ElementwiseOps.scalar(like, otherwise));
   }
 
   // ---- fewer heads of keys than of queries --------------------------------------------------
@@ -222,7 +212,7 @@ final class MicrosoftAttention {
     Tensor keys = cached(call, 3, k, past, total);
     Tensor values = cached(call, 4, v, past, total);
     Tensor y = attendedInGroups(call, q, held(keys, total), held(values, total), past);
-    return new Tensor[] {joined(y), keys, values};
+    return new Tensor[] {AttentionOps.joined(y), keys, values};
   }
 
   /** The positions of a cache that hold something. */
@@ -299,7 +289,7 @@ final class MicrosoftAttention {
     if (window > 0) {
       visible = visible.minimum(behind.compare(Compare.Fn.LT, (double) window));
     }
-    return where(visible, scores, Double.NEGATIVE_INFINITY);
+    return AttentionOps.unless(visible, scores, Double.NEGATIVE_INFINITY);
   }
 
   // ---- rotary embeddings -------------------------------------------------------------------

@@ -80,7 +80,7 @@ final class NormOps {
     double momentum = call.number("momentum", 0.9f);
     List<Integer> axes = new ArrayList<>(IntStream.range(0, rank).boxed().toList());
     axes.remove(Integer.valueOf(1));
-    Tensor wide = wide(x);
+    Tensor wide = ReduceOps.wide(x);
     Tensor mean = ReduceOps.mean(wide, axes, true);
     Tensor centred = wide.sub(mean);
     Tensor variance = ReduceOps.mean(centred.square(), axes, true);
@@ -96,7 +96,7 @@ final class NormOps {
   }
 
   private static Tensor running(Tensor old, Tensor now, double momentum) {
-    Tensor wide = wide(old);
+    Tensor wide = ReduceOps.wide(old);
     Tensor next = now.reshape(old.shape()).to(wide.dtype());
     return wide.mul(momentum).add(next.mul(1 - momentum)).to(old.dtype());
   }
@@ -110,11 +110,11 @@ final class NormOps {
 
   private static Tensor instance(Call call) {
     Tensor x = call.in(0);
-    Tensor wide = wide(x);
+    Tensor wide = ReduceOps.wide(x);
     List<Integer> axes = IntStream.range(2, x.rank()).boxed().toList();
     return standardised(wide, axes, call.number("epsilon", 1e-5f))
-        .mul(ConvOps.perChannel(wide(call.in(1)), x.rank()))
-        .add(ConvOps.perChannel(wide(call.in(2)), x.rank()))
+        .mul(ConvOps.perChannel(ReduceOps.wide(call.in(1)), x.rank()))
+        .add(ConvOps.perChannel(ReduceOps.wide(call.in(2)), x.rank()))
         .to(x.dtype());
   }
 
@@ -122,15 +122,10 @@ final class NormOps {
     Tensor x = call.in(0);
     long[] given = call.integers("axes", new long[] {0, 2, 3});
     List<Integer> axes = IntStream.of(call.axes(given, x.rank())).boxed().toList();
-    Tensor wide = wide(x);
+    Tensor wide = ReduceOps.wide(x);
     Tensor centred = wide.sub(ReduceOps.mean(wide, axes, true));
     Tensor variance = ReduceOps.mean(centred.square(), axes, true);
     return centred.div(variance.sqrt().add(1e-9)).to(x.dtype());
-  }
-
-  /** Halves as F32, in which squares of them do not overflow; all else as it is. */
-  private static Tensor wide(Tensor x) {
-    return x.dtype() == DType.F16 || x.dtype() == DType.BF16 ? x.to(DType.F32) : x;
   }
 
   /** Layer norm over the last dimension. */
@@ -154,15 +149,19 @@ final class NormOps {
         Tensor.apply(new LayerNorm(x.rank() - axis, epsilon), x, call.in(1), shift)
       };
     }
-    boolean narrow = x.dtype() == DType.F16 || x.dtype() == DType.BF16;
-    boolean asFloat = call.integer("stash_type", 1) == ElementType.FLOAT.code();
-    Tensor wide = narrow && asFloat ? x.to(DType.F32) : x;
+    Tensor wide = stashed(call, x);
     List<Integer> axes = IntStream.range(axis, x.rank()).boxed().toList();
     Tensor mean = ReduceOps.mean(wide, axes, true);
     Tensor centred = wide.sub(mean);
     Tensor scale = ReduceOps.mean(centred.square(), axes, true).add(epsilon).map(Unary.Fn.RSQRT);
     Tensor y = centred.mul(scale).to(x.dtype()).mul(call.in(1));
     return new Tensor[] {call.has(2) ? y.add(call.in(2)) : y, mean, scale};
+  }
+
+  /** The input in the type that moments are computed in. */
+  private static Tensor stashed(Call call, Tensor x) {
+    boolean asFloat = call.integer("stash_type", 1) == ElementType.FLOAT.code();
+    return asFloat ? ReduceOps.wide(x) : x;
   }
 
   private static Tensor group(Call call) {
@@ -192,8 +191,7 @@ final class NormOps {
     Tensor x = call.in(0);
     int axis = call.axis(call.integer("axis", -1), x.rank());
     Tensor scale = call.in(1);
-    boolean narrow = x.dtype() == DType.F16 || x.dtype() == DType.BF16;
-    Tensor wide = narrow && call.integer("stash_type", 1) == 1 ? x.to(DType.F32) : x;
+    Tensor wide = stashed(call, x);
     List<Integer> axes = IntStream.range(axis, x.rank()).boxed().toList();
     Tensor square = ReduceOps.mean(wide.square(), axes, true);
     Tensor normal = wide.mul(square.add(call.number("epsilon", 1e-5f)).map(Unary.Fn.RSQRT));
@@ -223,7 +221,7 @@ final class NormOps {
 
   private static Tensor lp(Call call) {
     Tensor x = call.in(0);
-    Tensor wide = wide(x);
+    Tensor wide = ReduceOps.wide(x);
     List<Integer> axis = List.of(call.axis(call.integer("axis", -1), x.rank()));
     Tensor length =
         call.integer("p", 2) == 1

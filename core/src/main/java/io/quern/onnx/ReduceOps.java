@@ -71,8 +71,13 @@ final class ReduceOps {
 
   /** Halves go through F32 and are rounded once, so that no step in between overflows. */
   static Tensor widened(Tensor x, UnaryOperator<Tensor> function) {
-    boolean narrow = x.dtype() == DType.F16 || x.dtype() == DType.BF16;
-    return narrow ? function.apply(x.to(DType.F32)).to(x.dtype()) : function.apply(x);
+    Tensor wide = wide(x);
+    return wide == x ? function.apply(x) : function.apply(wide).to(x.dtype());
+  }
+
+  /** Halves as F32; all else as it is. */
+  static Tensor wide(Tensor x) {
+    return x.dtype() == DType.F16 || x.dtype() == DType.BF16 ? x.to(DType.F32) : x;
   }
 
   private static Tensor fold(Reduce.Fn fn, Tensor x, List<Integer> axes, boolean keep) {
