@@ -12,7 +12,7 @@ import java.lang.foreign.Arena;
  * over their whole length, then the columns at every position, of which the strides keep some.
  * Immutable and thread-safe.
  */
-final class PoolBands {
+final class PoolBands implements PlanePool {
   /** Elements of the image rows that are folded together; they stay in the first-level cache. */
   private static final int BAND = 4096;
 
@@ -35,10 +35,10 @@ final class PoolBands {
   /** What sums are divided by, for each output of a plane; 0 for maxima. */
   private final long divisors;
 
-  PoolBands(PoolShape shape, boolean max) {
+  PoolBands(PoolShape shape) {
     this.shape = shape;
     this.window = shape.pool().window();
-    this.neutral = max ? Float.NEGATIVE_INFINITY : 0;
+    this.neutral = shape.neutral();
     this.math = PoolMath.twins(shape.pool().fn());
     int reach = (shape.ow() - 1) * window.strideW() + (window.kernelW() - 1) * window.dilationW();
     this.pitch = Math.max(window.padLeft() + shape.w(), reach + 1);
@@ -48,23 +48,7 @@ final class PoolBands {
             && pitch == shape.w()
             && imageRows(shape.oh()) <= shape.h();
     this.band = Math.clamp(BAND / (long) pitch / window.strideH(), 1, Math.max(1, shape.oh()));
-    this.divisors = max ? 0 : divisors();
-  }
-
-  private long divisors() {
-    long table = owner.allocate(4L * Math.max(1, shape.oh() * shape.ow()), 64).address();
-    for (int oy = 0; oy < shape.oh(); oy++) {
-      int rows = count(shape.firstRow(oy), shape.endRow(oy), window.dilationH());
-      for (int ox = 0; ox < shape.ow(); ox++) {
-        int columns = count(shape.firstColumn(ox), shape.endColumn(ox), window.dilationW());
-        Raw.putFloat(table + 4L * (oy * shape.ow() + ox), shape.divisor(rows, columns));
-      }
-    }
-    return table;
-  }
-
-  private static int count(int first, int end, int step) {
-    return Math.max(0, (end - first + step - 1) / step);
+    this.divisors = shape.divisors(owner);
   }
 
   /** Image rows under the windows of some output rows. */
@@ -76,8 +60,8 @@ final class PoolBands {
     return inside ? 0 : 4L * pitch * (imageRows(band) + 1);
   }
 
-  /** Bytes of scratch memory for {@link #pool}. */
-  long scratchBytes() {
+  @Override
+  public long scratchBytes() {
     return paddedBytes() + 8L * pitch * band + PoolMath.SCRATCH;
   }
 
@@ -85,15 +69,15 @@ final class PoolBands {
     return scratch + paddedBytes() + 8L * pitch * band;
   }
 
-  /** Prepares scratch memory for any number of planes. */
-  void prepare(long scratch) {
+  @Override
+  public void prepare(long scratch) {
     for (long at = scratch; at < scratch + paddedBytes(); at += 4) {
       Raw.putFloat(at, neutral);
     }
   }
 
-  /** Pools a plane. */
-  void pool(long from, long to, long scratch) {
+  @Override
+  public void pool(long from, long to, long scratch) {
     PoolMath now = math.get();
     long row = 4L * shape.ow();
     long rows = scratch + paddedBytes();
@@ -175,8 +159,8 @@ final class PoolBands {
     }
   }
 
-  /** Waits until the loops are compiled. */
-  boolean warmUp() {
+  @Override
+  public boolean warmUp() {
     boolean copiesAreFast = MicroKernel.chosen().warmUp();
     boolean stridesAreFast = window.strideW() != 2 || everySecond.await();
     return math.await() && copiesAreFast && stridesAreFast;

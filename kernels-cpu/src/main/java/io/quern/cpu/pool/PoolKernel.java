@@ -16,20 +16,34 @@ import org.jspecify.annotations.Nullable;
 public final class PoolKernel implements Kernel {
   private final DType dtype;
   private final PoolShape shape;
-  private final boolean max;
-
-  /** One of the two is null: maxima of 2x2 are by halves. */
-  private final @Nullable PoolBands bands;
-
-  private final @Nullable Twins<Halving> halving;
+  private final PlanePool pool;
   private final Workers.Task<Operands> task = this::planes;
 
   private PoolKernel(DType dtype, PoolShape shape) {
     this.dtype = dtype;
     this.shape = shape;
-    this.max = shape.pool().fn() == Pool2d.Fn.MAX;
-    this.halving = shape.isMaxOfHalves() ? Halving.twins(dtype) : null;
-    this.bands = halving != null ? null : new PoolBands(shape, max);
+    this.pool = choose(dtype, shape);
+  }
+
+  private static PlanePool choose(DType dtype, PoolShape shape) {
+    if (shape.isMaxOfHalves()) {
+      return new HalvingPool(dtype, shape, Halving.twins(dtype));
+    }
+    return NinePool.covers(shape) ? new NinePool(shape) : new PoolBands(shape);
+  }
+
+  /** Maxima of windows of 2x2. */
+  private record HalvingPool(DType dtype, PoolShape shape, Twins<Halving> halving)
+      implements PlanePool {
+    @Override
+    public void pool(long from, long to, long scratch) {
+      halving.get().max(from, (long) dtype.bytes() * shape.w(), shape.oh(), shape.ow(), to);
+    }
+
+    @Override
+    public boolean warmUp() {
+      return halving.await();
+    }
   }
 
   /** The kernel for {@code key}, or null when an operand does not fit. */
@@ -52,31 +66,25 @@ public final class PoolKernel implements Kernel {
   private void planes(Operands operands, int chunk) {
     int first = chunk * shape.planesPerChunk();
     int end = Math.min(shape.planes(), first + shape.planesPerChunk());
-    long scratchBytes = bands == null ? 0 : bands.scratchBytes();
-    try (MemoryPool.Block scratch = HostMemory.shared().allocate(scratchBytes)) {
-      if (bands != null) {
-        bands.prepare(scratch.address());
-      }
+    try (MemoryPool.Block scratch = HostMemory.shared().allocate(pool.scratchBytes())) {
+      pool.prepare(scratch.address());
       for (int plane = first; plane < end; plane++) {
         long bytes = dtype.bytes();
         long from = operands.address(0) + bytes * plane * shape.h() * shape.w();
         long to = operands.address(1) + bytes * plane * shape.oh() * shape.ow();
-        if (halving != null) {
-          halving.get().max(from, bytes * shape.w(), shape.oh(), shape.ow(), to);
-        } else if (bands != null) {
-          bands.pool(from, to, scratch.address());
-        }
+        pool.pool(from, to, scratch.address());
       }
     }
   }
 
   @Override
   public boolean warmUp() {
-    return halving != null ? halving.await() : bands == null || bands.warmUp();
+    return pool.warmUp();
   }
 
   @Override
   public String name() {
-    return (max ? "max" : "avg") + "_pool2d_" + dtype.name().toLowerCase(Locale.ROOT);
+    String fn = shape.pool().fn().name().toLowerCase(Locale.ROOT);
+    return fn + "_pool2d_" + dtype.name().toLowerCase(Locale.ROOT);
   }
 }

@@ -4,6 +4,8 @@ import io.quern.DType;
 import io.quern.Shape;
 import io.quern.op.Pool2d;
 import io.quern.op.Window;
+import io.quern.runtime.Raw;
+import java.lang.foreign.Arena;
 
 /** Sizes of a pooling, and the part of the image that each window covers. */
 record PoolShape(Pool2d pool, int planes, int h, int w, int oh, int ow) {
@@ -47,6 +49,32 @@ record PoolShape(Pool2d pool, int planes, int h, int w, int oh, int ow) {
   /** Whether there are kernels for elements of a dtype. */
   boolean isCovered(DType dtype) {
     return dtype == DType.F32 || (isMaxOfHalves() && Halving.covers(dtype));
+  }
+
+  /** What windows hold where they leave the image. */
+  float neutral() {
+    return pool.fn() == Pool2d.Fn.MAX ? Float.NEGATIVE_INFINITY : 0;
+  }
+
+  /** Address of what sums are divided by, for each output of a plane; 0 for maxima. */
+  long divisors(Arena owner) {
+    if (pool.fn() == Pool2d.Fn.MAX) {
+      return 0;
+    }
+    Window window = pool.window();
+    long table = owner.allocate(4L * Math.max(1, oh * ow), 64).address();
+    for (int oy = 0; oy < oh; oy++) {
+      int rows = count(firstRow(oy), endRow(oy), window.dilationH());
+      for (int ox = 0; ox < ow; ox++) {
+        int columns = count(firstColumn(ox), endColumn(ox), window.dilationW());
+        Raw.putFloat(table + 4L * (oy * ow + ox), divisor(rows, columns));
+      }
+    }
+    return table;
+  }
+
+  private static int count(int first, int end, int step) {
+    return Math.max(0, (end - first + step - 1) / step);
   }
 
   int firstRow(int oy) {

@@ -1,0 +1,20 @@
+package io.quern.cpu.pool;
+
+/** A way to pool planes of an image, one at a time. Immutable and thread-safe. */
+interface PlanePool {
+  /** Bytes of scratch memory for {@link #pool}. */
+  default long scratchBytes() {
+    return 0;
+  }
+
+  /** Prepares scratch memory for any number of planes. */
+  default void prepare(long scratch) {}
+
+  /** Pools the plane at an address to another. */
+  void pool(long from, long to, long scratch);
+
+  /** Waits until its loops are compiled. */
+  default boolean warmUp() {
+    return true;
+  }
+}
