@@ -44,6 +44,11 @@ public final class MachineFunction {
   }
 
   /** Calls it. */
+  public long call(long a, long b, long c, long d, long e, long f) {
+    return call(a, b, c, d, e, f, 0, 0, 0, 0, 0, 0);
+  }
+
+  /** Calls it. */
   public long call(long a, long b, long c, long d, long e, long f, long g, long h) {
     return call(a, b, c, d, e, f, g, h, 0, 0, 0, 0);
   }

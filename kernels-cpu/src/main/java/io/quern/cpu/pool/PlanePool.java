@@ -1,6 +1,6 @@
 package io.quern.cpu.pool;
 
-/** A way to pool planes of an image, one at a time. Immutable and thread-safe. */
+/** A way to pool planes of an image. Immutable and thread-safe. */
 interface PlanePool {
   /** Bytes of scratch memory for {@link #pool}. */
   default long scratchBytes() {
@@ -10,8 +10,8 @@ interface PlanePool {
   /** Prepares scratch memory for any number of planes. */
   default void prepare(long scratch) {}
 
-  /** Pools the plane at an address to another. */
-  void pool(long from, long to, long scratch);
+  /** Pools planes that follow each other in memory. */
+  void pool(long from, int planes, long to, long scratch);
 
   /** Waits until its loops are compiled. */
   default boolean warmUp() {

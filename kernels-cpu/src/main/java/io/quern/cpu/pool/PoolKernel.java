@@ -29,6 +29,9 @@ public final class PoolKernel implements Kernel {
     if (shape.isMaxOfHalves()) {
       return new HalvingPool(dtype, shape, Halving.twins(dtype));
     }
+    if (shape.isWhole()) {
+      return new WholePool(shape);
+    }
     return NinePool.covers(shape) ? new NinePool(shape) : new PoolBands(shape);
   }
 
@@ -36,8 +39,12 @@ public final class PoolKernel implements Kernel {
   private record HalvingPool(DType dtype, PoolShape shape, Twins<Halving> halving)
       implements PlanePool {
     @Override
-    public void pool(long from, long to, long scratch) {
-      halving.get().max(from, (long) dtype.bytes() * shape.w(), shape.oh(), shape.ow(), to);
+    public void pool(long from, int planes, long to, long scratch) {
+      long row = (long) dtype.bytes() * shape.w();
+      long result = (long) dtype.bytes() * shape.oh() * shape.ow();
+      for (int i = 0; i < planes; i++) {
+        halving.get().max(from + i * shape.h() * row, row, shape.oh(), shape.ow(), to + i * result);
+      }
     }
 
     @Override
@@ -68,12 +75,10 @@ public final class PoolKernel implements Kernel {
     int end = Math.min(shape.planes(), first + shape.planesPerChunk());
     try (MemoryPool.Block scratch = HostMemory.shared().allocate(pool.scratchBytes())) {
       pool.prepare(scratch.address());
-      for (int plane = first; plane < end; plane++) {
-        long bytes = dtype.bytes();
-        long from = operands.address(0) + bytes * plane * shape.h() * shape.w();
-        long to = operands.address(1) + bytes * plane * shape.oh() * shape.ow();
-        pool.pool(from, to, scratch.address());
-      }
+      long bytes = dtype.bytes();
+      long from = operands.address(0) + bytes * first * shape.h() * shape.w();
+      long to = operands.address(1) + bytes * first * shape.oh() * shape.ow();
+      pool.pool(from, end - first, to, scratch.address());
     }
   }
 

@@ -46,6 +46,17 @@ record PoolShape(Pool2d pool, int planes, int h, int w, int oh, int ow) {
     return pool.fn() == Pool2d.Fn.MAX && pool.window().equals(Window.of(2).stride(2));
   }
 
+  /** Whether the one window is the whole plane. */
+  boolean isWhole() {
+    Window window = pool.window();
+    return oh * ow == 1
+        && h * w > 0
+        && window.kernelH() == h
+        && window.kernelW() == w
+        && window.padding(0).equals(window)
+        && window.dilation(1).equals(window);
+  }
+
   /** Whether there are kernels for elements of a dtype. */
   boolean isCovered(DType dtype) {
     return dtype == DType.F32 || (isMaxOfHalves() && Halving.covers(dtype));

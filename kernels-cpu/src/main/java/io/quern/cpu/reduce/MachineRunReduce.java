@@ -14,7 +14,7 @@ final class MachineRunReduce extends RunReduce {
 
   private final float neutral;
   private final MachineFunction accumulate;
-  private final MachineFunction run;
+  private final MachineFunction runs;
   private final MachineFunction lanes;
   private final MachineFunction addRow;
   private final MachineFunction addColumn;
@@ -22,7 +22,7 @@ final class MachineRunReduce extends RunReduce {
   MachineRunReduce(Reduce.Fn fn) {
     this.neutral = neutral(fn);
     this.accumulate = place(fn, "accumulate", RunCode::accumulate);
-    this.run = place(fn, "run", RunCode::run);
+    this.runs = place(fn, "runs", RunCode::runs);
     this.lanes = place(fn, "lanes", RunCode::lanes);
     this.addRow = place(fn, "row", RunCode::addRow);
     this.addColumn = place(fn, "column", RunCode::addColumn);
@@ -43,16 +43,21 @@ final class MachineRunReduce extends RunReduce {
 
   @Override
   public float run(long from, long n, long scratch) {
-    return n > 0 && n % LANES == 0 ? fold(run, from, 4 * n) : super.run(from, n, scratch);
+    runs(from, n, 1, scratch, scratch);
+    return Raw.getFloat(scratch);
+  }
+
+  @Override
+  public void runs(long from, long n, long count, long to, long scratch) {
+    if (count > 0) {
+      long whole = n / LANES * LANES;
+      runs.call(from, 4 * whole, to, count, 4 * n, (1L << (n - whole)) - 1);
+    }
   }
 
   @Override
   public float foldLanes(long from) {
-    return fold(lanes, from, 0);
-  }
-
-  private static float fold(MachineFunction code, long from, long bytes) {
-    return Float.intBitsToFloat((int) code.call(from, bytes));
+    return Float.intBitsToFloat((int) lanes.call(from));
   }
 
   @Override

@@ -1,6 +1,8 @@
 package io.quern.cpu.reduce;
 
+import static io.quern.cpu.asm.Reg.R10;
 import static io.quern.cpu.asm.Reg.R8;
+import static io.quern.cpu.asm.Reg.R9;
 import static io.quern.cpu.asm.Reg.RAX;
 import static io.quern.cpu.asm.Reg.RCX;
 import static io.quern.cpu.asm.Reg.RDI;
@@ -41,6 +43,8 @@ final class RunCode {
   private static final Reg TO = RDX;
   private static final Reg AT = RAX;
   private static final Mask REST = VectorCode.spareMask();
+  private static final Vec NEUTRAL = vec(2 * SUMS);
+  private static final int FREE = 2 * SUMS + 1;
 
   private final Assembler asm = new Assembler();
   private final Reduce.Fn fn;
@@ -58,7 +62,7 @@ final class RunCode {
     VectorTrace trace = new VectorTrace();
     ScalarProgram program = new ScalarProgram(2, List.of(new Apply2(binary, 0, 1)));
     int result = new Formulas<>(trace).run(program, List.of(trace.input(0), trace.input(1)));
-    this.fold = new VectorCode(asm, trace, result, RunCode::noUniforms, SUMS, SUMS);
+    this.fold = new VectorCode(asm, trace, result, RunCode::noUniforms, SUMS, FREE);
     fold.prepare();
   }
 
@@ -86,15 +90,62 @@ final class RunCode {
     return ret();
   }
 
-  /** {@link RunReduce#run} of so many bytes, as in {@link #accumulate}. */
-  Assembler run() {
+  /**
+   * {@link RunReduce#runs}: a function of the address of the first run, its bytes that fill all
+   * lanes, the address of the results, how many there are, not none, the bytes from a run to the
+   * next, and a bit for each element that does not fill all lanes.
+   */
+  Assembler runs() {
+    Reg count = RCX;
+    Reg step = R8;
+    Reg bits = R9;
+    Label noBlocks = asm.label();
+    asm.op(VBROADCASTSS, NEUTRAL, asm.constant(RunReduce.neutral(fn)));
+    Label next = asm.here();
     for (int i = 0; i < SUMS; i++) {
-      asm.op(VBROADCASTSS, vec(i), asm.constant(RunReduce.neutral(fn)));
+      asm.op(VMOVUPS, vec(i), NEUTRAL);
     }
+    asm.sub(AT, AT);
+    asm.test(SIZE, SIZE);
+    asm.jump(Condition.E, noBlocks);
     foldBlocks();
+    asm.bind(noBlocks);
+    asm.unlessZero(bits, () -> foldRest(bits));
     foldLanes();
-    VectorCode.giveFirstElement(asm);
+    asm.sub(AT, AT);
+    asm.add(AT, 1);
+    asm.kmov(REST, AT);
+    asm.op(VMOVUPS, Mem.at(TO), vec(0).masked(REST));
+    asm.add(FROM, step);
+    asm.add(TO, 4);
+    asm.sub(count, 1);
+    asm.jump(Condition.NE, next);
     return ret();
+  }
+
+  /** Folds elements that bits tell into lanes of their own, and these into the others. */
+  private void foldRest(Reg bits) {
+    asm.mov(R10, bits);
+    for (int i = 0; i < SUMS; i++) {
+      asm.kmov(REST, R10);
+      asm.shr(R10, BITS / 32);
+      asm.op(VMOVUPS, rest(i), NEUTRAL);
+      asm.op(VMOVUPS, rest(i).masked(REST), at(FROM, i));
+    }
+    foldEach((i, input, to) -> asm.op(VMOVUPS, to, input == 0 ? NEUTRAL : rest(i)), SUMS);
+    foldEach((i, input, to) -> asm.op(VMOVUPS, to, input == 0 ? vec(i) : rest(i)), 0);
+  }
+
+  private static Vec rest(int i) {
+    return vec(SUMS + i);
+  }
+
+  /** Folds as many vectors as there are sums, to vectors from a number on. */
+  private void foldEach(VectorCode.Load load, int first) {
+    List<Vec> results = fold.write(SUMS, load);
+    for (int i = 0; i < SUMS; i++) {
+      asm.op(VMOVUPS, vec(first + i), results.get(i));
+    }
   }
 
   /** {@link RunReduce#foldLanes}. */
@@ -154,11 +205,7 @@ final class RunCode {
     asm.sub(AT, AT);
     asm.align(32);
     Label next = asm.here();
-    List<Vec> results =
-        fold.write(SUMS, (i, input, to) -> asm.op(VMOVUPS, to, input == 0 ? vec(i) : at(FROM, i)));
-    for (int i = 0; i < SUMS; i++) {
-      asm.op(VMOVUPS, vec(i), results.get(i));
-    }
+    foldEach((i, input, to) -> asm.op(VMOVUPS, to, input == 0 ? vec(i) : at(FROM, i)), 0);
     asm.add(AT, SUMS * BYTES);
     asm.cmp(AT, SIZE);
     asm.jump(Condition.B, next);

@@ -57,7 +57,7 @@ public abstract class RunReduce {
   }
 
   /** Folds {@code count} runs that follow each other in memory, to a float each. */
-  final void runs(long from, long n, long count, long to, long scratch) {
+  public void runs(long from, long n, long count, long to, long scratch) {
     for (long i = 0; i < count; i++) {
       Raw.putFloat(to + 4 * i, run(from + 4 * n * i, n, scratch));
     }

@@ -6,6 +6,7 @@ import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.GuardedMemory;
 import io.quern.op.Reduce;
 import io.quern.runtime.Raw;
+import java.lang.foreign.Arena;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +31,8 @@ class MachineRunReduceTest {
   private final Map<Reduce.Fn, RunReduce> scalars = new EnumMap<>(Reduce.Fn.class);
   private final GuardedMemory from = new GuardedMemory(4L * MOST_ROWS * MOST);
   private final GuardedMemory[] to = {new GuardedMemory(4L * MOST), new GuardedMemory(4L * MOST)};
+
+  private final long scratch = Arena.ofAuto().allocate(RunReduce.SCRATCH, 64).address();
 
   MachineRunReduceTest() {
     for (Reduce.Fn fn : Reduce.Fn.values()) {
@@ -61,7 +64,7 @@ class MachineRunReduceTest {
       RunReduce one = code.get(fn);
       RunReduce other = scalars.get(fn);
       int n = random.nextInt(random.nextBoolean() ? 130 : MOST);
-      switch (random.nextInt(3)) {
+      switch (random.nextInt(4)) {
         case 0 -> {
           n = random.nextInt(3) == 0 ? n / 64 * 64 : n;
           long x = filled(from, n);
@@ -77,6 +80,14 @@ class MachineRunReduceTest {
           one.addRow(x, n, rows[0]);
           other.addRow(x, n, rows[1]);
           compare(fn, rows, n);
+        }
+        case 2 -> {
+          int count = random.nextInt(MOST_ROWS + 1);
+          long x = filled(from, n * count);
+          long[] results = copies(count);
+          one.runs(x, n, count, results[0], 0);
+          other.runs(x, n, count, results[1], scratch);
+          compare(fn, results, count);
         }
         default -> {
           int count = random.nextInt(MOST_ROWS + 1);
