@@ -170,7 +170,7 @@ public final class MachineTier {
     MachineFunction placed = CodeMemory.place(code.finish());
     if (Log.get().isLoggable(Level.TRACE)) {
       String listing = String.join(System.lineSeparator(), code.listing());
-      Log.get().log(Level.TRACE, name + System.lineSeparator() + listing);
+      Log.get().log(Level.TRACE, name + " at " + placed + System.lineSeparator() + listing);
     }
     return placed;
   }

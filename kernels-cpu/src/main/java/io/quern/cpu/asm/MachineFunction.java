@@ -89,4 +89,10 @@ public final class MachineFunction {
       throw new AssertionError(t);
     }
   }
+
+  /** Where the code is, as profilers tell it. */
+  @Override
+  public String toString() {
+    return "0x" + Long.toHexString(address.address());
+  }
 }
