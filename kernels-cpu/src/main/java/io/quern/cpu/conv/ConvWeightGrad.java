@@ -112,7 +112,7 @@ public final class ConvWeightGrad implements Kernel {
       for (int image = from; image < to; image++) {
         long index = (long) image * shape.groups() + group;
         long pixels = call.address(0) + index * shape.imageBytes();
-        if (plane.needsFill()) {
+        if (plane.isCopy()) {
           plane.fill(pixels, filled);
           pixels = filled;
         }

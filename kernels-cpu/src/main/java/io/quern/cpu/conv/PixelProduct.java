@@ -8,7 +8,6 @@ import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.gemm.PanelPacker;
 import io.quern.cpu.gemm.Transpose;
-import io.quern.op.Window;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
@@ -18,13 +17,13 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A convolution as a product of pixels and weights: output pixels are the rows of the micro-kernel,
- * which reads them in the padded image, whatever stride and dilation; output channels are its
+ * which reads them in a {@link PaddedImage}, whatever stride and dilation; output channels are its
  * columns. Tiles are transposed on their way to the output.
  *
  * <p>Strips of pixels go over the channels in panels, and over k in blocks, so that a block of a
- * panel stays in the first-level cache. Where a strip meets some panels, it is copied together
- * first: in the image, rows of a tile for one weight after another lie at distances that share few
- * sets of the cache.
+ * panel stays in the first-level cache. Where each output uses one pixel there is no padded image;
+ * a strip that meets some panels is copied together first, since rows of a tile lie at distances in
+ * the image that share few sets of the cache.
  */
 final class PixelProduct extends ConvProduct {
   private static final int BLOCK_K = 256;
@@ -47,9 +46,6 @@ final class PixelProduct extends ConvProduct {
 
   /** Floats of a line; strips are so many long that no two of them share one. */
   private static final int LANES = LINE / 4;
-
-  /** Most channels that a task pads. */
-  private static final int PADDED = 16;
 
   /** Padded images that exist at one time. */
   private static final long PADDED_BYTES = 1 << 23;
@@ -78,14 +74,19 @@ final class PixelProduct extends ConvProduct {
   private final Transpose transpose = Transpose.chosen();
   private final int width = micro.columns();
   private final ConvShape shape;
-  private final Plane plane;
-  private final PanelPacker packer;
+  private final PaddedImage padded;
+  private final PanelPacker panelPacker;
+  private final Packer packer;
   private final int panels;
+  private final int lines;
   private final int strips;
+
+  /** Pixels of the longest strip. */
   private final int strip;
+
   private final int block;
-  private final boolean gathers;
   private final int mostPanels;
+  private final boolean copiesStrips;
   private final long pitch;
 
   /** Address of a table of offsets in a strip that was copied together. */
@@ -98,19 +99,20 @@ final class PixelProduct extends ConvProduct {
   PixelProduct(ConvShape shape, @Nullable ConvChain chain) {
     super(chain);
     this.shape = shape;
-    this.plane = Plane.padded(shape);
     int depth = shape.depth();
     int blocks = (depth + BLOCK_K - 1) / BLOCK_K;
     this.block = (depth + blocks - 1) / blocks;
-    this.packer =
+    this.panelPacker =
         new PanelPacker(
             micro, shape.groups(), shape.weightBytes(), shape.oc(), depth, 4, 4L * depth, block);
     this.panels = (shape.oc() + width - 1) / width;
-    int wanted = strips(shape);
-    int pixels = (shape.outputPixels() + wanted - 1) / wanted;
-    this.strip = (pixels + LANES - 1) / LANES * LANES;
-    this.strips = (shape.outputPixels() + strip - 1) / strip;
-    this.gathers = panels >= LEAST_PANELS && plane.gathersRows();
+    boolean isTurned = PixelImage.suits(shape);
+    this.padded = isTurned && !shape.isPointwise() ? new PixelImage(shape) : Plane.padded(shape);
+    this.copiesStrips = shape.isPointwise() && panels >= LEAST_PANELS;
+    this.packer = isTurned ? TapPacker.of(panelPacker, shape) : panelPacker;
+    this.lines = (shape.outputPixels() + LANES - 1) / LANES;
+    this.strips = Math.min(strips(shape), Math.max(1, lines));
+    this.strip = (lines + strips - 1) / strips * LANES;
     this.mostPanels =
         depth <= block
             ? panels
@@ -170,50 +172,49 @@ final class PixelProduct extends ConvProduct {
     call.keep(WEIGHTS, weights);
     call.keep(BIAS, bias);
     call.keep(OUTPUTS, outputs);
-    if (!plane.needsFill()) {
+    if (!padded.isCopy()) {
       call.keep(FIRST, 0);
       share(call, planes);
       return;
     }
-    int most = Math.toIntExact(Math.clamp(PADDED_BYTES / plane.bytes(), 1, planes));
-    MemoryPool.Block padded = HostMemory.shared().allocate(most * plane.bytes());
+    int most = Math.toIntExact(Math.clamp(PADDED_BYTES / padded.bytes(), 1, planes));
+    MemoryPool.Block copies = HostMemory.shared().allocate(most * padded.bytes());
     try {
-      call.keep(PADDED_IMAGES, padded.address());
+      call.keep(PADDED_IMAGES, copies.address());
       for (int first = 0; first < planes; first += most) {
         int count = Math.min(most, planes - first);
         call.keep(FIRST, first);
-        Workers.shared().run(pad, call, count * padTasks());
+        Workers.shared().run(pad, call, count * padBands());
         share(call, count);
       }
     } finally {
-      HostMemory.shared().free(padded);
+      HostMemory.shared().free(copies);
     }
   }
 
-  private int padTasks() {
-    return (shape.c() + paddedTogether() - 1) / paddedTogether();
-  }
-
-  /** Channels that a task pads, fewer where threads would have none. */
-  private int paddedTogether() {
-    return Math.clamp(shape.c() / (2L * Workers.shared().threads()), 1, PADDED);
+  /** Bands of rows, of which each thread has as many: mostly those that its strips will read. */
+  private int padBands() {
+    int threads = Workers.shared().threads();
+    return Math.clamp(threads == 1 ? 1 : 2L * threads, 1, Math.max(1, padded.copiedRows()));
   }
 
   private void pad(Operands call, int chunk) {
-    int index = chunk / padTasks();
-    int channel = chunk % padTasks() * paddedTogether();
-    plane.pad(
+    int bands = padBands();
+    long index = chunk / bands;
+    long band = chunk % bands;
+    long rows = padded.copiedRows();
+    padded.copyRows(
         call.kept(IMAGES) + (call.kept(FIRST) + index) * shape.imageBytes(),
-        channel,
-        Math.min(shape.c(), channel + paddedTogether()),
-        call.kept(PADDED_IMAGES) + index * plane.bytes());
+        (int) (rows * band / bands),
+        (int) (rows * (band + 1) / bands),
+        call.kept(PADDED_IMAGES) + index * padded.bytes());
   }
 
   private void share(Operands call, int planes) {
     int threads = Workers.shared().threads();
-    int wanted = threads == 1 ? 1 : (gathers ? 1 : TASKS_PER_THREAD) * threads;
+    int wanted = threads == 1 ? 1 : (copiesStrips ? 1 : TASKS_PER_THREAD) * threads;
     long all = (long) planes * strips * panels;
-    int least = gathers && all >= LEAST_PANELS / 2 * (long) threads ? LEAST_PANELS / 2 : 1;
+    int least = copiesStrips && all >= LEAST_PANELS / 2 * (long) threads ? LEAST_PANELS / 2 : 1;
     int perTask = Math.clamp(Math.max(all / wanted, least), 1, mostPanels);
     int even = evenPanels(perTask, planes * strips, threads);
     call.keep(PANELS_PER_TASK, even);
@@ -235,6 +236,11 @@ final class PixelProduct extends ConvProduct {
     return (panels + perTask - 1) / perTask;
   }
 
+  /** First pixel of a strip; all are about as long, and no two share a line. */
+  private int begin(int number) {
+    return Math.min(shape.outputPixels(), LANES * (int) ((long) lines * number / strips));
+  }
+
   /** The products of a strip with some panels. */
   private void multiply(Operands call, int chunk) {
     int perTask = (int) call.kept(PANELS_PER_TASK);
@@ -243,33 +249,34 @@ final class PixelProduct extends ConvProduct {
     int ofIndex = chunk - index * groupsOfPanels * strips;
     int firstPanel = ofIndex % groupsOfPanels * perTask;
     int endPanel = Math.min(panels, firstPanel + perTask);
-    int first = ofIndex / groupsOfPanels * strip;
-    int count = Math.min(strip, shape.outputPixels() - first);
+    int first = begin(ofIndex / groupsOfPanels);
+    int count = begin(ofIndex / groupsOfPanels + 1) - first;
     long row = 4L * width;
     boolean isOneBlock = shape.depth() <= block;
     long productBytes = strip * row;
     long toAddresses =
         Transpose.SCRATCH + row + (isOneBlock ? 1 : endPanel - firstPanel) * productBytes;
-    long toGathered = toAddresses + MicroKernel.tableBytes(strip);
-    long bytes = toGathered + (gathers ? block * pitch + 2 * LINE : 0);
+    long toCopy = toAddresses + MicroKernel.tableBytes(strip);
+    long bytes = toCopy + (copiesStrips ? block * pitch + 2 * LINE : 0);
     try (MemoryPool.Block scratch = HostMemory.shared().allocate(bytes)) {
       long biasRow = scratch.address() + Transpose.SCRATCH;
       long addresses = scratch.address() + toAddresses;
-      long gathered = (scratch.address() + toGathered + LINE - 1) / LINE * LINE;
+      long copy = (scratch.address() + toCopy + LINE - 1) / LINE * LINE;
       long image = image(call, index);
-      if (gathers) {
-        MicroKernel.evenRows(addresses, gathered, 4, strip + ROWS);
+      if (copiesStrips) {
+        MicroKernel.evenRows(addresses, copy, 4, strip + ROWS);
       } else {
         addresses(image, first, addresses);
       }
       long number = call.kept(FIRST) + index;
-      long weights = call.kept(WEIGHTS) + number % shape.groups() * packer.matrixBytes();
+      long weights = call.kept(WEIGHTS) + number % shape.groups() * panelPacker.matrixBytes();
       for (int t = 0; t < shape.depth(); t += block) {
         int depth = Math.min(block, shape.depth() - t);
-        if (gathers) {
-          plane.gather(image, t, depth, first, count, gathered, pitch);
+        if (copiesStrips) {
+          long channel = 4L * shape.inputPixels();
+          micro.copyRows(image + t * channel + 4L * first, channel, copy, pitch, depth, count, -0f);
         }
-        long steps = gathers ? offsets : plane.offsets() + 4L * t;
+        long steps = copiesStrips ? offsets : padded.offsets() + 4L * t;
         for (int p = firstPanel; p < endPanel; p++) {
           long products = biasRow + row + (isOneBlock ? 0 : (p - firstPanel) * productBytes);
           if (t == 0) {
@@ -277,7 +284,7 @@ final class PixelProduct extends ConvProduct {
           }
           long start = t == 0 ? biasRow : products;
           long startRow = t == 0 ? 0 : row;
-          long panel = weights + packer.panelOffset(t, p);
+          long panel = weights + panelPacker.panelOffset(t, p);
           micro.panel(
               addresses, steps, panel, row, depth, start, startRow, products, row, count, width);
           if (t + depth == shape.depth()) {
@@ -313,21 +320,26 @@ final class PixelProduct extends ConvProduct {
   }
 
   private long image(Operands call, int index) {
-    return plane.needsFill()
-        ? call.kept(PADDED_IMAGES) + index * plane.bytes()
+    return padded.isCopy()
+        ? call.kept(PADDED_IMAGES) + index * padded.bytes()
         : call.kept(IMAGES) + (call.kept(FIRST) + index) * shape.imageBytes();
   }
 
   /** Where the windows of a strip begin; those beyond the last pixel repeat it and are not used. */
   private void addresses(long image, int first, long to) {
-    Window window = shape.window();
     int last = shape.outputPixels() - 1;
-    for (int i = 0; i < strip + ROWS; i++) {
-      int pixel = Math.min(first + i, last);
-      int y = pixel / shape.ow();
-      int x = pixel - y * shape.ow();
-      long at = (long) y * window.strideH() * plane.pitch() + (long) x * window.strideW();
-      Raw.putLong(to + 8L * i, image + 4 * at);
+    long pixel = padded.offset(0, 1) - padded.offset(0, 0);
+    for (int i = 0; i < strip + ROWS; ) {
+      int at = Math.min(first + i, last);
+      int y = at / shape.ow();
+      int x = at - y * shape.ow();
+      int ofRow = at == last ? strip + ROWS - i : Math.min(shape.ow() - x, last - at);
+      long address = image + padded.offset(y, x);
+      long step = at == last ? 0 : pixel;
+      for (int end = Math.min(strip + ROWS, i + ofRow); i < end; i++) {
+        Raw.putLong(to + 8L * i, address);
+        address += step;
+      }
     }
   }
 }

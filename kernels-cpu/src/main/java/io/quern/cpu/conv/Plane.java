@@ -15,7 +15,7 @@ import java.lang.foreign.Arena;
  * that are neighbours when their pixels are, the positions after the last column of an output row
  * are computed for nothing. Otherwise the gradient of the weights unfolds it to a matrix (im2col).
  */
-final class Plane {
+final class Plane implements PaddedImage {
   private static final Twins<EverySecond> EVERY_SECOND = EverySecond.twins();
 
   private final ConvShape shape;
@@ -118,18 +118,26 @@ final class Plane {
   }
 
   /** Address of the table of row offsets; valid as long as this object is. */
-  long offsets() {
+  @Override
+  public long offsets() {
     return offsets;
   }
 
   /** Bytes that {@link #fill} needs. */
-  long bytes() {
+  @Override
+  public long bytes() {
     return bytes;
   }
 
   /** Whether the image must be copied by {@link #fill} before it is used. */
-  boolean needsFill() {
+  @Override
+  public boolean isCopy() {
     return fill != Fill.NONE;
+  }
+
+  @Override
+  public int copiedRows() {
+    return paddedH;
   }
 
   /** Prepares one group of one image. */
@@ -143,47 +151,41 @@ final class Plane {
 
   /** Copies some channels with zeros around them to their places in the padded image. */
   void pad(long image, int first, int end, long to) {
-    Window window = shape.window();
-    MicroKernel micro = MicroKernel.chosen();
-    long channel = 4L * paddedH * paddedW;
-    Raw.zero(to + first * channel, (end - first) * channel);
-    image += 4L * first * shape.inputPixels();
     for (int c = first; c < end; c++) {
-      long at = ((long) c * paddedH + window.padTop()) * paddedW + window.padLeft();
-      micro.copyRows(image, 4L * shape.w(), to + 4 * at, 4L * paddedW, shape.h(), shape.w(), 0);
-      image += 4L * shape.inputPixels();
+      pad(image, c, 0, paddedH, to);
     }
   }
 
-  /** Whether {@link #gather} moves more than an element at a time. */
-  boolean gathersRows() {
-    return shape.window().strideW() <= 2;
+  @Override
+  public void copyRows(long image, int first, int end, long to) {
+    for (int c = 0; c < shape.c(); c++) {
+      pad(image, c, first, end, to);
+    }
   }
 
-  /**
-   * Copies some rows of the matrix of output pixels to rows {@code pitch} bytes apart: of the
-   * weights from {@code t} on the pixels from {@code first} on.
-   *
-   * @param image the padded image
-   */
-  void gather(long image, int t, int depth, int first, int count, long to, long pitch) {
+  /** Copies some padded rows of a channel. */
+  private void pad(long image, int channel, int first, int end, long to) {
     Window window = shape.window();
-    int taps = window.kernelH() * window.kernelW();
-    long channel = 4L * paddedH * paddedW;
-    for (int tap = 0; tap < taps; tap++) {
-      int begin = (t - tap + taps - 1) / taps;
-      int rows = (t + depth - tap + taps - 1) / taps - begin;
-      long from = image + Raw.getInt(offsets + 4L * tap) + begin * channel;
-      long target = to + ((long) begin * taps + tap - t) * pitch;
-      for (int done = 0; done < count; ) {
-        int y = (first + done) / shape.ow();
-        int x = first + done - y * shape.ow();
-        int pixels = shape.isPointwise() ? count : Math.min(count - done, shape.ow() - x);
-        long at = (long) y * window.strideH() * paddedW + (long) x * window.strideW();
-        gatherRows(from + 4 * at, channel, target + 4L * done, taps * pitch, rows, pixels);
-        done += pixels;
-      }
-    }
+    int firstOfImage = Math.clamp(first - (long) window.padTop(), 0, shape.h());
+    int endOfImage = Math.clamp(end - (long) window.padTop(), firstOfImage, shape.h());
+    long row = 4L * paddedW;
+    long padded = to + (long) channel * paddedH * row;
+    Raw.zero(padded + first * row, (end - first) * row);
+    MicroKernel.chosen()
+        .copyRows(
+            image + 4L * ((long) channel * shape.h() + firstOfImage) * shape.w(),
+            4L * shape.w(),
+            padded + (window.padTop() + firstOfImage) * row + 4L * window.padLeft(),
+            row,
+            endOfImage - firstOfImage,
+            shape.w(),
+            0);
+  }
+
+  @Override
+  public long offset(int y, int x) {
+    Window window = shape.window();
+    return 4 * ((long) y * window.strideH() * paddedW + (long) x * window.strideW());
   }
 
   /**
@@ -198,18 +200,9 @@ final class Plane {
       int y = (first + done) / shape.ow();
       int x = first + done - y * shape.ow();
       int pixels = Math.min(count - done, shape.ow() - x);
-      long at = (long) y * window.strideH() * paddedW + (long) x * window.strideW();
       ByteMoves.gather(
-          image + 4 * at, offsets, depth, window.strideW(), to + 4L * done, toRow, pixels);
+          image + offset(y, x), offsets, depth, window.strideW(), to + 4L * done, toRow, pixels);
       done += pixels;
-    }
-  }
-
-  private void gatherRows(long from, long fromRow, long to, long toRow, int rows, int count) {
-    if (shape.window().strideW() == 1) {
-      MicroKernel.chosen().copyRows(from, fromRow, to, toRow, rows, count, -0f);
-    } else {
-      EVERY_SECOND.get().copyRows(from, fromRow, to, toRow, rows, count);
     }
   }
 
