@@ -108,8 +108,8 @@ final class PatchProduct extends ConvProduct {
     if (patches.isDense()) {
       return patches.stripRows() * patches.columns();
     }
-    int even = roundUp((patches.positions() + parts - 1) / parts, width);
-    return Math.min(Patches.STRIP, even);
+    int strips = roundUp((patches.positions() + Patches.STRIP - 1) / Patches.STRIP, parts);
+    return roundUp((patches.positions() + strips - 1) / strips, width);
   }
 
   private int strips(int strip) {

@@ -20,7 +20,7 @@ final class Patches {
   private static final long NEAR_BYTES = 1 << 20;
 
   /** Positions of a strip, about. */
-  static final int STRIP = 1024;
+  static final int STRIP = 512;
 
   private final MicroKernel micro = MicroKernel.chosen();
   private final int width = micro.columns();

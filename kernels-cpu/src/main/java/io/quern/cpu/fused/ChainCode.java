@@ -50,7 +50,10 @@ final class ChainCode {
   /** Vectors of sums. */
   static final int SUMS = 4;
 
-  /** How far ahead memory is asked for, since processors do not look into the next page. */
+  /**
+   * How far ahead memory is asked for, since processors do not look into the next page; of several
+   * rows it is the next one.
+   */
   private static final int AHEAD = 2048;
 
   private static final Reg TABLE = RDI;
@@ -59,7 +62,8 @@ final class ChainCode {
   private static final Reg REST = RCX;
   private static final Reg AT = RAX;
   private static final Reg ROWS = R15;
-  private static final List<Reg> ADDRESSES = List.of(R8, R9, R10, R11, RBX, RBP, R12, R13, R14);
+  private static final Reg AHEAD_AT = R14;
+  private static final List<Reg> ADDRESSES = List.of(R8, R9, R10, R11, RBX, RBP, R12, R13);
   private static final List<Reg> SAVED = List.of(RBX, RBP, R12, R13, R14, R15);
 
   private final Assembler asm = new Assembler();
@@ -117,6 +121,7 @@ final class ChainCode {
 
   private Assembler store(boolean streams) {
     VectorOp store = streams ? VMOVNTPS : VMOVUPS;
+    pushDistance();
     Label row = asm.here();
     beginRow();
     loop(BLOCKS_END, copies, () -> storeVectors(copies, store));
@@ -126,17 +131,37 @@ final class ChainCode {
     asm.sub(ROWS, 1);
     asm.jump(Condition.E, done);
     for (int i = 0; i <= inputs; i++) {
-      asm.add(ADDRESSES.get(i), Mem.at(TABLE, 8 * (inputs + 1 + i)));
+      asm.add(ADDRESSES.get(i), step(i));
     }
     asm.jmp(row);
     asm.bind(done);
+    asm.pop(AHEAD_AT);
     if (streams) {
       asm.sfence();
     }
     return end();
   }
 
+  /** Keeps on the stack how far ahead of each vector memory is asked for. */
+  private void pushDistance() {
+    Label known = asm.label();
+    asm.sub(AHEAD_AT, AHEAD_AT);
+    asm.add(AHEAD_AT, AHEAD);
+    asm.cmp(ROWS, 1);
+    asm.jump(Condition.E, known);
+    asm.mov(AHEAD_AT, step(inputs));
+    asm.bind(known);
+    asm.push(AHEAD_AT);
+  }
+
+  /** Bytes from row to row of an input, or of the output behind them. */
+  private Mem step(int operand) {
+    return Mem.at(TABLE, 8 * (inputs + 1 + operand));
+  }
+
   private void storeVectors(int count, VectorOp store) {
+    asm.mov(AHEAD_AT, Mem.at(Reg.RSP));
+    asm.add(AHEAD_AT, AT);
     List<Vec> results = vectors(0, count);
     for (int i = 0; i < count; i++) {
       asm.op(store, at(output, i), results.get(i));
@@ -151,6 +176,8 @@ final class ChainCode {
 
   private Assembler sum() {
     beginRow();
+    asm.sub(AHEAD_AT, AHEAD_AT);
+    asm.add(AHEAD_AT, AHEAD);
     for (int i = 0; i < SUMS; i++) {
       asm.op(VMOVUPS, sum(i), Mem.at(output).plus(i * BYTES));
     }
@@ -176,6 +203,7 @@ final class ChainCode {
   }
 
   private void addBlock() {
+    asm.add(AHEAD_AT, SUMS * BYTES);
     for (int first = 0; first < SUMS; first += copies) {
       List<Vec> results = vectors(first, copies);
       for (int i = 0; i < copies; i++) {
@@ -198,9 +226,8 @@ final class ChainCode {
     return code.write(
         count,
         (copy, i, to) -> {
-          Mem place = at(ADDRESSES.get(i), first + copy);
-          asm.op(VMOVUPS, to, place);
-          asm.prefetch(place.plus(AHEAD));
+          asm.op(VMOVUPS, to, at(ADDRESSES.get(i), first + copy));
+          asm.prefetch(Mem.at(ADDRESSES.get(i), AHEAD_AT, 1).plus((first + copy) * BYTES));
         });
   }
 
