@@ -117,10 +117,16 @@ public final class Plan {
     return List.of(steps);
   }
 
-  /** Waits until every kernel is as fast as it will be. */
+  /**
+   * Waits until every kernel is as fast as it will be, and runs the plan on zeros until the rest
+   * is, for three seconds at most, unless runs write more than their results or draw numbers.
+   */
   public void warmUp() {
     for (Step step : steps) {
       step.kernel().warmUp();
+    }
+    if (written.length == 0 && hosts.isEmpty()) {
+      Rehearsal.of(this);
     }
   }
 

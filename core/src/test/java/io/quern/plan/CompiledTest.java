@@ -564,4 +564,37 @@ class CompiledTest {
         .isThrownBy(() -> Quern.compile(x -> null, spec))
         .withMessage("compile: the function returned null, not a tensor");
   }
+
+  @Test
+  void warmingUpRunsWhatLeavesNothingBehind() {
+    Tensor counter = Tensor.zeros(4);
+    Compiled counting =
+        Quern.compile(
+            x -> {
+              counter.copyFrom(counter.add(1));
+              return x.add(counter);
+            },
+            ROW);
+    Rng eagerSource = Rng.of(3);
+    Rng source = Rng.of(3);
+    Compiled noisy = Quern.compile(x -> x.add(source.normal(4)), ROW);
+
+    counting.warmUp();
+    noisy.warmUp();
+
+    assertThat(counter.toFloatArray()).containsOnly(0);
+    Tensor x = row(1, 2, 3, 4);
+    assertThat(noisy.run(x).toFloatArray())
+        .containsExactly(x.add(eagerSource.normal(4)).toFloatArray());
+  }
+
+  @Test
+  void warmingUpGoesOnWhereZerosAreRefused() {
+    Tensor empty = Tensor.zeros(0, 3);
+    Compiled lookup =
+        Quern.compile(
+            i -> Tensor.apply(new Gather(0), empty, i), new TensorSpec(DType.I32, Shape.of(2)));
+
+    assertThat(lookup.warmUp()).isSameAs(lookup);
+  }
 }
