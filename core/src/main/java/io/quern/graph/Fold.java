@@ -63,7 +63,7 @@ final class Fold {
             Tensor result = Tensor.apply(node.op(), rewriter.device(), inputs);
             List<Tensor> sources = new ArrayList<>();
             rewriter.now(node.inputs()).forEach(value -> addSources(value, sources));
-            return new Value.Captured(TensorAccess.share(result), sources);
+            return Value.Captured.computed(TensorAccess.share(result), sources);
           }
         });
   }

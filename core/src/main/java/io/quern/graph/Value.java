@@ -46,24 +46,36 @@ public sealed interface Value {
     private final Tensor tensor;
     private final List<Tensor> sources;
     private final boolean changing;
+    private final boolean computed;
 
     Captured(Tensor tensor) {
-      this(tensor, List.of(), false);
+      this(tensor, List.of());
     }
 
     Captured(Tensor tensor, List<Tensor> sources) {
-      this(tensor, sources, false);
+      this(tensor, sources, false, false);
     }
 
-    private Captured(Tensor tensor, List<Tensor> sources, boolean changing) {
+    private Captured(Tensor tensor, List<Tensor> sources, boolean changing, boolean computed) {
       this.tensor = tensor;
       this.sources = List.copyOf(sources);
       this.changing = changing;
+      this.computed = computed;
+    }
+
+    /** A tensor that was computed for one graph, whose plan closes it. */
+    static Captured computed(Tensor tensor, List<Tensor> sources) {
+      return new Captured(tensor, sources, false, true);
+    }
+
+    /** Whether it was computed for this graph alone. */
+    public boolean isComputed() {
+      return computed;
     }
 
     /** The same tensor, of which it is known that it changes from run to run. */
     Captured asChanging() {
-      return new Captured(tensor, sources, true);
+      return new Captured(tensor, sources, true, computed);
     }
 
     /**

@@ -28,6 +28,7 @@ public final class Plan {
   private final long arenaBytes;
   private final List<String> fallbacks;
   private final Tensor[] written;
+  private final List<Tensor> computed;
   private final Memory.Prepared[] prepared;
   private final AtomicReferenceArray<@Nullable Frame> idle = new AtomicReferenceArray<>(KEPT);
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -42,7 +43,8 @@ public final class Plan {
       List<Step> steps,
       List<Memory.Host> hosts,
       long arenaBytes,
-      List<String> fallbacks) {
+      List<String> fallbacks,
+      List<Tensor> computed) {
     this.device = device;
     this.inputs = List.copyOf(inputs);
     this.outputs = List.copyOf(outputs);
@@ -50,6 +52,7 @@ public final class Plan {
     this.hosts = List.copyOf(hosts);
     this.arenaBytes = arenaBytes;
     this.fallbacks = List.copyOf(fallbacks);
+    this.computed = List.copyOf(computed);
     List<Tensor> targets = new ArrayList<>();
     for (Step step : steps) {
       for (Place output : step.outputs()) {
@@ -280,6 +283,7 @@ public final class Plan {
     for (Memory.Prepared input : prepared) {
       input.release();
     }
+    computed.forEach(Tensor::close);
   }
 
   private Frame acquire() {

@@ -1,5 +1,6 @@
 package io.quern.plan;
 
+import io.quern.Tensor;
 import io.quern.graph.Graph;
 import io.quern.graph.Value;
 import java.util.ArrayList;
@@ -41,7 +42,15 @@ final class Planner {
         steps,
         lowering.hosts(),
         arena,
-        lowering.fallbacks());
+        lowering.fallbacks(),
+        computed(graph));
+  }
+
+  private static List<Tensor> computed(Graph graph) {
+    return graph.captured().stream()
+        .filter(Value.Captured::isComputed)
+        .map(Value.Captured::tensor)
+        .toList();
   }
 
   // ---- results over inputs that nobody needs any more ---------------------------------------

@@ -117,6 +117,22 @@ class CompiledTest {
   }
 
   @Test
+  void closedFunctionGivesBackWhatWasComputedFromItsWeights() {
+    Device device = Device.of("counted");
+    Tensor x = Tensor.full(1, DType.F32, device, 4);
+    Tensor weight = Tensor.full(3, DType.F32, device, 1 << 18, 4);
+    long before = CountedBackend.liveBytes(device);
+    Compiled compiled =
+        Quern.compile(
+            device, in -> List.of(in.getFirst().mul(weight.mul(weight)).sum()), List.of(x.spec()));
+    assertThat(compiled.run(x).toFloatArray()).containsExactly(9 << 20);
+    assertThat(CountedBackend.liveBytes(device)).isGreaterThanOrEqualTo(before + (4 << 20));
+    compiled.close();
+    assertThat(CountedBackend.liveBytes(device)).isLessThan(before + (1 << 10));
+    assertThat(weight.toFloatArray()).contains(3);
+  }
+
+  @Test
   void runsThatTakePlaceEndBeforeTheMemoryGoes() throws Exception {
     UnaryOperator<Tensor> twoSteps = y -> y.add(y.sum()).cumSum(0);
     Tensor x = Tensor.full(1, DType.F32, Device.cpu(), 1000);
