@@ -54,6 +54,11 @@ public abstract class AbstractConformance {
     return true;
   }
 
+  /** Whether tensors are computed for a case, by its number, whose kernel was checked by itself. */
+  protected boolean repeatsKernel(int number) {
+    return true;
+  }
+
   /** The device's kernel for each case, if there is one, and its tensors in all modes. */
   @TestFactory
   Stream<DynamicTest> kernelsAndTensors() {
@@ -61,24 +66,27 @@ public abstract class AbstractConformance {
     return IntStream.range(0, cases.size())
         .filter(number -> runs(number) && isOwn(number))
         .boxed()
-        .flatMap(number -> kernelAndTensors(cases.get(number), modes(number)));
+        .flatMap(number -> kernelAndTensors(cases.get(number), number));
   }
 
   private List<Mode> modes(int number) {
     return takesTurns() ? List.of(modes().get(number % modes().size())) : modes();
   }
 
-  private Stream<DynamicTest> kernelAndTensors(OpCase opCase, List<Mode> modes) {
+  private Stream<DynamicTest> kernelAndTensors(OpCase opCase, int number) {
     Comparison comparison = new Comparison(opCase);
-    Stream<DynamicTest> kernel =
-        Stream.of(opCase)
-            .filter(OpCase::mayHaveKernel)
-            .filter(it -> device().context().kernel(KernelCheck.key(it)).isPresent())
-            .map(it -> test("kernel", it, () -> KernelCheck.run(comparison, device().context())));
-    Stream<DynamicTest> tensors =
-        modes.stream()
-            .map(mode -> test(mode, opCase, () -> TensorCheck.run(comparison, mode, device())));
-    return Stream.concat(kernel, tensors);
+    Stream.Builder<DynamicTest> tests = Stream.builder();
+    boolean hasKernel =
+        opCase.mayHaveKernel() && device().context().kernel(KernelCheck.key(opCase)).isPresent();
+    if (hasKernel) {
+      tests.add(test("kernel", opCase, () -> KernelCheck.run(comparison, device().context())));
+    }
+    if (!hasKernel || repeatsKernel(number)) {
+      for (Mode mode : modes(number)) {
+        tests.add(test(mode, opCase, () -> TensorCheck.run(comparison, mode, device())));
+      }
+    }
+    return tests.build();
   }
 
   private static DynamicTest test(Object way, OpCase opCase, Executable check) {

@@ -102,7 +102,7 @@ final class MachineTranspose extends Transpose {
         long wide = Math.min(SIDE, columns - j);
         long source = from + i * fromRow + 4 * j;
         long target = to + j * toRow + 4 * i;
-        long masks = ((1L << wide) - 1) | ((1L << high) - 1) << SIDE;
+        long masks = ((1L << wide) - 1) | (((1L << high) - 1) << SIDE);
         part.call(source, fromRow, target, toRow, high, wide, masks, 0);
       }
     }

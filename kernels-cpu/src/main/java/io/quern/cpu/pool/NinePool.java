@@ -70,7 +70,7 @@ final class NinePool implements PlanePool {
     this.origin = 1 - window.padLeft();
     int vectors = Math.ceilDiv(shape.ow() + windowsBefore(), LANES);
     this.whole = 4L * LANES * (vectors - 1);
-    this.first = bits(0) | ones(origin * LANES) << 3 * LANES;
+    this.first = bits(0) | (ones(origin * LANES) << (3 * LANES));
     this.last = vectors == 1 ? 0 : bits(vectors - 1);
     this.above = Math.min(shape.oh(), Math.ceilDiv(window.padTop(), window.strideH()));
     int inside = Math.floorDiv(shape.h() - KERNEL + window.padTop(), window.strideH()) + 1;
@@ -108,7 +108,7 @@ final class NinePool implements PlanePool {
     int columns = shape.w() - origin - vector * LANES * window.strideW();
     int firstWindow = vector * LANES - windowsBefore();
     long windows = ones(shape.ow() - firstWindow) & ~ones(-firstWindow);
-    return ones(columns) | ones(columns - LANES) << LANES | windows << 2 * LANES;
+    return ones(columns) | (ones(columns - LANES) << LANES) | (windows << (2 * LANES));
   }
 
   private static long ones(int count) {

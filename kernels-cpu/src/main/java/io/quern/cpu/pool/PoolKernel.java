@@ -40,9 +40,10 @@ public final class PoolKernel implements Kernel {
       implements PlanePool {
     @Override
     public void pool(long from, int planes, long to, long scratch) {
-      long row = (long) dtype.bytes() * shape.w();
-      long result = (long) dtype.bytes() * shape.oh() * shape.ow();
-      for (int i = 0; i < planes; i++) {
+      long bytes = dtype.bytes();
+      long row = bytes * shape.w();
+      long result = bytes * shape.oh() * shape.ow();
+      for (long i = 0; i < planes; i++) {
         halving.get().max(from + i * shape.h() * row, row, shape.oh(), shape.ow(), to + i * result);
       }
     }
