@@ -44,8 +44,8 @@ final class Rehearsal implements AutoCloseable {
   static void of(Plan plan) {
     try (Rehearsal rehearsal = new Rehearsal(plan)) {
       rehearsal.run();
-    } catch (RuntimeException e) {
-      // There are functions, and little memory, that zeros are not for.
+    } catch (RuntimeException | OutOfMemoryError e) {
+      // There are functions that zeros are not for, and there may be no memory for them.
       Log.get().log(Level.DEBUG, "a plan was not rehearsed", e);
     }
   }

@@ -111,7 +111,7 @@ final class PixelProduct extends ConvProduct {
     this.copiesStrips = shape.isPointwise() && panels >= LEAST_PANELS;
     this.packer = isTurned ? TapPacker.of(panelPacker, shape) : panelPacker;
     this.lines = (shape.outputPixels() + LANES - 1) / LANES;
-    this.strips = Math.min(strips(shape), Math.max(1, lines));
+    this.strips = Math.clamp(strips(shape), 1, Math.max(1, lines));
     this.strip = (lines + strips - 1) / strips * LANES;
     this.mostPanels =
         depth <= block
