@@ -37,6 +37,10 @@ final class ConvCases {
 
   private static final Window ASYMMETRIC = new Window(3, 2, 2, 1, 1, 0, 2, 3, 1, 2);
 
+  private static final Window ROWS = new Window(1, 1, 2, 1, 0, 0, 0, 0, 1, 1);
+
+  private static final Window COLUMN = new Window(3, 1, 1, 2, 1, 0, 1, 0, 1, 1);
+
   private static final Window ONE_SIDED = new Window(3, 3, 1, 1, 1, 2, 0, 1, 1, 1);
 
   private static final List<Setting> SETTINGS =
@@ -76,6 +80,16 @@ final class ConvCases {
           new Setting("tiles, wide padding", Shape.of(5, 16, 4, 4), 16, w(3, 1, 2, 1), 1),
           new Setting("tiles, one-sided", Shape.of(1, 16, 12, 13), 16, ONE_SIDED, 1),
           new Setting("tiles in parts", Shape.of(40, 16, 14, 14), 16, w(3, 1, 1, 1), 1),
+          new Setting("many channels, stride 2", Shape.of(2, 16, 9, 11), 32, w(3, 2, 1, 1), 1),
+          new Setting("many, 1x1 stride 2", Shape.of(1, 20, 9, 12), 32, Window.of(1).stride(2), 1),
+          new Setting("many, 1x1 every second row", Shape.of(1, 16, 7, 5), 32, ROWS, 1),
+          new Setting("many, 5x5", Shape.of(1, 16, 7, 7), 40, w(5, 1, 2, 1), 1),
+          new Setting("many, dilated", Shape.of(1, 17, 9, 8), 33, w(3, 2, 1, 3), 1),
+          new Setting("many, asymmetric", Shape.of(2, 16, 9, 8), 32, ASYMMETRIC, 1),
+          new Setting("many, one column", Shape.of(1, 16, 9, 1), 32, COLUMN, 1),
+          new Setting("many, groups", Shape.of(2, 32, 7, 6), 64, w(3, 2, 1, 1), 2),
+          new Setting("256 channels", Shape.of(1, 256, 3, 3), 32, w(3, 2, 1, 1), 1),
+          new Setting("many filters, 1x1", Shape.of(1, 18, 5, 7), 130, Window.of(1), 1),
           new Setting("no images", Shape.of(0, 3, 6, 6), 4, Window.of(3), 1),
           new Setting("no filters", Shape.of(2, 3, 6, 6), 0, Window.of(3), 1),
           new Setting("no channels", Shape.of(2, 0, 6, 6), 3, Window.of(3), 1));

@@ -90,7 +90,7 @@ final class PixelImage implements PaddedImage {
   @Override
   public void copyRows(long image, int first, int end, long to) {
     Window window = shape.window();
-    boolean isWhole = columns == shape.w() && rowStep == 1;
+    boolean isWhole = columns == shape.w() && rowStep == 1 && columnStep == 1;
     long secondBytes = columnStep == 1 ? 0 : 4L * shape.c() * columns;
     try (MemoryPool.Block memory = HostMemory.shared().allocate(Transpose.SCRATCH + secondBytes)) {
       for (int row = first; row < end; ) {

@@ -144,15 +144,8 @@ final class Plane implements PaddedImage {
   void fill(long image, long to) {
     switch (fill) {
       case NONE -> {}
-      case PAD -> pad(image, 0, shape.c(), to);
+      case PAD -> copyRows(image, 0, paddedH, to);
       case UNFOLD -> unfold(image, to);
-    }
-  }
-
-  /** Copies some channels with zeros around them to their places in the padded image. */
-  void pad(long image, int first, int end, long to) {
-    for (int c = first; c < end; c++) {
-      pad(image, c, 0, paddedH, to);
     }
   }
 
