@@ -4,6 +4,7 @@ import io.quern.Device;
 import io.quern.Tensor;
 import io.quern.TensorAccess;
 import io.quern.op.TensorSpec;
+import io.quern.runtime.WarmUp;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -128,7 +129,7 @@ public final class Plan {
     for (Step step : steps) {
       step.kernel().warmUp();
     }
-    if (written.length == 0 && hosts.isEmpty()) {
+    if (WarmUp.isOn() && written.length == 0 && hosts.isEmpty()) {
       Rehearsal.of(this);
     }
   }

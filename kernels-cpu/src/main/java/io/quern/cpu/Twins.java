@@ -1,7 +1,7 @@
 package io.quern.cpu;
 
-import io.quern.runtime.Knob;
 import io.quern.runtime.Log;
+import io.quern.runtime.WarmUp;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -17,12 +17,7 @@ import java.util.function.ToLongFunction;
  * Thread-safe.
  */
 public final class Twins<T> {
-  private static final Knob WARMUP =
-      Knob.of(
-          "quern.warmup",
-          "on",
-          "off uses vector kernels at once, slow as they are until the JVM has compiled them");
-  private static final boolean WARMS = WARMUP.isOn();
+  private static final boolean WARMS = WarmUp.isOn();
 
   /** How long {@link #await} waits for the faster one to get compiled. */
   private static final Duration PATIENCE = Duration.ofSeconds(20);
