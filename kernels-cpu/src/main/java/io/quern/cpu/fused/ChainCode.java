@@ -100,6 +100,7 @@ final class ChainCode {
     for (int i = 0; i <= inputs; i++) {
       asm.mov(ADDRESSES.get(i), Mem.at(TABLE, 8 * i));
     }
+    pushDistance();
   }
 
   /**
@@ -121,7 +122,6 @@ final class ChainCode {
 
   private Assembler store(boolean streams) {
     VectorOp store = streams ? VMOVNTPS : VMOVUPS;
-    pushDistance();
     Label row = asm.here();
     beginRow();
     loop(BLOCKS_END, copies, () -> storeVectors(copies, store));
@@ -135,7 +135,6 @@ final class ChainCode {
     }
     asm.jmp(row);
     asm.bind(done);
-    asm.pop(AHEAD_AT);
     if (streams) {
       asm.sfence();
     }
@@ -160,8 +159,6 @@ final class ChainCode {
   }
 
   private void storeVectors(int count, VectorOp store) {
-    asm.mov(AHEAD_AT, Mem.at(Reg.RSP));
-    asm.add(AHEAD_AT, AT);
     List<Vec> results = vectors(0, count);
     for (int i = 0; i < count; i++) {
       asm.op(store, at(output, i), results.get(i));
@@ -176,8 +173,6 @@ final class ChainCode {
 
   private Assembler sum() {
     beginRow();
-    asm.sub(AHEAD_AT, AHEAD_AT);
-    asm.add(AHEAD_AT, AHEAD);
     for (int i = 0; i < SUMS; i++) {
       asm.op(VMOVUPS, sum(i), Mem.at(output).plus(i * BYTES));
     }
@@ -203,7 +198,6 @@ final class ChainCode {
   }
 
   private void addBlock() {
-    asm.add(AHEAD_AT, SUMS * BYTES);
     for (int first = 0; first < SUMS; first += copies) {
       List<Vec> results = vectors(first, copies);
       for (int i = 0; i < copies; i++) {
@@ -223,6 +217,8 @@ final class ChainCode {
 
   /** The results of {@code count} vectors, the first of which is some vectors from here. */
   private List<Vec> vectors(int first, int count) {
+    asm.mov(AHEAD_AT, Mem.at(Reg.RSP));
+    asm.add(AHEAD_AT, AT);
     return code.write(
         count,
         (copy, i, to) -> {
@@ -247,6 +243,7 @@ final class ChainCode {
 
   private Assembler end() {
     asm.vzeroupper();
+    asm.pop(AHEAD_AT);
     SAVED.reversed().forEach(asm::pop);
     asm.ret();
     return asm;

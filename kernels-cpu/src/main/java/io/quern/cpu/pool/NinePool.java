@@ -116,13 +116,7 @@ final class NinePool implements PlanePool {
   }
 
   @Override
-  public void pool(long from, int planes, long to, long scratch) {
-    for (int i = 0; i < planes; i++) {
-      plane(from + 4L * i * shape.h() * shape.w(), to + 4L * i * shape.oh() * shape.ow());
-    }
-  }
-
-  private void plane(long from, long to) {
+  public void plane(long from, long to, long scratch) {
     for (int y = 0; y < above; y++) {
       row(from, y, to);
     }

@@ -77,13 +77,7 @@ final class PoolBands implements PlanePool {
   }
 
   @Override
-  public void pool(long from, int planes, long to, long scratch) {
-    for (int i = 0; i < planes; i++) {
-      plane(from + 4L * i * shape.h() * shape.w(), to + 4L * i * shape.oh() * shape.ow(), scratch);
-    }
-  }
-
-  private void plane(long from, long to, long scratch) {
+  public void plane(long from, long to, long scratch) {
     PoolMath now = math.get();
     long row = 4L * shape.ow();
     long rows = scratch + paddedBytes();

@@ -39,13 +39,8 @@ public final class PoolKernel implements Kernel {
   private record HalvingPool(DType dtype, PoolShape shape, Twins<Halving> halving)
       implements PlanePool {
     @Override
-    public void pool(long from, int planes, long to, long scratch) {
-      long bytes = dtype.bytes();
-      long row = bytes * shape.w();
-      long result = bytes * shape.oh() * shape.ow();
-      for (long i = 0; i < planes; i++) {
-        halving.get().max(from + i * shape.h() * row, row, shape.oh(), shape.ow(), to + i * result);
-      }
+    public void plane(long from, long to, long scratch) {
+      halving.get().max(from, (long) dtype.bytes() * shape.w(), shape.oh(), shape.ow(), to);
     }
 
     @Override
@@ -77,9 +72,11 @@ public final class PoolKernel implements Kernel {
     try (MemoryPool.Block scratch = HostMemory.shared().allocate(pool.scratchBytes())) {
       pool.prepare(scratch.address());
       long bytes = dtype.bytes();
-      long from = operands.address(0) + bytes * first * shape.h() * shape.w();
-      long to = operands.address(1) + bytes * first * shape.oh() * shape.ow();
-      pool.pool(from, end - first, to, scratch.address());
+      long fromPlane = bytes * shape.h() * shape.w();
+      long toPlane = bytes * shape.oh() * shape.ow();
+      long from = operands.address(0) + first * fromPlane;
+      long to = operands.address(1) + first * toPlane;
+      pool.planes(from, fromPlane, end - first, to, toPlane, scratch.address());
     }
   }
 

@@ -23,7 +23,12 @@ final class WholePool implements PlanePool {
   }
 
   @Override
-  public void pool(long from, int planes, long to, long scratch) {
+  public void plane(long from, long to, long scratch) {
+    planes(from, 0, 1, to, 0, scratch);
+  }
+
+  @Override
+  public void planes(long from, long fromPlane, long planes, long to, long toPlane, long scratch) {
     fold.runs(from, elements, planes, to, scratch);
     for (long at = to; average && at < to + 4L * planes; at += 4) {
       Raw.putFloat(at, Raw.getFloat(at) / elements);

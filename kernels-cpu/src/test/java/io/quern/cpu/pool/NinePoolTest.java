@@ -76,7 +76,7 @@ class NinePoolTest {
   private void check(PoolShape shape) {
     long from = filled(shape.h() * shape.w());
     long to = result.place(4L * shape.oh() * shape.ow(), random.nextBoolean());
-    new NinePool(shape).pool(from, 1, to, 0);
+    new NinePool(shape).plane(from, to, 0);
     for (int y = 0; y < shape.oh(); y++) {
       for (int x = 0; x < shape.ow(); x++) {
         float found = Raw.getFloat(to + 4L * (y * shape.ow() + x));

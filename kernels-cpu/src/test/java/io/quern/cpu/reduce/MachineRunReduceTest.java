@@ -6,7 +6,6 @@ import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.GuardedMemory;
 import io.quern.op.Reduce;
 import io.quern.runtime.Raw;
-import java.lang.foreign.Arena;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -31,8 +30,7 @@ class MachineRunReduceTest {
   private final Map<Reduce.Fn, RunReduce> scalars = new EnumMap<>(Reduce.Fn.class);
   private final GuardedMemory from = new GuardedMemory(4L * MOST_ROWS * MOST);
   private final GuardedMemory[] to = {new GuardedMemory(4L * MOST), new GuardedMemory(4L * MOST)};
-
-  private final long scratch = Arena.ofAuto().allocate(RunReduce.SCRATCH, 64).address();
+  private final GuardedMemory scratch = new GuardedMemory(RunReduce.SCRATCH);
 
   MachineRunReduceTest() {
     for (Reduce.Fn fn : Reduce.Fn.values()) {
@@ -86,7 +84,7 @@ class MachineRunReduceTest {
           long x = filled(from, n * count);
           long[] results = copies(count);
           one.runs(x, n, count, results[0], 0);
-          other.runs(x, n, count, results[1], scratch);
+          other.runs(x, n, count, results[1], scratch.place(RunReduce.SCRATCH, true));
           compare(fn, results, count);
         }
         default -> {
