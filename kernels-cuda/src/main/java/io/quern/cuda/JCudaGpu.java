@@ -3,6 +3,7 @@ package io.quern.cuda;
 import io.quern.backend.KernelTable;
 import io.quern.cuda.ptx.ChainPtx;
 import io.quern.cuda.ptx.PtxKernels;
+import io.quern.gpu.BlockProductKernels;
 import io.quern.gpu.ByteProductKernels;
 import io.quern.gpu.ChainWriter;
 import io.quern.gpu.Gpu;
@@ -11,6 +12,7 @@ import io.quern.gpu.Grid;
 import io.quern.gpu.MatMulKernels;
 import io.quern.op.Attention;
 import io.quern.op.AttentionGrad;
+import io.quern.op.BlockMatMul;
 import io.quern.op.Epilogue;
 import io.quern.op.IntegerMatMul;
 import io.quern.op.MatMul;
@@ -174,6 +176,7 @@ final class JCudaGpu implements Gpu {
         AttentionGrad.class,
         "attention_grad_hopper",
         key -> HopperAttention.gradient(on, this, key));
+    on.add(table, BlockMatMul.class, "matmul_blocks", key -> BlockProductKernels.create(on, key));
     on.add(table, IntegerMatMul.class, "matmul_bytes", key -> ByteProductKernels.create(on, key));
     on.add(table, Epilogue.class, "matmul_finish_f32", key -> MatMulKernels.withEpilogue(on, key));
     on.add(table, Sort.class, "sort_lanes_f32", key -> OrderKernels.sort(on, key));

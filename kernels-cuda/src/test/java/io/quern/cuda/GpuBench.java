@@ -9,6 +9,7 @@ import io.quern.Tensor;
 import io.quern.TensorScope;
 import io.quern.op.AdamStep;
 import io.quern.op.AttentionGrad;
+import io.quern.op.BlockMatMul;
 import io.quern.op.Conv2d;
 import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Conv2dWeightGrad;
@@ -87,6 +88,9 @@ final class GpuBench {
     linear(1024);
     byteProduct("matmul I8 4096", 4096, 4096);
     byteProduct("matmul I8 1x4096", 1, 4096);
+    for (int rows : new int[] {1, 8, 512}) {
+      blockProduct(rows, 4096);
+    }
     convolutions();
     pool("pool 2x2, 256x32x28x28", Shape.of(256, 32, 28, 28), Window.of(2).stride(2));
     pool(
@@ -391,6 +395,27 @@ final class GpuBench {
       Tensor zero = Tensor.of(new float[1], 1).to(GPU).to(DType.I8);
       Op op = new IntegerMatMul(DType.I32);
       timed(name, 2e-3 * m * n * n, "TFLOP/s", a, x -> Tensor.apply(op, x, zero, b, zero));
+    }
+  }
+
+  /** Weights of 4 bits, in blocks of 32; of one row or a few the bytes that are read count. */
+  private static void blockProduct(int m, int n) {
+    String name = "4 bits %dx%d".formatted(m, n);
+    if (!name.startsWith(wanted)) {
+      return;
+    }
+    try (TensorScope _ = TensorScope.open()) {
+      Tensor a = Rng.of(1).normal(m, n).to(GPU);
+      Tensor q = Rng.of(2).uniform(n, n / 32, 16).mul(255).to(GPU).to(DType.U8);
+      Tensor scales = Rng.of(3).uniform(n, n / 32).to(GPU);
+      double bytes = n * (n / 2. + n / 8.);
+      boolean isFew = m < 32;
+      timed(
+          name,
+          isFew ? bytes : 2e-3 * m * n * n,
+          isFew ? "GB/s" : "TFLOP/s",
+          a,
+          x -> Tensor.apply(new BlockMatMul(4, 32), x, q, scales));
     }
   }
 

@@ -83,9 +83,9 @@ public final class Launch {
     }
     for (int i = 0; i < operands.length; i++) {
       int operand = operands[i];
-      Raw.putLong(
-          frame + 8L * operandWords[i],
-          operand == memory.count() ? scratch : memory.address(operand));
+      int word = operandWords[i];
+      long address = operand == memory.count() ? scratch : memory.address(operand);
+      Raw.putLong(frame + 8L * word, address + words[word]);
     }
     for (int i = 0; i < lates.size(); i++) {
       Parameters.Late late = lates.get(i);

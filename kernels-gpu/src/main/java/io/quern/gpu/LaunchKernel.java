@@ -17,10 +17,15 @@ public final class LaunchKernel implements Kernel {
    * @param scratchBytes memory that the launches see as one operand more, beyond the outputs
    */
   public LaunchKernel(GpuContext context, String name, long scratchBytes, Launch... launches) {
+    this(context, name, scratchBytes, List.of(launches));
+  }
+
+  /** A kernel, as with launches one by one. */
+  LaunchKernel(GpuContext context, String name, long scratchBytes, List<Launch> launches) {
     this.context = context;
     this.name = name;
     this.scratchBytes = scratchBytes;
-    this.launches = List.of(launches);
+    this.launches = List.copyOf(launches);
   }
 
   /** A kernel of one launch. */

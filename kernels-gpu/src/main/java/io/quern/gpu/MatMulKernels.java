@@ -29,9 +29,12 @@ public final class MatMulKernels {
   private static final int PARTS = 256;
 
   private final GpuContext context;
-  private final KernelKey key;
   private final Products products;
   private final Finish finish;
+  private final int output;
+
+  /** What makes the second matrices in scratch memory; null where they are an operand. */
+  private final @Nullable Launch making;
 
   /** Parts of the sum, which follow from the shape alone, and their length. */
   private final long parts;
@@ -39,11 +42,21 @@ public final class MatMulKernels {
   private final long partLength;
 
   private MatMulKernels(GpuContext context, KernelKey key, Products products, Finish finish) {
+    this(context, products, finish, key.inputs(), null, key.dtype(0) == DType.F32);
+  }
+
+  private MatMulKernels(
+      GpuContext context,
+      Products products,
+      Finish finish,
+      int output,
+      @Nullable Launch making,
+      boolean mayPart) {
     this.context = context;
-    this.key = key;
     this.products = products;
     this.finish = finish;
-    boolean mayPart = key.dtype(0) == DType.F32;
+    this.output = output;
+    this.making = making;
     long tiles = Math.max(1, tiles(64) * products.batch().count());
     long wanted = mayPart ? Math.min(products.k() / PART, PARTS / tiles) : 1;
     this.partLength =
@@ -75,6 +88,19 @@ public final class MatMulKernels {
         .map(products -> new MatMulKernels(context, key, products, finish.get()))
         .map(kernels -> kernels.kernel(DType.F32))
         .orElse(null);
+  }
+
+  /**
+   * The kernel for [m, k], the first operand, times the turned [n, k] that a launch makes.
+   *
+   * @param making writes F32 to the operand behind the output
+   */
+  static Kernel withMade(GpuContext context, long m, long n, long k, int output, Launch making) {
+    Layout one = Layout.contiguous(Shape.of());
+    Walk batch = Walk.over(List.of(one, one)).orElseThrow();
+    Products products = new Products(m, n, k, batch, k, 1, 1, k);
+    return new MatMulKernels(context, products, Finish.NONE, output, making, true)
+        .kernel(DType.F32);
   }
 
   private Kernel kernel(DType dtype) {
@@ -109,12 +135,12 @@ public final class MatMulKernels {
   private Kernel kernel(String file, String name, int tile) {
     long m = products.m();
     long n = products.n();
-    int output = key.inputs();
+    long madeBytes = making == null ? 0 : Math.ceilDiv(4 * n * products.k(), 256) * 256;
     Parameters parameters =
         new Parameters()
-            .operand(parts == 1 ? output : output + 1)
+            .operand(parts == 1 ? output : output + 1, parts == 1 ? 0 : madeBytes)
             .operand(0)
-            .operand(1)
+            .operand(making == null ? 1 : output + 1)
             .struct(
                 m,
                 n,
@@ -132,15 +158,19 @@ public final class MatMulKernels {
     int matrices = (int) (products.batch().count() * parts);
     Grid grid =
         new Grid((int) Math.ceilDiv(n, tile), (int) Math.ceilDiv(m, tile), matrices, THREADS, 0);
-    Launch product = Launch.of(context, file, name, grid, parameters);
+    List<Launch> launches = new ArrayList<>();
+    if (making != null) {
+      launches.add(making);
+    }
+    launches.add(Launch.of(context, file, name, grid, parameters));
     if (parts == 1) {
-      return new LaunchKernel(context, name, product);
+      return new LaunchKernel(context, name, madeBytes, launches);
     }
     long count = products.count();
     Parameters sum =
         new Parameters()
             .operand(output)
-            .operand(output + 1)
+            .operand(output + 1, madeBytes)
             .number(m * n)
             .number(parts)
             .number(count);
@@ -149,10 +179,10 @@ public final class MatMulKernels {
     }
     String suffix = finishes() ? "_parts_finish_f32" : "_parts_f32";
     Grid results = Grid.covering(count, THREADS);
-    Launch parted =
-        Launch.of(context, finishes() ? FINISH_FILE : FILE, "matmul" + suffix, results, sum);
+    launches.add(
+        Launch.of(context, finishes() ? FINISH_FILE : FILE, "matmul" + suffix, results, sum));
     String whole = finishes() ? name + "_parts_finish" : name + "_parts";
-    return new LaunchKernel(context, whole, 4 * parts * count, product, parted);
+    return new LaunchKernel(context, whole, madeBytes + 4 * parts * count, launches);
   }
 
   /**

@@ -26,9 +26,14 @@ public final class Parameters {
 
   /** The address of an operand's first element. */
   public Parameters operand(int index) {
+    return operand(index, 0);
+  }
+
+  /** The address so many bytes behind that of an operand's first element. */
+  public Parameters operand(int index, long offset) {
     operands.add(index);
     operandWords.add(words.size());
-    return address(0);
+    return address(offset);
   }
 
   /** An address of device memory, 0 for none. */
@@ -86,7 +91,7 @@ public final class Parameters {
     return List.copyOf(lates);
   }
 
-  /** The numbers, with gaps where addresses go, 8 bytes or a multiple for each parameter. */
+  /** The numbers, and what is added to addresses, 8 bytes or a multiple for each parameter. */
   long[] words() {
     return words.stream().mapToLong(Long::longValue).toArray();
   }
