@@ -54,8 +54,11 @@ public abstract class AbstractConformance {
     return true;
   }
 
-  /** Whether tensors are computed for a case, by its number, whose kernel was checked by itself. */
-  protected boolean repeatsKernel(int number) {
+  /**
+   * Whether tensors are computed for a case, by its number. Its kernel, if there is one, is checked
+   * by itself in any case.
+   */
+  protected boolean computesTensors(int number) {
     return true;
   }
 
@@ -81,7 +84,7 @@ public abstract class AbstractConformance {
     if (hasKernel) {
       tests.add(test("kernel", opCase, () -> KernelCheck.run(comparison, device().context())));
     }
-    if (!hasKernel || repeatsKernel(number)) {
+    if (computesTensors(number)) {
       for (Mode mode : modes(number)) {
         tests.add(test(mode, opCase, () -> TensorCheck.run(comparison, mode, device())));
       }
