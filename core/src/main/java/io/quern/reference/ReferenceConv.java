@@ -18,12 +18,18 @@ final class ReferenceConv {
 
   /** A tensor [n, c, h, w], or the weight as [oc, ic, kh, kw], in memory. */
   private record Image(Elements elements, long address) {
-    double get(long n, long c, long h, long w) {
-      return elements.getDouble(at(n, c, h, w));
+    /** The element so far behind the first of a row. */
+    double inRow(long row, long w) {
+      return elements.getDouble(row + w * elements.stride(3));
     }
 
     void put(long n, long c, long h, long w, double value) {
       elements.put(at(n, c, h, w), value);
+    }
+
+    /** Address of the first element of a row. */
+    long row(long n, long c, long h) {
+      return at(n, c, h, 0);
     }
 
     private long at(long n, long c, long h, long w) {
@@ -82,10 +88,15 @@ final class ReferenceConv {
     for (long ic = 0; ic < sizes.in; ic++) {
       for (int kh = 0; kh < window.kernelH(); kh++) {
         long h = row(oh, kh);
+        if (h < 0 || h >= sizes.inH) {
+          continue;
+        }
+        long pixels = image.row(n, firstChannel + ic, h);
+        long weights = weight.row(oc, ic, kh);
         for (int kw = 0; kw < window.kernelW(); kw++) {
           long w = column(ow, kw);
-          if (h >= 0 && h < sizes.inH && w >= 0 && w < sizes.inW) {
-            sum += image.get(n, firstChannel + ic, h, w) * weight.get(oc, ic, kh, kw);
+          if (w >= 0 && w < sizes.inW) {
+            sum += image.inRow(pixels, w) * weight.inRow(weights, kw);
           }
         }
       }
@@ -136,11 +147,13 @@ final class ReferenceConv {
         if (fromTop < 0 || fromTop % window.strideH() != 0 || oh >= sizes.outH) {
           continue;
         }
+        long gradients = gradient.row(n, oc, oh);
+        long weights = weight.row(oc, ic, kh);
         for (int kw = 0; kw < window.kernelW(); kw++) {
           long fromLeft = w - column(0, kw);
           long ow = fromLeft / window.strideW();
           if (fromLeft >= 0 && fromLeft % window.strideW() == 0 && ow < sizes.outW) {
-            sum += gradient.get(n, oc, oh, ow) * weight.get(oc, ic, kh, kw);
+            sum += gradient.inRow(gradients, ow) * weight.inRow(weights, kw);
           }
         }
       }
@@ -176,10 +189,15 @@ final class ReferenceConv {
     for (long n = 0; n < sizes.batch; n++) {
       for (long oh = 0; oh < sizes.outH; oh++) {
         long h = row(oh, kh);
+        if (h < 0 || h >= sizes.inH) {
+          continue;
+        }
+        long pixels = image.row(n, channel, h);
+        long gradients = gradient.row(n, oc, oh);
         for (long ow = 0; ow < sizes.outW; ow++) {
           long w = column(ow, kw);
-          if (h >= 0 && h < sizes.inH && w >= 0 && w < sizes.inW) {
-            sum += image.get(n, channel, h, w) * gradient.get(n, oc, oh, ow);
+          if (w >= 0 && w < sizes.inW) {
+            sum += image.inRow(pixels, w) * gradient.inRow(gradients, ow);
           }
         }
       }
