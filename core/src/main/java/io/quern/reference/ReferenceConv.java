@@ -28,7 +28,7 @@ final class ReferenceConv {
     }
 
     /** Address of the first element of a row. */
-    long row(long n, long c, long h) {
+    long rowStart(long n, long c, long h) {
       return at(n, c, h, 0);
     }
 
@@ -91,8 +91,8 @@ final class ReferenceConv {
         if (h < 0 || h >= sizes.inH) {
           continue;
         }
-        long pixels = image.row(n, firstChannel + ic, h);
-        long weights = weight.row(oc, ic, kh);
+        long pixels = image.rowStart(n, firstChannel + ic, h);
+        long weights = weight.rowStart(oc, ic, kh);
         for (int kw = 0; kw < window.kernelW(); kw++) {
           long w = column(ow, kw);
           if (w >= 0 && w < sizes.inW) {
@@ -147,8 +147,8 @@ final class ReferenceConv {
         if (fromTop < 0 || fromTop % window.strideH() != 0 || oh >= sizes.outH) {
           continue;
         }
-        long gradients = gradient.row(n, oc, oh);
-        long weights = weight.row(oc, ic, kh);
+        long gradients = gradient.rowStart(n, oc, oh);
+        long weights = weight.rowStart(oc, ic, kh);
         for (int kw = 0; kw < window.kernelW(); kw++) {
           long fromLeft = w - column(0, kw);
           long ow = fromLeft / window.strideW();
@@ -192,8 +192,8 @@ final class ReferenceConv {
         if (h < 0 || h >= sizes.inH) {
           continue;
         }
-        long pixels = image.row(n, channel, h);
-        long gradients = gradient.row(n, oc, oh);
+        long pixels = image.rowStart(n, channel, h);
+        long gradients = gradient.rowStart(n, oc, oh);
         for (long ow = 0; ow < sizes.outW; ow++) {
           long w = column(ow, kw);
           if (w >= 0 && w < sizes.inW) {

@@ -39,6 +39,9 @@ final class GpuBench {
   private static final Device GPU = Device.of("cuda");
   private static final int MEGA = 1 << 20;
 
+  /** Times 2^20 elements of most tensors. */
+  private static final int MEGAS = 64;
+
   /** What lines start with. */
   private static String wanted = "";
 
@@ -62,6 +65,12 @@ final class GpuBench {
     memory("sum of columns", 1, x -> x.reshape(-1, 1024).sum(0));
     memory("add a row", 2, x -> x.reshape(-1, 1024).add(x.slice(0, 0, 1024)));
     rows();
+    ofGibibyte("chain of 5", x -> x.mul(2).add(1).tanh().mul(x).relu());
+    ofGibibyte("softmax", x -> x.reshape(-1, 1024).softmax(1));
+    Tensor weights = Rng.of(1).uniform(1024).to(GPU);
+    ofGibibyte(
+        "layer norm",
+        x -> Tensor.apply(new LayerNorm(1, 1e-5), x.reshape(-1, 1024), weights, weights));
     narrow(DType.BF16);
     steps();
     indices();
@@ -160,7 +169,7 @@ final class GpuBench {
   private static void narrow(DType dtype) {
     try (TensorScope _ = TensorScope.open()) {
       Tensor weights = Rng.of(1).uniform(1024).to(GPU).to(dtype);
-      Tensor y = uniform(dtype);
+      Tensor y = uniform(dtype, MEGAS);
       memory("copy " + dtype, dtype, 2, x -> x.neg());
       memory("add " + dtype, dtype, 3, x -> x.add(y));
       memory("add a row " + dtype, dtype, 2, x -> x.reshape(-1, 1024).add(weights));
@@ -305,11 +314,21 @@ final class GpuBench {
 
   private static void memory(
       String name, DType dtype, double passes, Function<Tensor, Tensor> function) {
+    memory(name, dtype, MEGAS, passes, function);
+  }
+
+  private static void ofGibibyte(String name, Function<Tensor, Tensor> function) {
+    memory(name + ", 1 GiB", DType.F32, 256, 2, function);
+  }
+
+  /** Time of a function of so many times 2^20 elements, which it reads or writes so many times. */
+  private static void memory(
+      String name, DType dtype, int megas, double passes, Function<Tensor, Tensor> function) {
     if (!name.startsWith(wanted)) {
       return;
     }
     try (TensorScope _ = TensorScope.open()) {
-      Tensor x = uniform(dtype);
+      Tensor x = uniform(dtype, megas);
       Compiled compiled = compile(function, x.spec());
       long nanos = time(compiled, x);
       double bytes = passes * x.spec().byteSize();
@@ -317,9 +336,9 @@ final class GpuBench {
     }
   }
 
-  private static Tensor uniform(DType dtype) {
+  private static Tensor uniform(DType dtype, int megas) {
     Tensor x = Rng.of(1).uniform(MEGA).to(GPU).to(dtype);
-    return x.reshape(1, -1).expand(Shape.of(64, MEGA)).reshape(64 * MEGA);
+    return x.reshape(1, -1).expand(Shape.of(megas, MEGA)).reshape((long) megas * MEGA);
   }
 
   private static void indices() {

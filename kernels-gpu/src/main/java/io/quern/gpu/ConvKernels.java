@@ -510,7 +510,7 @@ public final class ConvKernels {
 
   private Kernel kernel(String name, List<Launch> launches, int parts, Finish finish) {
     if (parts == 1) {
-      return new LaunchKernel(context, name, 0, launches.toArray(Launch[]::new));
+      return new LaunchKernel(context, name, 0, launches);
     }
     long count = key.output().shape().size();
     List<Launch> all = new ArrayList<>(launches);
