@@ -1,6 +1,7 @@
 package io.quern.cpu.conv;
 
 import io.quern.cpu.Twins;
+import io.quern.cpu.gemm.EverySecond;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.op.Window;
 import io.quern.runtime.HostMemory;

@@ -1,7 +1,7 @@
 package io.quern.cpu.pool;
 
 import io.quern.cpu.Twins;
-import io.quern.cpu.conv.EverySecond;
+import io.quern.cpu.gemm.EverySecond;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.op.Window;
 import io.quern.runtime.Raw;

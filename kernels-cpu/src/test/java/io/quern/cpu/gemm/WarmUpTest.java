@@ -8,7 +8,6 @@ import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Shape;
 import io.quern.Tensor;
-import io.quern.cpu.conv.EverySecond;
 import io.quern.op.Attention;
 import io.quern.op.AttentionGrad;
 import io.quern.op.Op;

@@ -1,4 +1,4 @@
-package io.quern.cpu.conv;
+package io.quern.cpu.gemm;
 
 import static io.quern.cpu.asm.Reg.R10;
 import static io.quern.cpu.asm.Reg.R11;

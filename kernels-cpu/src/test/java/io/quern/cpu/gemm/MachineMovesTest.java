@@ -1,10 +1,9 @@
-package io.quern.cpu.conv;
+package io.quern.cpu.gemm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.quern.cpu.MachineTier;
 import io.quern.cpu.asm.GuardedMemory;
-import io.quern.cpu.gemm.MicroKernel;
 import io.quern.runtime.Raw;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Tag;

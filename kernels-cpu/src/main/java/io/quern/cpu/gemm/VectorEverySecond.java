@@ -1,4 +1,4 @@
-package io.quern.cpu.conv;
+package io.quern.cpu.gemm;
 
 import static io.quern.cpu.Simd.BYTES;
 import static io.quern.cpu.Simd.F32;

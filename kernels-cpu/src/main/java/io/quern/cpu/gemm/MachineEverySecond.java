@@ -1,4 +1,4 @@
-package io.quern.cpu.conv;
+package io.quern.cpu.gemm;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 

@@ -1,4 +1,4 @@
-package io.quern.cpu.conv;
+package io.quern.cpu.gemm;
 
 import io.quern.backend.Operands;
 import io.quern.cpu.MachineTier;
