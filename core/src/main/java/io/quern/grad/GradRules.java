@@ -36,6 +36,7 @@ import io.quern.op.Op;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
+import io.quern.op.PooledConv2d;
 import io.quern.op.QuantizedAdd;
 import io.quern.op.QuantizedConv2d;
 import io.quern.op.Random;
@@ -120,6 +121,7 @@ final class GradRules {
       case Fused fused -> decomposed(fused);
       case FusedReduce fused -> decomposed(fused);
       case Epilogue epilogue -> decomposed(epilogue);
+      case PooledConv2d conv -> decomposed(conv);
       case Softmax(int axis) -> list(Tensor.apply(new SoftmaxGrad(axis, false), y(), g()));
       case LogSoftmax(int axis) -> list(Tensor.apply(new SoftmaxGrad(axis, true), y(), g()));
       case SoftmaxGrad grad -> decomposed(grad);

@@ -17,9 +17,6 @@ import java.util.Set;
 
 /** Applies elementwise functions to the result of a product while it is in the cache. */
 final class FuseEpilogues {
-  private static final ScalarProgram RELU =
-      new ScalarProgram(1, List.of(new ScalarProgram.Apply1(Unary.Fn.RELU, 0)));
-
   private final Map<Value, Integer> uses;
 
   private FuseEpilogues(Graph graph) {
@@ -51,7 +48,7 @@ final class FuseEpilogues {
             && fn == Unary.Fn.RELU
             && node.inputs().getFirst() instanceof Value.Result(Node producer, int _)
             && producer.op() instanceof Conv2d;
-    return isBrainRelu ? Optional.of(RELU) : FuseElementwise.program(node);
+    return isBrainRelu ? Optional.of(ScalarProgram.RELU) : FuseElementwise.program(node);
   }
 
   /** The product among the inputs of a chain that nobody else uses and that has its shape. */

@@ -22,6 +22,8 @@ public enum Pass {
   FUSE(FuseElementwise::apply),
   /** Joins products and the elementwise functions of their results. */
   EPILOGUES(FuseEpilogues::apply),
+  /** Joins convolutions and the maxima of their results. */
+  POOLS(FusePools::apply),
   /** Joins elementwise functions and the reduction of their results. */
   REDUCTIONS(FuseReductions::apply);
 

@@ -13,6 +13,7 @@ public sealed interface Composite extends Op
         Fused,
         FusedReduce,
         Epilogue,
+        PooledConv2d,
         AttentionWeights,
         IntegerMatMul,
         QuantizedConv2d,

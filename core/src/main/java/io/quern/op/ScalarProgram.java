@@ -13,6 +13,10 @@ import java.util.Locale;
  * @param steps the code; a step refers to earlier values only
  */
 public record ScalarProgram(int inputs, List<Step> steps) {
+  /** {@code max(x, 0)}. */
+  public static final ScalarProgram RELU =
+      new ScalarProgram(1, List.of(new Apply1(Unary.Fn.RELU, 0)));
+
   /** One instruction. */
   public sealed interface Step {}
 

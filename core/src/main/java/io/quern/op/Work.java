@@ -48,6 +48,10 @@ public final class Work {
       case Epilogue epilogue ->
           flops(epilogue.product(), inputs.subList(0, epilogue.operands()), outputs)
               + epilogue.program().steps().size() * output.size();
+      case PooledConv2d(Op conv, Pool2d pool) -> {
+        List<TensorSpec> pooled = conv.infer(inputs);
+        yield flops(conv, inputs, pooled) + flops(pool, pooled, outputs);
+      }
       case Fused fused -> fused.program().steps().size() * output.size();
       case FusedReduce fused ->
           (fused.program().steps().size() + 1) * fused.folded(inputs).shape().size();

@@ -28,6 +28,7 @@ import io.quern.op.Op;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
+import io.quern.op.PooledConv2d;
 import io.quern.op.Quantization;
 import io.quern.op.QuantizedAdd;
 import io.quern.op.QuantizedConv2d;
@@ -125,6 +126,7 @@ public final class ErrorCases {
         f32(2, 3),
         f32(3, 4),
         f32(5, 1, 1));
+    pooled(cases);
     refused(cases, FusedCases.tanh(), "takes 2 inputs, found 1", f32(2));
     refused(cases, FusedCases.tanh(), "shapes [2] and [3] do not broadcast", f32(2), f32(3));
     refused(cases, FusedCases.tanh(), "dtypes differ", f32(2), of(DType.F64, 2));
@@ -144,6 +146,15 @@ public final class ErrorCases {
     refused(cases, new Iota(DType.BOOL, 3), "needs a numeric dtype");
     TensorSpec spec = new TensorSpec(DType.F32, Shape.of(3));
     refused(cases, new Random(Random.Distribution.UNIFORM, spec), "the key must be I64[2]", f32(2));
+  }
+
+  private static void pooled(List<ErrorCase> cases) {
+    Conv2d conv = new Conv2d(Window.of(3), 1);
+    Pool2d pool = new Pool2d(Pool2d.Fn.MAX, Window.of(2), true);
+    Pool2d average = new Pool2d(Pool2d.Fn.AVG, Window.of(2), true);
+    Input[] inputs = {f32(1, 2, 5, 5), f32(4, 2, 3, 3)};
+    refused(cases, new PooledConv2d(conv, average), "needs a pool of maxima", inputs);
+    refused(cases, new PooledConv2d(new MatMul(), pool), "needs a conv2d, found matmul", inputs);
   }
 
   private static void reductions(List<ErrorCase> cases) {

@@ -39,6 +39,7 @@ public final class OpCases {
     ConvCases.addTo(cases);
     Conv3dCases.addTo(cases);
     PoolCases.addTo(cases);
+    PooledConvCases.addTo(cases);
     IndexingCases.addTo(cases);
     OptimCases.addTo(cases);
     CompositeCases.addTo(cases);

@@ -559,7 +559,8 @@ class CompiledTest {
       assertThatExceptionOfType(IllegalArgumentException.class)
           .isThrownBy(() -> Quern.compile(x -> x, ROW))
           .withMessageContaining(
-              "expected some of [simplify, fold, cse, dead_code, fuse, epilogues, reductions]");
+              "expected some of [simplify, fold, cse, dead_code, fuse, epilogues, pools,"
+                  + " reductions]");
     } finally {
       System.clearProperty("quern.passes.off");
     }

@@ -64,6 +64,7 @@ import io.quern.op.NormGrad;
 import io.quern.op.Pad;
 import io.quern.op.Pool2d;
 import io.quern.op.Pool2dGrad;
+import io.quern.op.PooledConv2d;
 import io.quern.op.QuantizedAdd;
 import io.quern.op.QuantizedConv2d;
 import io.quern.op.Random;
@@ -94,7 +95,8 @@ final class CpuKernels {
             Conv2d.class,
             Conv2dInputGrad.class,
             Conv2dWeightGrad.class,
-            QuantizedConv2d.class)
+            QuantizedConv2d.class,
+            PooledConv2d.class)
         .later(CpuKernels::epilogues, Epilogue.class)
         .later(
             CpuKernels::elements,
@@ -168,6 +170,7 @@ final class CpuKernels {
             "conv2d_weight_grad_depthwise_f32",
             key -> DepthwiseWeightGrad.create(key))
         .add(Conv2d.class, "conv2d_" + gemm, key -> ConvForward.create(key))
+        .add(PooledConv2d.class, "conv2d_pooled_" + gemm, key -> ConvForward.pooled(key))
         .add(Conv2dInputGrad.class, "conv2d_input_grad_" + gemm, key -> ConvInputGrad.create(key))
         .add(
             Conv2dWeightGrad.class, "conv2d_weight_grad_" + gemm, key -> ConvWeightGrad.create(key))

@@ -12,13 +12,11 @@ import io.quern.op.Conv2dInputGrad;
 import io.quern.op.Epilogue;
 import io.quern.op.Op;
 import io.quern.op.ScalarProgram;
-import io.quern.op.Unary;
 import io.quern.op.Window;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,9 +41,6 @@ public final class BrainConvKernel implements Kernel {
 
   /** Bytes of the floats that a row of a panel's sums begins with. */
   private static final int START_ROW = 4 * BrainPanel.WIDTH;
-
-  private static final List<ScalarProgram.Step> RELU =
-      List.of(new ScalarProgram.Apply1(Unary.Fn.RELU, 0));
 
   // What a call keeps for its tasks; the first two are the packer's.
   private static final int WEIGHTS = 2;
@@ -114,7 +109,7 @@ public final class BrainConvKernel implements Kernel {
     return key.op() instanceof Epilogue(Op product, int operands, ScalarProgram program)
             && product instanceof Conv2d conv
             && operands == key.inputs()
-            && program.steps().equals(RELU)
+            && program.equals(ScalarProgram.RELU)
         ? forward(key, conv, true)
         : null;
   }

@@ -1,5 +1,6 @@
 package io.quern.cpu.conv;
 
+import io.quern.Shape;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import io.quern.cpu.fused.RowChain;
@@ -13,21 +14,23 @@ import org.jspecify.annotations.Nullable;
  * What is applied to the outputs of a convolution, channel by channel, while they are in the cache.
  *
  * @param firstExtra index of the chain's first further input among the operands
+ * @param keepsOrder whether the larger of two results is that of the larger of two numbers
  */
-record ConvChain(RowChain rows, int firstExtra) {
+record ConvChain(RowChain rows, int firstExtra, boolean keepsOrder) {
   /**
    * The chain of an epilogue.
    *
    * @param operands inputs of the convolution, which those of the chain follow
+   * @param output shape of the convolution's result
    * @return null when one of them does not fit
    */
-  static @Nullable ConvChain of(KernelKey key, int operands, ScalarProgram program) {
+  static @Nullable ConvChain of(KernelKey key, int operands, ScalarProgram program, Shape output) {
     Layout[] extras = new Layout[key.inputs() - operands];
     for (int i = 0; i < extras.length; i++) {
       extras[i] = key.layout(operands + i);
     }
-    RowChain rows = RowChain.of(program, extras, key.output().shape(), 2);
-    return rows == null ? null : new ConvChain(rows, operands);
+    RowChain rows = RowChain.of(program, extras, output, 2);
+    return rows == null ? null : new ConvChain(rows, operands, program.equals(ScalarProgram.RELU));
   }
 
   /**

@@ -1,6 +1,7 @@
 package io.quern.cpu.conv;
 
 import io.quern.DType;
+import io.quern.Shape;
 import io.quern.backend.Kernel;
 import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
@@ -9,9 +10,13 @@ import io.quern.cpu.gemm.Packer;
 import io.quern.op.Conv2d;
 import io.quern.op.Epilogue;
 import io.quern.op.Op;
+import io.quern.op.PooledConv2d;
 import io.quern.op.ScalarProgram;
+import io.quern.op.TensorSpec;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
+import java.util.List;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,10 +39,10 @@ public final class ConvForward implements Kernel {
 
   /** The kernel for {@code key}, or null when it is not contiguous F32 of moderate size. */
   public static @Nullable Kernel create(KernelKey key) {
-    if (!(key.op() instanceof Conv2d conv) || !fits(key, conv)) {
+    if (!(key.op() instanceof Conv2d conv) || !fits(key, conv, key.output().shape())) {
       return null;
     }
-    ConvProduct product = ConvProduct.of(shape(key, conv), null);
+    ConvProduct product = ConvProduct.of(shape(key, conv, key.output().shape()), null);
     return new ConvForward(product, key.inputs() == 3, false, false);
   }
 
@@ -45,26 +50,55 @@ public final class ConvForward implements Kernel {
   public static @Nullable Kernel withEpilogue(KernelKey key) {
     if (!(key.op() instanceof Epilogue(Op product, int operands, ScalarProgram program))
         || !(product instanceof Conv2d conv)
-        || !fits(key, conv)) {
+        || !fits(key, conv, key.output().shape())) {
       return null;
     }
-    ConvChain chain = ConvChain.of(key, operands, program);
+    ConvChain chain = ConvChain.of(key, operands, program, key.output().shape());
     if (chain == null) {
       return null;
     }
-    return new ConvForward(ConvProduct.of(shape(key, conv), chain), operands == 3, true, false);
+    return new ConvForward(
+        ConvProduct.of(shape(key, conv, key.output().shape()), chain), operands == 3, true, false);
   }
 
-  private static boolean fits(KernelKey key, Conv2d conv) {
+  /** The kernel for a convolution and maxima of its result, or null when that is not better. */
+  public static @Nullable Kernel pooled(KernelKey key) {
+    if (!(key.op() instanceof PooledConv2d op)) {
+      return null;
+    }
+    Conv2d conv = op.plain();
+    List<TensorSpec> inputs =
+        IntStream.range(0, key.inputs())
+            .mapToObj(i -> new TensorSpec(key.dtype(i), key.shape(i)))
+            .toList();
+    Shape output = op.pooled(inputs).shape();
+    if (!fits(key, conv, output)) {
+      return null;
+    }
+    int operands = key.inputs();
+    ConvChain chain = null;
+    if (op.conv() instanceof Epilogue(Op _, int ofProduct, ScalarProgram program)) {
+      operands = ofProduct;
+      chain = ConvChain.of(key, operands, program, output);
+      if (chain == null) {
+        return null;
+      }
+    }
+    ConvShape shape = shape(key, conv, output);
+    Shape windows = key.output().shape();
+    ConvProduct product =
+        PooledProduct.of(shape, chain, op.pool().window(), windows.intDim(2), windows.intDim(3));
+    return product == null ? null : new ConvForward(product, operands == 3, chain != null, false);
+  }
+
+  private static boolean fits(KernelKey key, Conv2d conv, Shape output) {
     return key.all(DType.F32)
         && key.isContiguous()
-        && ConvShape.fitsPadded(
-            conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape());
+        && ConvShape.fitsPadded(conv.window(), conv.groups(), key.shape(0), key.shape(1), output);
   }
 
-  private static ConvShape shape(KernelKey key, Conv2d conv) {
-    return ConvShape.of(
-        conv.window(), conv.groups(), key.shape(0), key.shape(1), key.output().shape());
+  private static ConvShape shape(KernelKey key, Conv2d conv, Shape output) {
+    return ConvShape.of(conv.window(), conv.groups(), key.shape(0), key.shape(1), output);
   }
 
   @Override

@@ -11,6 +11,9 @@ import org.jspecify.annotations.Nullable;
  * where that is a convolution too. Immutable and thread-safe.
  */
 abstract class ConvProduct {
+  /** Rows of a panel that stay in the first-level cache with what they are multiplied by. */
+  private static final int BLOCK_K = 128;
+
   private final @Nullable ConvChain chain;
 
   ConvProduct(@Nullable ConvChain chain) {
@@ -26,6 +29,12 @@ abstract class ConvProduct {
     return PixelProduct.isBetter(shape)
         ? new PixelProduct(shape, chain)
         : new PatchProduct(Patches.forward(shape), shape.n(), shape.groups(), shape.oc(), chain);
+  }
+
+  /** Elements of windows of {@code depth} that are multiplied at a time: about equal blocks. */
+  static int block(int depth) {
+    int blocks = Math.max(1, (depth + BLOCK_K - 1) / BLOCK_K);
+    return Math.max(1, (depth + blocks - 1) / blocks);
   }
 
   /** Name of the algorithm, without that of the micro-kernel; empty for the plainest. */

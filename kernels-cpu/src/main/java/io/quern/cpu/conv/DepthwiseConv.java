@@ -81,7 +81,8 @@ public final class DepthwiseConv implements Kernel {
       return null;
     }
     ConvShape shape = forward(key, conv);
-    ConvChain chain = shape == null ? null : ConvChain.of(key, operands, program);
+    ConvChain chain =
+        shape == null ? null : ConvChain.of(key, operands, program, key.output().shape());
     return chain == null ? null : new DepthwiseConv(shape, false, operands == 3, chain);
   }
 

@@ -211,11 +211,18 @@ final class PatchProduct extends ConvProduct {
       long table, long panel, long panelRow, long bias, long output, int rows, int count) {
     int depth = patches.depth();
     long channel = 4L * patches.positions();
+    int block = block(depth);
+    int first = Math.min(block, depth);
     if (bias == 0) {
-      micro.panel(table, offsets, panel, panelRow, depth, output, channel, rows, count, false);
+      micro.panel(table, offsets, panel, panelRow, first, output, channel, rows, count, false);
     } else {
       long row = 4L * width;
-      micro.panel(table, offsets, panel, panelRow, depth, bias, row, output, channel, rows, count);
+      micro.panel(table, offsets, panel, panelRow, first, bias, row, output, channel, rows, count);
+    }
+    for (int t = first; t < depth; t += block) {
+      long at = panel + t * panelRow;
+      int next = Math.min(block, depth - t);
+      micro.panel(table, offsets + 4L * t, at, panelRow, next, output, channel, rows, count, true);
     }
   }
 

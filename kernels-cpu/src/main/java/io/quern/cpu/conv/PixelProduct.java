@@ -4,30 +4,22 @@ import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
 import io.quern.backend.Operands;
 import io.quern.cpu.gemm.MicroKernel;
-import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Packing;
-import io.quern.cpu.gemm.PanelPacker;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
-import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import java.lang.foreign.Arena;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A convolution as a product of pixels and weights: output pixels are the rows of the micro-kernel,
- * which reads them in a {@link PaddedImage}, whatever stride and dilation; output channels are its
- * columns. Tiles are transposed on their way to the output.
- *
- * <p>Strips of pixels go over the channels in panels, and over k in blocks, so that a block of a
- * panel stays in the first-level cache. Where each output uses one pixel there is no padded image;
- * a strip that meets some panels is copied together first, since rows of a tile lie at distances in
- * the image that share few sets of the cache.
+ * A convolution as a product of pixels and weights. Strips of pixels go over the channels in
+ * panels, and over k in blocks, so that a block of a panel stays in the first-level cache. Where
+ * each output uses one pixel there is no padded image; a strip that meets some panels is copied
+ * together first, since rows of a tile lie at distances in the image that share few sets of the
+ * cache.
  */
-final class PixelProduct extends ConvProduct {
-  private static final int BLOCK_K = 256;
-
+final class PixelProduct extends PixelRows {
   /** Most pixels of a strip. */
   private static final int STRIP = 208;
 
@@ -47,9 +39,6 @@ final class PixelProduct extends ConvProduct {
   /** Floats of a line; strips are so many long that no two of them share one. */
   private static final int LANES = LINE / 4;
 
-  /** Padded images that exist at one time. */
-  private static final long PADDED_BYTES = 1 << 23;
-
   /** What the transposed store of a sum costs, in products. */
   private static final int STORE_COST = 12;
 
@@ -58,33 +47,19 @@ final class PixelProduct extends ConvProduct {
 
   private static final int STRIDED_GATHER_COST = 40;
 
-  /** What products cost whose panels leave the first-level cache. */
+  /** What products of deep patches cost, and how deep those are. */
   private static final double DEEP_COST = 1.1;
 
-  // What a call keeps for its tasks.
-  private static final int IMAGES = 0;
-  private static final int WEIGHTS = 1;
-  private static final int BIAS = 2;
-  private static final int OUTPUTS = 3;
-  private static final int PADDED_IMAGES = 4;
-  private static final int FIRST = 5;
-  private static final int PANELS_PER_TASK = 6;
+  private static final int DEEP = 256;
 
-  private final MicroKernel micro = MicroKernel.chosen();
-  private final Transpose transpose = Transpose.chosen();
-  private final int width = micro.columns();
-  private final ConvShape shape;
-  private final PaddedImage padded;
-  private final PanelPacker panelPacker;
-  private final Packer packer;
-  private final int panels;
+  private static final int PANELS_PER_TASK = FREE;
+
   private final int lines;
   private final int strips;
 
   /** Pixels of the longest strip. */
   private final int strip;
 
-  private final int block;
   private final int mostPanels;
   private final boolean copiesStrips;
   private final long pitch;
@@ -93,28 +68,16 @@ final class PixelProduct extends ConvProduct {
   private final long offsets;
 
   private final Arena owner = Arena.ofAuto();
-  private final Workers.Task<Operands> pad = this::pad;
   private final Workers.Task<Operands> multiply = this::multiply;
 
   PixelProduct(ConvShape shape, @Nullable ConvChain chain) {
-    super(chain);
-    this.shape = shape;
-    int depth = shape.depth();
-    int blocks = (depth + BLOCK_K - 1) / BLOCK_K;
-    this.block = (depth + blocks - 1) / blocks;
-    this.panelPacker =
-        new PanelPacker(
-            micro, shape.groups(), shape.weightBytes(), shape.oc(), depth, 4, 4L * depth, block);
-    this.panels = (shape.oc() + width - 1) / width;
-    boolean isTurned = PixelImage.suits(shape);
-    this.padded = isTurned && !shape.isPointwise() ? new PixelImage(shape) : Plane.padded(shape);
+    super(shape, chain);
     this.copiesStrips = shape.isPointwise() && panels >= LEAST_PANELS;
-    this.packer = isTurned ? TapPacker.of(panelPacker, shape) : panelPacker;
     this.lines = (shape.outputPixels() + LANES - 1) / LANES;
     this.strips = Math.clamp(strips(shape), 1, Math.max(1, lines));
     this.strip = (lines + strips - 1) / strips * LANES;
     this.mostPanels =
-        depth <= block
+        shape.depth() <= block
             ? panels
             : Math.toIntExact(Math.clamp(UNFINISHED_BYTES / (4L * width * strip), 1, panels));
     this.pitch = ((4L * strip + LINE - 1) / LINE | 1) * LINE;
@@ -144,7 +107,7 @@ final class PixelProduct extends ConvProduct {
     double other = roundUp(shape.oc(), 8) * roundUp(shape.outputPixels(), 32);
     double cost = shape.isDense() ? GATHER_COST : STRIDED_GATHER_COST;
     double gather = shape.isPointwise() ? 0 : cost * shape.depth() / shape.oc();
-    double deep = shape.depth() > BLOCK_K ? DEEP_COST : 1;
+    double deep = shape.depth() > DEEP ? DEEP_COST : 1;
     return own * (shape.depth() + STORE_COST) < other * (deep * shape.depth() + gather);
   }
 
@@ -158,59 +121,7 @@ final class PixelProduct extends ConvProduct {
   }
 
   @Override
-  Packer packer() {
-    return packer;
-  }
-
-  @Override
-  void run(Operands call, long images, long weights, long bias, long outputs) {
-    int planes = shape.n() * shape.groups();
-    if (planes == 0) {
-      return;
-    }
-    call.keep(IMAGES, images);
-    call.keep(WEIGHTS, weights);
-    call.keep(BIAS, bias);
-    call.keep(OUTPUTS, outputs);
-    if (!padded.isCopy()) {
-      call.keep(FIRST, 0);
-      share(call, planes);
-      return;
-    }
-    int most = Math.toIntExact(Math.clamp(PADDED_BYTES / padded.bytes(), 1, planes));
-    MemoryPool.Block copies = HostMemory.shared().allocate(most * padded.bytes());
-    try {
-      call.keep(PADDED_IMAGES, copies.address());
-      for (int first = 0; first < planes; first += most) {
-        int count = Math.min(most, planes - first);
-        call.keep(FIRST, first);
-        Workers.shared().run(pad, call, count * padBands());
-        share(call, count);
-      }
-    } finally {
-      HostMemory.shared().free(copies);
-    }
-  }
-
-  /** Bands of rows, of which each thread has as many: mostly those that its strips will read. */
-  private int padBands() {
-    int threads = Workers.shared().threads();
-    return Math.clamp(threads == 1 ? 1 : 2L * threads, 1, Math.max(1, padded.copiedRows()));
-  }
-
-  private void pad(Operands call, int chunk) {
-    int bands = padBands();
-    long index = chunk / bands;
-    long band = chunk % bands;
-    long rows = padded.copiedRows();
-    padded.copyRows(
-        call.kept(IMAGES) + (call.kept(FIRST) + index) * shape.imageBytes(),
-        (int) (rows * band / bands),
-        (int) (rows * (band + 1) / bands),
-        call.kept(PADDED_IMAGES) + index * padded.bytes());
-  }
-
-  private void share(Operands call, int planes) {
+  void share(Operands call, int planes) {
     int threads = Workers.shared().threads();
     int wanted = threads == 1 ? 1 : (copiesStrips ? 1 : TASKS_PER_THREAD) * threads;
     long all = (long) planes * strips * panels;
@@ -266,10 +177,10 @@ final class PixelProduct extends ConvProduct {
       if (copiesStrips) {
         MicroKernel.evenRows(addresses, copy, 4, strip + ROWS);
       } else {
-        addresses(image, first, addresses);
+        addresses(image, first, strip + ROWS, addresses);
       }
-      long number = call.kept(FIRST) + index;
-      long weights = call.kept(WEIGHTS) + number % shape.groups() * panelPacker.matrixBytes();
+      long number = plane(call, index);
+      long weights = weights(call, number);
       for (int t = 0; t < shape.depth(); t += block) {
         int depth = Math.min(block, shape.depth() - t);
         if (copiesStrips) {
@@ -284,7 +195,7 @@ final class PixelProduct extends ConvProduct {
           }
           long start = t == 0 ? biasRow : products;
           long startRow = t == 0 ? 0 : row;
-          long panel = weights + panelPacker.panelOffset(t, p);
+          long panel = weights + panelOffset(t, p);
           micro.panel(
               addresses, steps, panel, row, depth, start, startRow, products, row, count, width);
           if (t + depth == shape.depth()) {
@@ -295,51 +206,17 @@ final class PixelProduct extends ConvProduct {
     }
   }
 
-  /** The row that sums of a panel begin with. */
-  private void bias(Operands call, long plane, int panel, long to) {
-    int oc = panel * width;
-    Raw.zero(to, 4L * width);
-    if (call.kept(BIAS) != 0) {
-      long from = call.kept(BIAS) + 4L * (plane % shape.groups() * shape.oc() + oc);
-      Raw.copy(from, to, 4L * Math.min(width, shape.oc() - oc));
-    }
-  }
-
   /** Finishes the products of a strip with a panel, and stores them channel by channel. */
   private void store(
       Operands call, long plane, int panel, int first, int count, long products, long scratch) {
-    int oc = panel * width;
-    int channels = Math.min(width, shape.oc() - oc);
+    int channels = channels(panel);
     boolean isFinished = finishAside(products, (long) count * width);
     long pixels = 4L * shape.outputPixels();
-    long target = call.kept(OUTPUTS) + plane * shape.outputBytes() + oc * pixels + 4L * first;
+    long target = output(call, plane, panel, pixels) + 4L * first;
     transpose.run(products, 4L * width, count, channels, target, pixels, scratch);
     if (!isFinished) {
-      finish(call, plane * shape.oc() + oc, channels, pixels, first, count, target);
-    }
-  }
-
-  private long image(Operands call, int index) {
-    return padded.isCopy()
-        ? call.kept(PADDED_IMAGES) + index * padded.bytes()
-        : call.kept(IMAGES) + (call.kept(FIRST) + index) * shape.imageBytes();
-  }
-
-  /** Where the windows of a strip begin; those beyond the last pixel repeat it and are not used. */
-  private void addresses(long image, int first, long to) {
-    int last = shape.outputPixels() - 1;
-    long pixel = padded.offset(0, 1) - padded.offset(0, 0);
-    for (int i = 0; i < strip + ROWS; ) {
-      int at = Math.min(first + i, last);
-      int y = at / shape.ow();
-      int x = at - y * shape.ow();
-      int ofRow = at == last ? strip + ROWS - i : Math.min(shape.ow() - x, last - at);
-      long address = image + padded.offset(y, x);
-      long step = at == last ? 0 : pixel;
-      for (int end = Math.min(strip + ROWS, i + ofRow); i < end; i++) {
-        Raw.putLong(to + 8L * i, address);
-        address += step;
-      }
+      finish(
+          call, plane * shape.oc() + (long) panel * width, channels, pixels, first, count, target);
     }
   }
 }

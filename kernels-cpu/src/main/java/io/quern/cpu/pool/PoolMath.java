@@ -6,7 +6,7 @@ import io.quern.op.Pool2d;
 import io.quern.runtime.Raw;
 
 /** The inner loops of pooling, of maxima or of sums. This class is the scalar twin. Thread-safe. */
-class PoolMath {
+public class PoolMath {
   private static final int TRIAL = 256;
 
   /** Apart from the class itself, whose subclasses are initialised here. */
@@ -40,18 +40,18 @@ class PoolMath {
   }
 
   /** The implementations of this process. */
-  static Twins<PoolMath> twins(Pool2d.Fn fn) {
+  public static Twins<PoolMath> twins(Pool2d.Fn fn) {
     return fn == Pool2d.Fn.MAX ? Chosen.MAXIMA : Chosen.SUMS;
   }
 
   /** Bytes of scratch memory that a call may write to. */
-  static final long SCRATCH = 32;
+  public static final long SCRATCH = 32;
 
   /**
    * The maxima or sums of {@code terms} runs of {@code n} floats, of which each begins {@code step}
    * bytes behind the one before; the first two are added first. The result overlaps none of them.
    */
-  void fold(long from, long step, int terms, long n, long to, long scratch) {
+  public void fold(long from, long step, int terms, long n, long to, long scratch) {
     for (long i = 0; i < n; i++) {
       float folded = Raw.getFloat(from + 4 * i);
       for (int term = 1; term < terms; term++) {

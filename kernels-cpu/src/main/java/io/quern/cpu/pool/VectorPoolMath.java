@@ -28,7 +28,7 @@ final class VectorPoolMath extends PoolMath {
   }
 
   @Override
-  void fold(long from, long step, int terms, long n, long to, long scratch) {
+  public void fold(long from, long step, int terms, long n, long to, long scratch) {
     if (terms == 1) {
       Raw.copy(from, to, 4 * n);
       return;
