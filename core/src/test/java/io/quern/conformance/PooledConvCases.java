@@ -41,7 +41,7 @@ final class PooledConvCases {
   }
 
   private static Window uneven() {
-    return new Window(3, 4, 1, 2, 2, 1, 0, 3, 1, 1);
+    return new Window(3, 4, 2, 1, 2, 1, 0, 3, 1, 1);
   }
 
   private static void add(

@@ -53,7 +53,7 @@ class PooledConvTest {
     "2, 3, 64, 64, 7, 2, 3, 3, 2, 1",
     "1, 3, 64, 24, 3, 2, 1, 3, 2, 1",
     "1, 4, 32, 96, 5, 1, 2, 2, 2, 0",
-    "3, 4, 24, 90, 5, 1, 2, 3, 1, 1",
+    "3, 4, 24, 90, 5, 1, 2, 3, 2, 1",
     "1, 4, 32, 30, 5, 1, 2, 2, 3, 0"
   })
   void pooledConvolutionHasTheBitsOfBothApart(
@@ -93,17 +93,20 @@ class PooledConvTest {
     }
   }
 
-  /** Where rows fill few tiles, or convolutions are computed in another way, both are apart. */
+  /**
+   * Where rows fill few tiles, convolutions are computed in another way, windows share many rows or
+   * are of too many, both are apart.
+   */
   @ParameterizedTest
-  @CsvSource({"17, 5, 2", "32, 3, 1"})
-  void othersAreComputedApart(int side, int kernel, int padding) {
+  @CsvSource({"17, 5, 2, 2, 2", "32, 3, 1, 2, 2", "32, 5, 2, 3, 1", "360, 5, 2, 360, 360"})
+  void othersAreComputedApart(int side, int kernel, int padding, int pooled, int poolStride) {
     try (var _ = TensorScope.open()) {
       Tensor image = Rng.of(1).normal(Shape.of(1, 4, side, side), 0, 1);
       Tensor weight = Rng.of(2).normal(Shape.of(64, 4, kernel, kernel), 0, 1);
       Compiled compiled =
           compiled(
               window(kernel, 1, padding),
-              window(2, 2, 0),
+              window(pooled, poolStride, 0),
               true,
               image.spec(),
               weight,

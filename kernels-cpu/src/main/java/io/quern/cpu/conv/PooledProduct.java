@@ -27,13 +27,19 @@ final class PooledProduct extends PixelRows {
   /** Weights of deeper products would come from further away for each row. */
   private static final int MOST_DEPTH = 256;
 
-  /** Pixels computed for nothing, to fill up tiles, of so many. */
+  /** One pixel of so many, and no more, is computed for nothing, to fill up tiles. */
   private static final int WASTE = 8;
 
-  /** Bytes of the rows that a task keeps, more or less. */
+  /** Bytes of the rows that a task keeps, more or less, and those of a panel at most. */
   private static final long RING_BYTES = 1 << 17;
 
+  private static final long MOST_RING_BYTES = 1 << 19;
+
+  /** Rows that neighbouring windows share at most: bands compute them twice. */
+  private static final int MOST_SHARED = 1;
+
   private static final int BANDS_PER_THREAD = 2;
+  private static final int LEAST_WINDOWS = 4;
 
   private static final int BANDS = FREE;
 
@@ -82,9 +88,12 @@ final class PooledProduct extends PixelRows {
     boolean isDense = (wholeTiles(shape.ow()) - shape.ow()) * WASTE <= shape.ow();
     boolean isPixels = WinogradTiles.of(shape) == null && PixelProduct.isBetter(shape);
     boolean isAlone = chain == null || chain.rows().isAlone();
-    return isWithin && isDense && isPixels && isAlone
-        ? new PooledProduct(shape, chain, pool, oh, ow)
-        : null;
+    boolean isOnce = pool.kernelH() - pool.strideH() <= MOST_SHARED;
+    if (!isWithin || !isDense || !isPixels || !isAlone || !isOnce) {
+      return null;
+    }
+    PooledProduct product = new PooledProduct(shape, chain, pool, oh, ow);
+    return pool.kernelH() * product.row <= MOST_RING_BYTES ? product : null;
   }
 
   private static int wholeTiles(int pixels) {
@@ -106,7 +115,7 @@ final class PooledProduct extends PixelRows {
     int threads = Workers.shared().threads();
     int wanted = threads == 1 ? 1 : BANDS_PER_THREAD * threads;
     int others = planes * groups();
-    int bands = Math.clamp((wanted + others - 1) / others, 1, oh);
+    int bands = Math.clamp((wanted + others - 1) / others, 1, Math.max(1, oh / LEAST_WINDOWS));
     call.keep(BANDS, bands);
     Workers.shared().run(band, call, others * bands);
   }
