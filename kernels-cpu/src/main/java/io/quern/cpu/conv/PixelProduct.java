@@ -142,11 +142,6 @@ final class PixelProduct extends PixelRows {
     return larger <= mostPanels ? larger : (panels + fewer + threads - 1) / (fewer + threads);
   }
 
-  /** Tasks of a strip that have so many panels each. */
-  private int groups(int perTask) {
-    return (panels + perTask - 1) / perTask;
-  }
-
   /** First pixel of a strip; all are about as long, and no two share a line. */
   private int begin(int number) {
     return Math.min(shape.outputPixels(), LANES * (int) ((long) lines * number / strips));

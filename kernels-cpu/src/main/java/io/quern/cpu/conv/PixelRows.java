@@ -138,6 +138,11 @@ abstract class PixelRows extends ConvProduct {
     return panelPacker.panelOffset(t, panel);
   }
 
+  /** Tasks that share the panels, so many each. */
+  final int groups(int perTask) {
+    return (panels + perTask - 1) / perTask;
+  }
+
   /** Output channels that a panel has. */
   final int channels(int panel) {
     return Math.min(width, shape.oc() - panel * width);

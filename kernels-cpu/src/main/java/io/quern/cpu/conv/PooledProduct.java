@@ -114,22 +114,17 @@ final class PooledProduct extends PixelRows {
   void share(Operands call, int planes) {
     int threads = Workers.shared().threads();
     int wanted = threads == 1 ? 1 : BANDS_PER_THREAD * threads;
-    int others = planes * groups();
+    int others = planes * groups(panelsPerTask);
     int bands = Math.clamp((wanted + others - 1) / others, 1, Math.max(1, oh / LEAST_WINDOWS));
     call.keep(BANDS, bands);
     Workers.shared().run(band, call, others * bands);
   }
 
-  /** Groups of panels, one for each task. */
-  private int groups() {
-    return (panels + panelsPerTask - 1) / panelsPerTask;
-  }
-
   /** Some rows of windows of some panels. */
   private void band(Operands call, int chunk) {
     int bands = (int) call.kept(BANDS);
-    int index = chunk / bands / groups();
-    int firstPanel = chunk / bands % groups() * panelsPerTask;
+    int index = chunk / bands / groups(panelsPerTask);
+    int firstPanel = chunk / bands % groups(panelsPerTask) * panelsPerTask;
     int endPanel = Math.min(panels, firstPanel + panelsPerTask);
     int number = chunk % bands;
     int first = (int) ((long) oh * number / bands);
