@@ -11,7 +11,8 @@ import java.lang.foreign.MemorySegment;
 final class MachineEverySecond extends EverySecond {
   private static final int LANES = 16;
 
-  private final MachineFunction code = MachineTier.place("every_second", EverySecondCode.write());
+  private final MachineFunction code =
+      MachineTier.place("every_second", new MoveCode().everySecond());
   private final Arena owner = Arena.ofAuto();
   private final MemorySegment evens = owner.allocate(4L * LANES, 64);
 
