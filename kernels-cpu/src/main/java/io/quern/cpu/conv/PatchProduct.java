@@ -35,6 +35,17 @@ final class PatchProduct extends ConvProduct {
    */
   private static final int LEAST_CHANNELS = 2 * ROWS;
 
+  /** Channels too few for the micro-kernel to ask in time for all that it reads. */
+  private static final int FEW_CHANNELS = 2 * ROWS;
+
+  /** Positions that are copied together for few channels. */
+  private static final int COPIED = 512;
+
+  private static final int LINE = 64;
+
+  /** Bytes from a row of such a copy to the next: rows share few sets of the cache. */
+  private static final long COPY_PITCH = 4L * COPIED + LINE;
+
   private final MicroKernel micro = MicroKernel.chosen();
   private final int width = micro.columns();
   private final Patches patches;
@@ -155,6 +166,8 @@ final class PatchProduct extends ConvProduct {
       }
       if (patches.isDense()) {
         rows(image, table, bias, output, count, first, end, panel, panel + scratchBytes);
+      } else if (copies()) {
+        copiedPanels(image, table, bias, output, count, first, end);
       } else {
         panels(image, table, bias, output, count, first, end, panel);
       }
@@ -180,6 +193,31 @@ final class PatchProduct extends ConvProduct {
           output + 4L * at,
           rows,
           count);
+    }
+  }
+
+  /** Whether positions of an image that threads share come one by one from other caches. */
+  private boolean copies() {
+    int threads = Workers.shared().threads();
+    boolean isShared = threads > 1 && images * groups == 1;
+    boolean isLong = patches.positions() >= threads * COPIED;
+    return isShared && isLong && patches.isDirect() && channels <= FEW_CHANNELS;
+  }
+
+  /** Panels of positions that are copied together first, row by row. */
+  private void copiedPanels(
+      long image, long table, long bias, long output, int rows, int first, int end) {
+    long channel = 4L * patches.positions();
+    try (MemoryPool.Block memory = HostMemory.shared().allocate(patches.depth() * COPY_PITCH)) {
+      long copy = memory.address();
+      for (int at = first; at < end; at += COPIED) {
+        int count = Math.min(COPIED, end - at);
+        micro.copyRows(image + 4L * at, channel, copy, COPY_PITCH, patches.depth(), count, -0f);
+        for (int x = 0; x < count; x += width) {
+          int columns = Math.min(width, count - x);
+          multiply(table, copy + 4L * x, COPY_PITCH, bias, output + 4L * (at + x), rows, columns);
+        }
+      }
     }
   }
 

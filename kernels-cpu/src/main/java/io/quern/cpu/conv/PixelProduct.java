@@ -28,11 +28,14 @@ final class PixelProduct extends PixelRows {
   /** Pixels that are enough for a strip. */
   private static final int LEAST_PIXELS = 8 * ROWS;
 
-  /** Panels that repay copying a strip; half of them do where another thread has the others. */
+  /**
+   * Panels that repay copying a strip; half of them do where another thread has the others, or has
+   * written some of the strip.
+   */
   private static final int LEAST_PANELS = 4;
 
   /** Bytes of unfinished products of a task, more or less. */
-  private static final long UNFINISHED_BYTES = 1 << 18;
+  private static final long UNFINISHED_BYTES = 3 << 17;
 
   private static final int LINE = 64;
 
@@ -72,7 +75,9 @@ final class PixelProduct extends PixelRows {
 
   PixelProduct(ConvShape shape, @Nullable ConvChain chain) {
     super(shape, chain);
-    this.copiesStrips = shape.isPointwise() && panels >= LEAST_PANELS;
+    boolean isShared = Workers.shared().threads() > 1 && shape.n() * shape.groups() == 1;
+    this.copiesStrips =
+        shape.isPointwise() && panels >= (isShared ? LEAST_PANELS / 2 : LEAST_PANELS);
     this.lines = (shape.outputPixels() + LANES - 1) / LANES;
     this.strips = Math.clamp(strips(shape), 1, Math.max(1, lines));
     this.strip = (lines + strips - 1) / strips * LANES;
@@ -134,7 +139,8 @@ final class PixelProduct extends PixelRows {
 
   /** Panels of a task, so that all threads have as many of the few tasks. */
   private int evenPanels(int perTask, int strips, int threads) {
-    if ((long) strips * groups(perTask) >= (long) TASKS_PER_THREAD * threads) {
+    long tasks = (long) strips * groups(perTask);
+    if (tasks % threads == 0 || tasks >= (long) TASKS_PER_THREAD * threads) {
       return perTask;
     }
     int fewer = Math.max(1, groups(perTask) / threads) * threads;

@@ -9,9 +9,7 @@ import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Packing;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
-import io.quern.runtime.Spare;
 import io.quern.runtime.Workers;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,24 +17,24 @@ import org.jspecify.annotations.Nullable;
  * one product for each of 36 points, four times fewer multiplications than a direct product.
  * Immutable and thread-safe.
  *
- * <p>Bands of tiles that stay in the second-level cache go through all steps one after another:
- * many bands at a time, or the panels of channels of one band, whose products and outputs nobody
- * else reads or writes.
+ * <p>A task takes a band of tiles, which stays in the second-level cache, through all steps: for
+ * all channels of the result, or for a share of them where there are few tiles. Tasks that share a
+ * band each transform all its pixels, as that is faster than to read what another core transformed.
  */
 final class WinogradProduct extends ConvProduct {
   private static final long BAND_BYTES = 3 << 18;
 
-  /** Products of a task that are near enough when they are transformed. */
+  /** Products that are near enough when they are transformed. */
   private static final long PRODUCT_BYTES = 300_000;
 
   private static final int LEAST_TILES = 24;
   private static final int MOST_TILES = 96;
 
-  /** Output channels for each tile from which on panels are shared rather than tiles. */
+  /** Output channels for each tile from which on weights are most of what is read. */
   private static final int MUCH_WEIGHT = 4;
 
-  private static final int PIECES = 4;
-  private static final int TASKS_PER_THREAD = 2;
+  /** Output channels for each input channel that repay a second transform of the input. */
+  private static final int MUCH_OUTPUT = 4;
 
   // What a call keeps for its tasks.
   private static final int IMAGES = 0;
@@ -44,7 +42,8 @@ final class WinogradProduct extends ConvProduct {
   private static final int BIAS = 2;
   private static final int OUTPUTS = 3;
   private static final int OFFSETS = 4;
-  private static final int BAND = 5;
+  private static final int ROWS_OF_BAND = 5;
+  private static final int SHARES = 6;
 
   private final MicroKernel micro = MicroKernel.chosen();
   private final int width = micro.columns();
@@ -55,10 +54,8 @@ final class WinogradProduct extends ConvProduct {
   private final int band;
   private final long inputPoint;
   private final long outputPoint;
-  private final Spare<Band> bands = new Spare<>(Band::new);
-  private final Workers.Task<Operands> bandTask = this::band;
-  private final Workers.Task<Band> transformInput = this::transformInput;
-  private final Workers.Task<Band> panelTask = this::panels;
+  private final long productBytes;
+  private final Workers.Task<Operands> task = this::share;
 
   /**
    * The product for a convolution.
@@ -78,6 +75,7 @@ final class WinogradProduct extends ConvProduct {
     long count = ((long) band * tiles.across() + ROWS - 1) / ROWS * ROWS;
     this.inputPoint = WinogradTiles.pointBytes(count, 4L * shape.c());
     this.outputPoint = WinogradTiles.pointBytes(count, 4L * width);
+    this.productBytes = POINTS * outputPoint;
   }
 
   @Override
@@ -108,19 +106,23 @@ final class WinogradProduct extends ConvProduct {
       call.keep(BIAS, bias);
       call.keep(OUTPUTS, outputs);
       call.keep(OFFSETS, offsets.address());
-      int rows = isMostlyWeight() ? tiles.rows() : evenBand();
-      call.keep(BAND, rows);
-      // A task that is alone shares its own steps.
-      Workers.shared().run(bandTask, call, (tiles.rows() + rows - 1) / rows);
+      int rows = sharesChannels() ? tiles.rows() : evenBand();
+      int bands = (tiles.rows() + rows - 1) / rows;
+      int shares = Math.clamp(Workers.shared().threads() / bands, 1, panels);
+      call.keep(ROWS_OF_BAND, rows);
+      call.keep(SHARES, shares);
+      Workers.shared().run(task, call, bands * shares);
     } finally {
       HostMemory.shared().free(offsets);
     }
   }
 
-  /** Whether there are so few tiles that weights are most of what is read. */
-  private boolean isMostlyWeight() {
+  /** Whether threads share the channels of one band, rather than rows of tiles. */
+  private boolean sharesChannels() {
     int rows = tiles.rows();
-    return rows <= band && shape.oc() > MUCH_WEIGHT * rows * tiles.across();
+    boolean isMostlyWeight = shape.oc() > MUCH_WEIGHT * rows * tiles.across();
+    boolean isUneven = rows % evenBand() != 0 && shape.oc() >= MUCH_OUTPUT * shape.c();
+    return rows <= band && (isMostlyWeight || isUneven);
   }
 
   /** Rows of tiles of a band when all threads have as many bands, about. */
@@ -130,100 +132,65 @@ final class WinogradProduct extends ConvProduct {
     return (tiles.rows() + rounds * threads - 1) / (rounds * threads);
   }
 
-  /** Some rows of tiles; {@code pieces} tasks share the transform of their pixels. */
-  private static final class Band {
-    private @Nullable Operands call;
-    private int first;
-    private int count;
-    private int pieces;
-    private int panelsPerTask;
-    private long inputs;
-
-    int start(int piece) {
-      return (int) ((long) count * piece / pieces);
-    }
-
-    Operands call() {
-      return Objects.requireNonNull(call);
-    }
-
-    long kept(int slot) {
-      return call().kept(slot);
-    }
-  }
-
-  private void band(Operands call, int chunk) {
-    try (MemoryPool.Block memory = HostMemory.shared().allocate(POINTS * inputPoint)) {
-      int rows = (int) call.kept(BAND);
-      Band part = bands.take();
-      part.call = call;
-      part.first = chunk * rows;
-      part.count = Math.min(rows, tiles.rows() - part.first);
-      part.pieces = Math.min(part.count, PIECES);
-      part.inputs = memory.address();
-      Workers.shared().run(transformInput, part, part.pieces);
-      part.panelsPerTask = panelsPerTask();
-      Workers.shared().run(panelTask, part, (panels + part.panelsPerTask - 1) / part.panelsPerTask);
-      part.call = null;
-      bands.give(part);
-    }
-  }
-
-  private void transformInput(Band band, int piece) {
-    try (MemoryPool.Block scratch = HostMemory.shared().allocate(tiles.inputScratch())) {
-      tiles.clearInput(scratch.address());
-      long tile = 4L * shape.c();
-      for (int row = band.start(piece); row < band.start(piece + 1); row++) {
-        tiles.input(
-            band.kept(IMAGES),
-            band.first + row,
-            scratch.address(),
-            band.inputs + (long) row * tiles.across() * tile,
-            tile,
-            inputPoint);
-      }
-    }
-  }
-
-  /** Panels of a task: as many as their products are near enough, in equal shares. */
-  private int panelsPerTask() {
-    int threads = Workers.shared().threads();
-    int even = threads == 1 ? panels : panels / (TASKS_PER_THREAD * threads);
-    return Math.clamp(PRODUCT_BYTES / (POINTS * outputPoint), 1, Math.max(1, even));
-  }
-
-  /** The products and outputs of some panels of channels. */
-  private void panels(Band band, int chunk) {
-    int first = chunk * band.panelsPerTask;
-    int end = Math.min(panels, first + band.panelsPerTask);
-    long productBytes = POINTS * outputPoint;
-    long bytes = (end - first) * productBytes + tiles.outputScratch(width);
+  /** Some panels of channels of a band. */
+  private void share(Operands call, int chunk) {
+    int shares = (int) call.kept(SHARES);
+    int rows = (int) call.kept(ROWS_OF_BAND);
+    int row = chunk / shares * rows;
+    int count = Math.min(rows, tiles.rows() - row);
+    int first = panels * (chunk % shares) / shares;
+    int end = panels * (chunk % shares + 1) / shares;
+    int group = Math.clamp(PRODUCT_BYTES / productBytes, 1, end - first);
+    long inputBytes = POINTS * inputPoint;
+    long scratchBytes = Math.max(tiles.inputScratch(), tiles.outputScratch(width));
+    long bytes = inputBytes + group * productBytes + scratchBytes;
     try (MemoryPool.Block memory = HostMemory.shared().allocate(bytes)) {
-      multiply(band, first, end, memory.address());
-      long scratch = memory.address() + (end - first) * productBytes;
-      for (int panel = first; panel < end; panel++) {
-        long products = memory.address() + (panel - first) * productBytes;
-        for (int row = 0; row < band.count; row++) {
-          long from = products + (long) row * tiles.across() * 4 * width;
-          store(band, band.first + row, panel * width, from, scratch);
-        }
+      long inputs = memory.address();
+      long products = inputs + inputBytes;
+      long scratch = products + group * productBytes;
+      transformInput(call, row, count, scratch, inputs);
+      for (int panel = first; panel < end; panel += group) {
+        int last = Math.min(end, panel + group);
+        multiply(call, inputs, count, panel, last, products);
+        transformOutput(call, row, count, panel, last, products, scratch);
       }
     }
   }
 
-  private void multiply(Band band, int first, int end, long products) {
-    long count = (long) band.count * tiles.across();
+  private void transformInput(Operands call, int first, int rows, long scratch, long to) {
+    tiles.clearInput(scratch);
+    long tile = 4L * shape.c();
+    for (int row = 0; row < rows; row++) {
+      long at = to + (long) row * tiles.across() * tile;
+      tiles.input(call.kept(IMAGES), first + row, scratch, at, tile, inputPoint);
+    }
+  }
+
+  private void transformOutput(
+      Operands call, int first, int rows, int panel, int end, long products, long scratch) {
+    for (int p = panel; p < end; p++) {
+      long from = products + (p - panel) * productBytes;
+      for (int row = 0; row < rows; row++) {
+        long at = from + (long) row * tiles.across() * 4 * width;
+        store(call, first + row, p * width, at, scratch);
+      }
+    }
+  }
+
+  /** The products of all tiles of some rows with some panels. */
+  private void multiply(Operands call, long inputs, int rows, int first, int end, long products) {
+    long count = (long) rows * tiles.across();
     long row = 4L * width;
     try (MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(count))) {
       for (int point = 0; point < POINTS; point++) {
         MicroKernel.evenRows(
-            table.address(), band.inputs + point * inputPoint, 4L * shape.c(), count + ROWS);
+            table.address(), inputs + point * inputPoint, 4L * shape.c(), count + ROWS);
         long at = products + point * outputPoint;
         for (int panel = first; panel < end; panel++) {
           micro.panel(
               table.address(),
-              band.kept(OFFSETS),
-              band.kept(WEIGHTS) + panel * packer.panelBytes() + point * packer.pointBytes(),
+              call.kept(OFFSETS),
+              call.kept(WEIGHTS) + panel * packer.panelBytes() + point * packer.pointBytes(),
               row,
               shape.c(),
               at,
@@ -231,27 +198,27 @@ final class WinogradProduct extends ConvProduct {
               count,
               width,
               false);
-          at += POINTS * outputPoint;
+          at += productBytes;
         }
       }
     }
   }
 
   /** Transforms products of a row of tiles to pixels, finishes and stores them. */
-  private void store(Band band, int row, int first, long from, long scratch) {
+  private void store(Operands call, int row, int first, long from, long scratch) {
     int channels = Math.min(width, shape.oc() - first);
-    long bias = band.kept(BIAS) == 0 ? 0 : band.kept(BIAS) + 4L * first;
+    long bias = call.kept(BIAS) == 0 ? 0 : call.kept(BIAS) + 4L * first;
     long strip = tiles.output(from, 4L * width, outputPoint, bias, row, channels, scratch);
     long count = tiles.outputPixels(row);
     boolean isFinished = finishAside(strip, count * channels);
     int image = row / tiles.down();
     long pixel = row % tiles.down() * 4L * shape.ow();
     long plane = 4L * shape.outputPixels();
-    long to = band.kept(OUTPUTS) + image * shape.outputBytes() + first * plane + 4 * pixel;
+    long to = call.kept(OUTPUTS) + image * shape.outputBytes() + first * plane + 4 * pixel;
     tiles.store(strip, to, row, channels, scratch);
     if (!isFinished) {
       long number = (long) image * shape.oc() + first;
-      finish(band.call(), number, channels, plane, pixel, count, to);
+      finish(call, number, channels, plane, pixel, count, to);
     }
   }
 }
