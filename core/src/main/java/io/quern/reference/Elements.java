@@ -40,6 +40,10 @@ final class Elements {
     return dtype;
   }
 
+  int rank() {
+    return strides.length;
+  }
+
   /** Bytes between neighbours along {@code axis}. */
   long stride(int axis) {
     return strides[axis];

@@ -6,7 +6,10 @@ import io.quern.backend.Operands;
 import io.quern.op.Window;
 import java.util.function.Consumer;
 
-/** Convolutions and their gradients, each output element as one sum. */
+/**
+ * Convolutions and their gradients. What a weight contributes is added to a whole plane at once;
+ * each element is a sum in the order of channels, then rows, then columns of the window.
+ */
 final class ReferenceConv {
   private final Window window;
   private final int groups;
@@ -17,19 +20,40 @@ final class ReferenceConv {
   }
 
   /** A tensor [n, c, h, w], or the weight as [oc, ic, kh, kw], in memory. */
-  private record Image(Elements elements, long address) {
-    /** The element so far behind the first of a row. */
-    double inRow(long row, long w) {
-      return elements.getDouble(row + w * elements.stride(3));
+  private record Image(Elements elements, int height, int width, long address) {
+    static Image of(KernelKey key, int operand, Operands memory) {
+      Shape shape = key.shape(operand);
+      return new Image(
+          Elements.of(key, operand),
+          Math.toIntExact(shape.dim(2)),
+          Math.toIntExact(shape.dim(3)),
+          memory.address(operand));
+    }
+
+    double get(long n, long c, long h, long w) {
+      return elements.getDouble(at(n, c, h, w));
     }
 
     void put(long n, long c, long h, long w, double value) {
       elements.put(at(n, c, h, w), value);
     }
 
-    /** Address of the first element of a row. */
-    long rowStart(long n, long c, long h) {
-      return at(n, c, h, 0);
+    double[][] plane(long n, long c) {
+      double[][] rows = new double[height][width];
+      for (int h = 0; h < height; h++) {
+        for (int w = 0; w < width; w++) {
+          rows[h][w] = get(n, c, h, w);
+        }
+      }
+      return rows;
+    }
+
+    void put(long n, long c, double[][] plane, double start) {
+      for (int h = 0; h < height; h++) {
+        for (int w = 0; w < width; w++) {
+          put(n, c, h, w, start + plane[h][w]);
+        }
+      }
     }
 
     private long at(long n, long c, long h, long w) {
@@ -42,18 +66,12 @@ final class ReferenceConv {
   }
 
   /** Sizes of a convolution; channels are counted per group. */
-  private record Sizes(
-      long batch, long groups, long in, long out, long inH, long inW, long outH, long outW) {
+  private record Sizes(long batch, int in, int out) {
     static Sizes of(Shape image, Shape output, int groups) {
       return new Sizes(
           image.dim(0),
-          groups,
-          image.dim(1) / groups,
-          output.dim(1) / groups,
-          image.dim(2),
-          image.dim(3),
-          output.dim(2),
-          output.dim(3));
+          Math.toIntExact(image.dim(1) / groups),
+          Math.toIntExact(output.dim(1) / groups));
     }
   }
 
@@ -61,120 +79,131 @@ final class ReferenceConv {
     boolean biased = key.inputs() == 3;
     int output = key.inputs();
     Sizes sizes = Sizes.of(key.shape(0), key.shape(output), groups);
-    Elements images = Elements.of(key, 0);
-    Elements weights = Elements.of(key, 1);
     Elements bias = Elements.of(key, output - 1);
-    Elements outputs = Elements.of(key, output);
     return memory -> {
-      Image image = new Image(images, memory.address(0));
-      Image weight = new Image(weights, memory.address(1));
-      Image out = new Image(outputs, memory.address(output));
+      Image image = Image.of(key, 0, memory);
+      Image weight = Image.of(key, 1, memory);
+      Image out = Image.of(key, output, memory);
       for (long n = 0; n < sizes.batch; n++) {
-        for (long oc = 0; oc < sizes.out * groups; oc++) {
-          double start = biased ? bias.getDouble(memory.address(2) + oc * bias.stride(0)) : 0;
-          for (long oh = 0; oh < sizes.outH; oh++) {
-            for (long ow = 0; ow < sizes.outW; ow++) {
-              out.put(n, oc, oh, ow, start + dot(sizes, image, weight, n, oc, oh, ow));
+        for (long group = 0; group < groups; group++) {
+          double[][][] channels = planes(image, n, group * sizes.in, sizes.in);
+          for (long oc = group * sizes.out; oc < (group + 1) * sizes.out; oc++) {
+            double start = biased ? bias.getDouble(memory.address(2) + oc * bias.stride(0)) : 0;
+            double[][] sums = new double[out.height][out.width];
+            for (int ic = 0; ic < sizes.in; ic++) {
+              addWindows(sums, channels[ic], weight, oc, ic);
             }
+            out.put(n, oc, sums, start);
           }
         }
       }
     };
   }
 
-  private double dot(Sizes sizes, Image image, Image weight, long n, long oc, long oh, long ow) {
-    long firstChannel = oc / sizes.out * sizes.in;
-    double sum = 0;
-    for (long ic = 0; ic < sizes.in; ic++) {
-      for (int kh = 0; kh < window.kernelH(); kh++) {
-        long h = row(oh, kh);
-        if (h < 0 || h >= sizes.inH) {
-          continue;
-        }
-        long pixels = image.rowStart(n, firstChannel + ic, h);
-        long weights = weight.rowStart(oc, ic, kh);
-        for (int kw = 0; kw < window.kernelW(); kw++) {
-          long w = column(ow, kw);
-          if (w >= 0 && w < sizes.inW) {
-            sum += image.inRow(pixels, w) * weight.inRow(weights, kw);
+  private static double[][][] planes(Image image, long n, long first, int count) {
+    double[][][] planes = new double[count][][];
+    for (int c = 0; c < count; c++) {
+      planes[c] = image.plane(n, first + c);
+    }
+    return planes;
+  }
+
+  /** Adds what one channel contributes to the outputs. */
+  private void addWindows(double[][] sums, double[][] channel, Image weight, long oc, long ic) {
+    for (int kh = 0; kh < window.kernelH(); kh++) {
+      for (int kw = 0; kw < window.kernelW(); kw++) {
+        double factor = weight.get(oc, ic, kh, kw);
+        for (int oh = 0; oh < sums.length; oh++) {
+          int h = row(oh, kh);
+          if (h >= 0 && h < channel.length) {
+            addRow(sums[oh], factor, channel[h], column(0, kw), window.strideW());
           }
         }
       }
     }
-    return sum;
+  }
+
+  /** Adds to each sum the multiple of an element, {@code step} further each, where there is one. */
+  private static void addRow(double[] sums, double factor, double[] row, int first, int step) {
+    int begin = Math.max(0, (-first + step - 1) / step);
+    int end = Math.min(sums.length, Math.floorDiv(row.length - 1 - first, step) + 1);
+    for (int i = begin; i < end; i++) {
+      sums[i] += row[first + i * step] * factor;
+    }
   }
 
   /** Row of the image, which may lie in the padding, under row {@code kh} of a window. */
-  private long row(long oh, int kh) {
-    return oh * window.strideH() - window.padTop() + (long) kh * window.dilationH();
+  private int row(int oh, int kh) {
+    return oh * window.strideH() - window.padTop() + kh * window.dilationH();
   }
 
-  private long column(long ow, int kw) {
-    return ow * window.strideW() - window.padLeft() + (long) kw * window.dilationW();
+  private int column(int ow, int kw) {
+    return ow * window.strideW() - window.padLeft() + kw * window.dilationW();
   }
 
   Consumer<Operands> inputGrad(KernelKey key) {
     Sizes sizes = Sizes.of(key.shape(2), key.shape(1), groups);
-    Elements weights = Elements.of(key, 0);
-    Elements gradients = Elements.of(key, 1);
-    Elements outputs = Elements.of(key, 2);
     return memory -> {
-      Image weight = new Image(weights, memory.address(0));
-      Image gradient = new Image(gradients, memory.address(1));
-      Image out = new Image(outputs, memory.address(2));
+      Image weight = Image.of(key, 0, memory);
+      Image gradient = Image.of(key, 1, memory);
+      Image out = Image.of(key, 2, memory);
       for (long n = 0; n < sizes.batch; n++) {
-        for (long c = 0; c < sizes.in * groups; c++) {
-          for (long h = 0; h < sizes.inH; h++) {
-            for (long w = 0; w < sizes.inW; w++) {
-              out.put(n, c, h, w, inputGradient(sizes, weight, gradient, n, c, h, w));
+        for (long group = 0; group < groups; group++) {
+          long firstOut = group * sizes.out;
+          double[][][] gradients = planes(gradient, n, firstOut, sizes.out);
+          for (int ic = 0; ic < sizes.in; ic++) {
+            double[][] sums = new double[out.height][out.width];
+            for (int oc = 0; oc < sizes.out; oc++) {
+              spreadWindows(sums, gradients[oc], weight, firstOut + oc, ic);
             }
+            out.put(n, group * sizes.in + ic, sums, 0);
           }
         }
       }
     };
   }
 
-  private double inputGradient(
-      Sizes sizes, Image weight, Image gradient, long n, long c, long h, long w) {
-    long ic = c % sizes.in;
-    long firstOut = c / sizes.in * sizes.out;
-    double sum = 0;
-    for (long oc = firstOut; oc < firstOut + sizes.out; oc++) {
-      for (int kh = 0; kh < window.kernelH(); kh++) {
-        // The window positions whose row kh lies on row h: row(oh, kh) == h.
-        long fromTop = h - row(0, kh);
-        long oh = fromTop / window.strideH();
-        if (fromTop < 0 || fromTop % window.strideH() != 0 || oh >= sizes.outH) {
-          continue;
-        }
-        long gradients = gradient.rowStart(n, oc, oh);
-        long weights = weight.rowStart(oc, ic, kh);
-        for (int kw = 0; kw < window.kernelW(); kw++) {
-          long fromLeft = w - column(0, kw);
-          long ow = fromLeft / window.strideW();
-          if (fromLeft >= 0 && fromLeft % window.strideW() == 0 && ow < sizes.outW) {
-            sum += gradient.inRow(gradients, ow) * weight.inRow(weights, kw);
+  /** Adds what the gradients of one channel of the output contribute to the image's. */
+  private void spreadWindows(
+      double[][] sums, double[][] gradients, Image weight, long oc, long ic) {
+    for (int kh = 0; kh < window.kernelH(); kh++) {
+      for (int kw = 0; kw < window.kernelW(); kw++) {
+        double factor = weight.get(oc, ic, kh, kw);
+        for (int oh = 0; oh < gradients.length; oh++) {
+          int h = row(oh, kh);
+          if (h >= 0 && h < sums.length) {
+            spreadRow(sums[h], factor, gradients[oh], column(0, kw), window.strideW());
           }
         }
       }
     }
-    return sum;
+  }
+
+  private static void spreadRow(double[] sums, double factor, double[] row, int first, int step) {
+    for (int i = 0; i < row.length; i++) {
+      int at = first + i * step;
+      if (at >= 0 && at < sums.length) {
+        sums[at] += row[i] * factor;
+      }
+    }
   }
 
   Consumer<Operands> weightGrad(KernelKey key) {
     Sizes sizes = Sizes.of(key.shape(0), key.shape(1), groups);
-    Elements images = Elements.of(key, 0);
-    Elements gradients = Elements.of(key, 1);
-    Elements outputs = Elements.of(key, 2);
     return memory -> {
-      Image image = new Image(images, memory.address(0));
-      Image gradient = new Image(gradients, memory.address(1));
-      Image out = new Image(outputs, memory.address(2));
-      for (long oc = 0; oc < sizes.out * groups; oc++) {
-        for (long ic = 0; ic < sizes.in; ic++) {
-          for (int kh = 0; kh < window.kernelH(); kh++) {
-            for (int kw = 0; kw < window.kernelW(); kw++) {
-              out.put(oc, ic, kh, kw, weightGradient(sizes, image, gradient, oc, ic, kh, kw));
+      Image image = Image.of(key, 0, memory);
+      Image gradient = Image.of(key, 1, memory);
+      Image out = Image.of(key, 2, memory);
+      for (long group = 0; group < groups; group++) {
+        double[][][][] channels = batch(sizes.batch, image, group * sizes.in, sizes.in);
+        double[][][][] gradients = batch(sizes.batch, gradient, group * sizes.out, sizes.out);
+        for (int oc = 0; oc < sizes.out; oc++) {
+          for (int ic = 0; ic < sizes.in; ic++) {
+            for (int kh = 0; kh < window.kernelH(); kh++) {
+              for (int kw = 0; kw < window.kernelW(); kw++) {
+                double sum = weightGradient(channels, gradients, oc, ic, kh, kw);
+                out.put(group * sizes.out + oc, ic, kh, kw, sum);
+              }
             }
           }
         }
@@ -182,26 +211,39 @@ final class ReferenceConv {
     };
   }
 
+  private static double[][][][] batch(long batch, Image image, long first, int count) {
+    double[][][][] images = new double[Math.toIntExact(batch)][][][];
+    for (int n = 0; n < images.length; n++) {
+      images[n] = planes(image, n, first, count);
+    }
+    return images;
+  }
+
   private double weightGradient(
-      Sizes sizes, Image image, Image gradient, long oc, long ic, int kh, int kw) {
-    long channel = oc / sizes.out * sizes.in + ic;
+      double[][][][] images, double[][][][] gradients, int oc, int ic, int kh, int kw) {
     double sum = 0;
-    for (long n = 0; n < sizes.batch; n++) {
-      for (long oh = 0; oh < sizes.outH; oh++) {
-        long h = row(oh, kh);
-        if (h < 0 || h >= sizes.inH) {
-          continue;
-        }
-        long pixels = image.rowStart(n, channel, h);
-        long gradients = gradient.rowStart(n, oc, oh);
-        for (long ow = 0; ow < sizes.outW; ow++) {
-          long w = column(ow, kw);
-          if (w >= 0 && w < sizes.inW) {
-            sum += image.inRow(pixels, w) * gradient.inRow(gradients, ow);
-          }
+    for (int n = 0; n < images.length; n++) {
+      double[][] channel = images[n][ic];
+      double[][] ofOutput = gradients[n][oc];
+      for (int oh = 0; oh < ofOutput.length; oh++) {
+        int h = row(oh, kh);
+        if (h >= 0 && h < channel.length) {
+          sum = addProducts(sum, ofOutput[oh], channel[h], column(0, kw), window.strideW());
         }
       }
     }
     return sum;
+  }
+
+  private static double addProducts(
+      double sum, double[] gradients, double[] row, int first, int step) {
+    double result = sum;
+    for (int i = 0; i < gradients.length; i++) {
+      int at = first + i * step;
+      if (at >= 0 && at < row.length) {
+        result += row[at] * gradients[i];
+      }
+    }
+    return result;
   }
 }

@@ -5,49 +5,96 @@ import io.quern.backend.KernelKey;
 import io.quern.backend.Operands;
 import java.util.function.Consumer;
 
-/** Matrix products as three nested loops. */
+/** Matrix products: rows of the result are sums of multiples of rows of the right matrix. */
 final class ReferenceMatMul {
-  private ReferenceMatMul() {}
+  private final Elements left;
+  private final Elements right;
+  private final Elements out;
+
+  /** Batch dimensions, which broadcast; the last two of each side keep their own sizes. */
+  private final Shape batch;
+
+  private final int rows;
+  private final int inner;
+  private final int columns;
+
+  private ReferenceMatMul(KernelKey key) {
+    Shape shape = key.shape(2);
+    this.batch = shape.slice(0, shape.rank() - 2);
+    this.left = Elements.broadcast(key, 0, batch.concat(lastTwo(key.shape(0))));
+    this.right = Elements.broadcast(key, 1, batch.concat(lastTwo(key.shape(1))));
+    this.out = Elements.of(key, 2);
+    this.rows = Math.toIntExact(shape.dim(-2));
+    this.inner = Math.toIntExact(key.shape(0).dim(-1));
+    this.columns = Math.toIntExact(shape.dim(-1));
+  }
 
   static Consumer<Operands> matMul(KernelKey key) {
-    Shape shape = key.shape(2);
-    int rank = shape.rank();
-    Shape batch = shape.slice(0, rank - 2);
-    long inner = key.shape(0).dim(-1);
-    // The batch dimensions broadcast; the last two of each side keep their own sizes.
-    Elements left = Elements.broadcast(key, 0, batch.concat(lastTwo(key.shape(0))));
-    Elements right = Elements.broadcast(key, 1, batch.concat(lastTwo(key.shape(1))));
-    Elements out = Elements.of(key, 2);
-    // Element [i, j] stands at row i of the left and column j of the right matrix.
-    Elements rows = left.still(rank - 1);
-    Elements columns = right.still(rank - 2);
-    long leftStep = left.stride(rank - 1);
-    long rightStep = right.stride(rank - 2);
+    ReferenceMatMul product = new ReferenceMatMul(key);
     boolean isFloat = key.dtype(0).isFloat();
     return memory -> {
-      Walk walk = new Walk(shape, rows, columns, out);
+      Walk walk = new Walk(product.batch, product.left, product.right, product.out);
       for (boolean more = walk.start(memory); more; more = walk.next()) {
-        long l = walk.address(0);
-        long r = walk.address(1);
         if (isFloat) {
-          double sum = 0;
-          for (long k = 0; k < inner; k++) {
-            sum = Math.fma(left.getDouble(l), right.getDouble(r), sum);
-            l += leftStep;
-            r += rightStep;
-          }
-          out.put(walk.address(2), sum);
+          product.floats(walk.address(0), walk.address(1), walk.address(2));
         } else {
-          long sum = 0;
-          for (long k = 0; k < inner; k++) {
-            sum += left.getLong(l) * right.getLong(r);
-            l += leftStep;
-            r += rightStep;
-          }
-          out.put(walk.address(2), sum);
+          product.integers(walk.address(0), walk.address(1), walk.address(2));
         }
       }
     };
+  }
+
+  private void floats(long l, long r, long o) {
+    double[][] sums = new double[rows][columns];
+    double[] row = new double[columns];
+    for (int k = 0; k < inner; k++) {
+      for (int j = 0; j < columns; j++) {
+        row[j] = right.getDouble(at(right, r, k, j));
+      }
+      for (int i = 0; i < rows; i++) {
+        addProducts(sums[i], left.getDouble(at(left, l, i, k)), row);
+      }
+    }
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < columns; j++) {
+        out.put(at(out, o, i, j), sums[i][j]);
+      }
+    }
+  }
+
+  private static void addProducts(double[] sums, double factor, double[] row) {
+    for (int j = 0; j < sums.length; j++) {
+      sums[j] = Math.fma(factor, row[j], sums[j]);
+    }
+  }
+
+  private void integers(long l, long r, long o) {
+    long[][] sums = new long[rows][columns];
+    long[] row = new long[columns];
+    for (int k = 0; k < inner; k++) {
+      for (int j = 0; j < columns; j++) {
+        row[j] = right.getLong(at(right, r, k, j));
+      }
+      for (int i = 0; i < rows; i++) {
+        addProducts(sums[i], left.getLong(at(left, l, i, k)), row);
+      }
+    }
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < columns; j++) {
+        out.put(at(out, o, i, j), sums[i][j]);
+      }
+    }
+  }
+
+  private static void addProducts(long[] sums, long factor, long[] row) {
+    for (int j = 0; j < sums.length; j++) {
+      sums[j] += factor * row[j];
+    }
+  }
+
+  private static long at(Elements matrix, long address, long row, long column) {
+    int rank = matrix.rank();
+    return address + row * matrix.stride(rank - 2) + column * matrix.stride(rank - 1);
   }
 
   private static Shape lastTwo(Shape shape) {

@@ -60,14 +60,18 @@ public final class Oracle implements OpBuilder<HostArray> {
   /** The elements of {@code array} that {@code layout} shows, in row-major order. */
   static HostArray read(HostArray array, Layout layout) {
     double[] values = new double[Math.toIntExact(layout.shape().size())];
+    long[] index = new long[layout.rank()];
+    long position = layout.offset();
     for (int i = 0; i < values.length; i++) {
-      long position = layout.offset();
-      long rest = i;
-      for (int d = layout.rank() - 1; d >= 0; d--) {
-        position += rest % layout.shape().dim(d) * layout.stride(d);
-        rest /= layout.shape().dim(d);
-      }
       values[i] = array.values()[Math.toIntExact(position)];
+      for (int d = layout.rank() - 1; d >= 0; d--) {
+        position += layout.stride(d);
+        if (++index[d] < layout.shape().dim(d)) {
+          break;
+        }
+        position -= index[d] * layout.stride(d);
+        index[d] = 0;
+      }
     }
     return new HostArray(array.spec().with(layout.shape()), values);
   }
