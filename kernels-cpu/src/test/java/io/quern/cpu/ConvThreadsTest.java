@@ -70,4 +70,24 @@ class ConvThreadsTest {
       }
     }
   }
+
+  /** Winograd's last transform rectifies by itself, also rows and columns of tiles that are cut. */
+  @ParameterizedTest
+  @CsvSource({"16, 16, 64", "32, 27, 80", "48, 13, 192"})
+  void rectifiedResultsHaveTheBitsOfBothApart(int c, int side, int filters) {
+    try (var _ = TensorScope.open()) {
+      Tensor image = Rng.of(1).normal(Shape.of(2, c, side, side), 0, 1);
+      Tensor weight = Rng.of(2).normal(Shape.of(filters, c, 3, 3), 0, 1);
+      Tensor bias = Rng.of(3).normal(Shape.of(filters), 0, 1);
+      Conv2d conv = new Conv2d(Window.of(3).padding(1), 1);
+      Compiled compiled =
+          Quern.compile(
+              Device.cpu(),
+              in -> List.of(Tensor.apply(conv, in.getFirst(), weight, bias).relu()),
+              List.of(image.spec()));
+      assertThat(compiled.plan().describe()).contains("conv2d_winograd_").contains("1 steps");
+      byte[] apart = Tensor.apply(conv, image, weight, bias).relu().toByteArray();
+      assertThat(compiled.run(image).toByteArray()).isEqualTo(apart);
+    }
+  }
 }

@@ -14,9 +14,9 @@ import org.jspecify.annotations.Nullable;
  * What is applied to the outputs of a convolution, channel by channel, while they are in the cache.
  *
  * @param firstExtra index of the chain's first further input among the operands
- * @param keepsOrder whether the larger of two results is that of the larger of two numbers
+ * @param isRectifier whether it is that and nothing else
  */
-record ConvChain(RowChain rows, int firstExtra, boolean keepsOrder) {
+record ConvChain(RowChain rows, int firstExtra, boolean isRectifier) {
   /**
    * The chain of an epilogue.
    *

@@ -57,6 +57,11 @@ abstract class ConvProduct {
     return chain == null || chain.rows().warmUp();
   }
 
+  /** Whether the chain is a rectifier alone. */
+  final boolean rectifies() {
+    return chain != null && chain.isRectifier();
+  }
+
   /**
    * Applies a chain that has no operands of its own to results that lie together somewhere, in one
    * call rather than one for each channel.

@@ -46,8 +46,10 @@ final class MachineWinogradTransform extends WinogradTransform {
       long y3,
       long toNext,
       int count,
-      long bytes) {
-    output.call(from, step, next, bias, y0, y1, y2, y3, toNext, count, bytes);
+      long bytes,
+      float least) {
+    long bits = Float.floatToRawIntBits(least);
+    output.call(from, step, next, bias, y0, y1, y2, y3, toNext, count, bytes, bits);
   }
 
   @Override

@@ -57,9 +57,6 @@ final class PooledProduct extends PixelRows {
   private final long row;
   private final int panelsPerTask;
 
-  /** Whether the chain is applied to the maxima, which are fewer. */
-  private final boolean finishesMaxima;
-
   private final Workers.Task<Operands> band = this::band;
 
   private PooledProduct(ConvShape shape, @Nullable ConvChain chain, Window pool, int oh, int ow) {
@@ -71,7 +68,6 @@ final class PooledProduct extends PixelRows {
     this.pixel = 4L * width;
     int reach = (ow - 1) * pool.strideW() + pool.kernelW();
     this.row = pixel * Math.max(pool.padLeft() + computed, reach);
-    this.finishesMaxima = chain != null && chain.keepsOrder();
     this.panelsPerTask =
         Math.toIntExact(Math.clamp(RING_BYTES / (pool.kernelH() * row), 1, panels));
   }
@@ -199,7 +195,7 @@ final class PooledProduct extends PixelRows {
       int next = Math.min(block, depth - t);
       micro.panel(table, steps, weights, pixel, next, start, startRow, to, pixel, computed, width);
     }
-    if (!finishesMaxima) {
+    if (!rectifies()) {
       finishAside(to, (long) computed * width);
     }
   }
@@ -213,7 +209,7 @@ final class PooledProduct extends PixelRows {
     math.fold(ring, row, pool.kernelH(), pixels * width, maxima, ofMath);
     long kept = (ow - 1L) * pool.strideW() + 1;
     math.fold(maxima, pixel, pool.kernelW(), kept * width, maxima + row, ofMath);
-    if (finishesMaxima) {
+    if (rectifies()) { // maxima, which are fewer
       finishAside(maxima + row, kept * width);
     }
     long channel = 4L * oh * ow;

@@ -7,6 +7,7 @@ import static io.quern.runtime.Raw.ORDER;
 
 import io.quern.runtime.Raw;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /** By vectors of channels; one loop goes over all groups, since a group is only a few vectors. */
 final class VectorWinogradTransform extends WinogradTransform {
@@ -84,7 +85,8 @@ final class VectorWinogradTransform extends WinogradTransform {
       long y3,
       long toNext,
       int count,
-      long bytes) {
+      long bytes,
+      float least) {
     step = Raw.inRange(step);
     FloatVector a1 = FloatVector.broadcast(F32, A1);
     FloatVector a2 = FloatVector.broadcast(F32, A2);
@@ -115,10 +117,10 @@ final class VectorWinogradTransform extends WinogradTransform {
       FloatVector z3 =
           oddA.fma(
               a3, oddB.fma(b3, FloatVector.fromMemorySegment(F32, ALL, fromAt + 5 * step, ORDER)));
-      z0.add(add).intoMemorySegment(ALL, y0At, ORDER);
-      z1.add(add).intoMemorySegment(ALL, y1At, ORDER);
-      z2.add(add).intoMemorySegment(ALL, y2At, ORDER);
-      z3.add(add).intoMemorySegment(ALL, y3At, ORDER);
+      atLeast(z0.add(add), least).intoMemorySegment(ALL, y0At, ORDER);
+      atLeast(z1.add(add), least).intoMemorySegment(ALL, y1At, ORDER);
+      atLeast(z2.add(add), least).intoMemorySegment(ALL, y2At, ORDER);
+      atLeast(z3.add(add), least).intoMemorySegment(ALL, y3At, ORDER);
       at += BYTES;
       if (at == bytes) {
         at = 0;
@@ -129,6 +131,10 @@ final class VectorWinogradTransform extends WinogradTransform {
         y3 += toNext;
       }
     }
+  }
+
+  private static FloatVector atLeast(FloatVector y, float least) {
+    return y.blend(least, y.compare(VectorOperators.LE, least));
   }
 
   @Override

@@ -41,6 +41,7 @@ import static io.quern.cpu.conv.WinogradTransform.SUM;
 import io.quern.cpu.asm.Assembler;
 import io.quern.cpu.asm.Assembler.Condition;
 import io.quern.cpu.asm.Label;
+import io.quern.cpu.asm.Mask;
 import io.quern.cpu.asm.Mem;
 import io.quern.cpu.asm.Operand;
 import io.quern.cpu.asm.Reg;
@@ -55,6 +56,12 @@ final class WinogradCode {
   private static final int BITS = 512;
   private static final int BYTES = BITS / 8;
   private static final List<Reg> SAVED = List.of(RBX, RBP, R12, R13, R14, R15);
+
+  private static final Vec LEAST = Vec.of(9, BITS);
+  private static final Mask NOT_MORE = new Mask(1);
+
+  /** Predicate of a comparison, false for NaN. */
+  private static final int LESS_OR_EQUAL = 2;
 
   private static final Reg AT = RAX;
   private static final Reg BYTES_OF_GROUP = RBP;
@@ -176,6 +183,7 @@ final class WinogradCode {
     Vec oddB = vec(3);
     Vec add = vec(4);
     Vec z = vec(5);
+    asm.op(VBROADCASTSS, LEAST, stacked(5));
     groups(
         stacked(3),
         stacked(4),
@@ -359,6 +367,8 @@ final class WinogradCode {
 
   private void store(Vec value, Vec add, Reg to) {
     asm.op(VADDPS, value, value, add);
+    asm.compare(NOT_MORE, value, LEAST, LESS_OR_EQUAL);
+    asm.op(VMOVUPS, value.masked(NOT_MORE), LEAST);
     asm.op(VMOVUPS, at(to), value);
   }
 

@@ -208,9 +208,10 @@ final class WinogradProduct extends ConvProduct {
   private void store(Operands call, int row, int first, long from, long scratch) {
     int channels = Math.min(width, shape.oc() - first);
     long bias = call.kept(BIAS) == 0 ? 0 : call.kept(BIAS) + 4L * first;
-    long strip = tiles.output(from, 4L * width, outputPoint, bias, row, channels, scratch);
+    float least = rectifies() ? 0 : Float.NEGATIVE_INFINITY;
+    long strip = tiles.output(from, 4L * width, outputPoint, bias, least, row, channels, scratch);
     long count = tiles.outputPixels(row);
-    boolean isFinished = finishAside(strip, count * channels);
+    boolean isFinished = rectifies() || finishAside(strip, count * channels);
     int image = row / tiles.down();
     long pixel = row % tiles.down() * 4L * shape.ow();
     long plane = 4L * shape.outputPixels();

@@ -215,9 +215,18 @@ final class WinogradTiles {
    * Transforms the points of a row of tiles back and adds the bias, for {@code count} channels.
    *
    * @param bias address of one float per channel, or 0
+   * @param least what smaller results become
    * @return address of the pixels, the channels of one after another
    */
-  long output(long from, long tileBytes, long point, long bias, int row, int count, long scratch) {
+  long output(
+      long from,
+      long tileBytes,
+      long point,
+      long bias,
+      float least,
+      int row,
+      int count,
+      long scratch) {
     long channels = 4L * count;
     long columns = scratch + Transpose.SCRATCH;
     long columnsRow = 6L * across * channels;
@@ -240,7 +249,8 @@ final class WinogradTiles {
               to + 3 * columnsRow,
               6 * channels,
               across,
-              channels);
+              channels,
+              Float.NEGATIVE_INFINITY);
     }
     int whole = shape.ow() / 4;
     int left = shape.ow() % 4;
@@ -248,12 +258,13 @@ final class WinogradTiles {
       long tile = columns + i * columnsRow;
       long to = strip + (long) i * shape.ow() * channels;
       long add = bias == 0 ? none : bias;
-      rows(tile, channels, add, to, 4, trash, whole);
+      rows(tile, channels, add, least, to, 4, trash, whole);
       if (left > 0) {
         rows(
             tile + 6L * whole * channels,
             channels,
             add,
+            least,
             to + 4L * whole * channels,
             left,
             trash,
@@ -281,7 +292,7 @@ final class WinogradTiles {
 
   /** Transforms rows of tiles to pixels, of which only the first {@code left} are kept. */
   private void rows(
-      long tiles, long channels, long bias, long to, int left, long trash, int count) {
+      long tiles, long channels, long bias, float least, long to, int left, long trash, int count) {
     transforms
         .get()
         .output(
@@ -295,7 +306,8 @@ final class WinogradTiles {
             left > 3 ? to + 3 * channels : trash,
             4 * channels,
             count,
-            channels);
+            channels,
+            least);
   }
 
   /** Bytes of scratch memory that {@link #gradient} needs. */

@@ -78,7 +78,8 @@ class WinogradTransform {
             y + 3 * VECTOR,
             4 * VECTOR,
             2,
-            VECTOR);
+            VECTOR,
+            0);
         one.gradient(
             y,
             y + VECTOR,
@@ -144,7 +145,10 @@ class WinogradTransform {
     }
   }
 
-  /** {@code A' m + bias}: six points, {@code step} bytes apart, to four outputs. */
+  /**
+   * {@code A' m + bias}: six points, {@code step} bytes apart, to four outputs, or {@code least}
+   * where that is more.
+   */
   void output(
       long from,
       long step,
@@ -156,7 +160,8 @@ class WinogradTransform {
       long y3,
       long toNext,
       int count,
-      long bytes) {
+      long bytes,
+      float least) {
     for (int i = 0; i < count; i++) {
       for (long at = 0; at < bytes; at += 4) {
         float m1 = Raw.getFloat(from + at + step);
@@ -172,10 +177,10 @@ class WinogradTransform {
         float z1 = Math.fma(A1, oddA, B1 * oddB);
         float z2 = Math.fma(A2, evenA, B2 * evenB);
         float z3 = Math.fma(A3, oddA, Math.fma(B3, oddB, Raw.getFloat(from + at + 5 * step)));
-        Raw.putFloat(y0 + at, z0 + add);
-        Raw.putFloat(y1 + at, z1 + add);
-        Raw.putFloat(y2 + at, z2 + add);
-        Raw.putFloat(y3 + at, z3 + add);
+        Raw.putFloat(y0 + at, atLeast(z0 + add, least));
+        Raw.putFloat(y1 + at, atLeast(z1 + add, least));
+        Raw.putFloat(y2 + at, atLeast(z2 + add, least));
+        Raw.putFloat(y3 + at, atLeast(z3 + add, least));
       }
       from += next;
       y0 += toNext;
@@ -183,6 +188,11 @@ class WinogradTransform {
       y2 += toNext;
       y3 += toNext;
     }
+  }
+
+  /** The larger one, which is {@code least} of equal ones; NaN stays. */
+  private static float atLeast(float y, float least) {
+    return y <= least ? least : y;
   }
 
   /** {@code A y}: four gradients of outputs to six points, {@code step} bytes apart. */

@@ -40,6 +40,7 @@ class MachineWinogradTransformTest {
     }
   }
 
+  private static final List<Float> LEAST = List.of(Float.NEGATIVE_INFINITY, 0f, 1.5f);
   private static final List<Method> ALL = List.of(Method.values());
 
   private final SplittableRandom random = new SplittableRandom(1);
@@ -72,11 +73,12 @@ class MachineWinogradTransformTest {
       boolean groupsFirst = random.nextBoolean();
       long x = place(from, bytes * method.inputs * count, true);
       long y = place(bias, bytes, true);
+      float least = LEAST.get(random.nextInt(LEAST.size()));
       long size = bytes * method.outputs * count;
       long found = place(to[0], size, false);
       long wanted = place(to[1], size, false);
-      run(code, method, groupsFirst, count, bytes, x, y, found);
-      run(SCALARS, method, groupsFirst, count, bytes, x, y, wanted);
+      run(code, method, groupsFirst, count, bytes, x, y, least, found);
+      run(SCALARS, method, groupsFirst, count, bytes, x, y, least, wanted);
       for (long at = 0; at < size; at += 4) {
         if (Raw.getInt(found + at) != Raw.getInt(wanted + at)) {
           assertThat(Raw.getFloat(found + at))
@@ -103,6 +105,7 @@ class MachineWinogradTransformTest {
       long bytes,
       long x,
       long bias,
+      float least,
       long y) {
     long in = groupsFirst ? bytes : count * bytes;
     long next = groupsFirst ? bytes * method.inputs : bytes;
@@ -124,7 +127,8 @@ class MachineWinogradTransformTest {
               count,
               bytes);
       case OUTPUT ->
-          one.output(x, in, next, bias, y, y + out, y + 2 * out, y + 3 * out, toNext, count, bytes);
+          one.output(
+              x, in, next, bias, y, y + out, y + 2 * out, y + 3 * out, toNext, count, bytes, least);
       case GRADIENT ->
           one.gradient(x, x + in, x + 2 * in, x + 3 * in, next, y, out, toNext, count, bytes);
       case WEIGHTS -> one.weights(x, x + in, x + 2 * in, next, y, out, toNext, count, bytes);
