@@ -8,7 +8,8 @@ import java.util.function.Consumer;
 
 /**
  * Convolutions and their gradients. What a weight contributes is added to a whole plane at once;
- * each element is a sum in the order of channels, then rows, then columns of the window.
+ * each element is a sum in the order of channels, then rows, then columns of the window. No more
+ * than one image, and the gradients of one group's weights, is copied at a time.
  */
 final class ReferenceConv {
   private final Window window;
@@ -91,7 +92,7 @@ final class ReferenceConv {
             double start = biased ? bias.getDouble(memory.address(2) + oc * bias.stride(0)) : 0;
             double[][] sums = new double[out.height][out.width];
             for (int ic = 0; ic < sizes.in; ic++) {
-              addWindows(sums, channels[ic], weight, oc, ic);
+              windows(channels[ic], sums, weight, oc, ic, ReferenceConv::addRow);
             }
             out.put(n, oc, sums, start);
           }
@@ -108,37 +109,65 @@ final class ReferenceConv {
     return planes;
   }
 
-  /** Adds what one channel contributes to the outputs. */
-  private void addWindows(double[][] sums, double[][] channel, Image weight, long oc, long ic) {
+  /** What one weight does to a row of the image and a row of outputs below it. */
+  private interface RowAction {
+    /**
+     * Takes output i together with element {@code first + i * step} of the image, where there is
+     * one.
+     */
+    void run(double[] image, double[] outputs, double weight, long first, int step);
+  }
+
+  /** All weights of two channels, each with all rows of windows. */
+  private void windows(
+      double[][] image, double[][] outputs, Image weight, long oc, long ic, RowAction action) {
     for (int kh = 0; kh < window.kernelH(); kh++) {
       for (int kw = 0; kw < window.kernelW(); kw++) {
         double factor = weight.get(oc, ic, kh, kw);
-        for (int oh = 0; oh < sums.length; oh++) {
-          int h = row(oh, kh);
-          if (h >= 0 && h < channel.length) {
-            addRow(sums[oh], factor, channel[h], column(0, kw), window.strideW());
+        for (int oh = 0; oh < outputs.length; oh++) {
+          long h = row(oh, kh);
+          if (h >= 0 && h < image.length) {
+            action.run(image[(int) h], outputs[oh], factor, column(kw), window.strideW());
           }
         }
       }
     }
   }
 
-  /** Adds to each sum the multiple of an element, {@code step} further each, where there is one. */
-  private static void addRow(double[] sums, double factor, double[] row, int first, int step) {
-    int begin = Math.max(0, (-first + step - 1) / step);
-    int end = Math.min(sums.length, Math.floorDiv(row.length - 1 - first, step) + 1);
-    for (int i = begin; i < end; i++) {
-      sums[i] += row[first + i * step] * factor;
+  private static void addRow(
+      double[] image, double[] outputs, double weight, long first, int step) {
+    int end = end(image, outputs, first, step);
+    for (int i = begin(first, step); i < end; i++) {
+      outputs[i] += image[(int) first + i * step] * weight;
     }
   }
 
-  /** Row of the image, which may lie in the padding, under row {@code kh} of a window. */
-  private int row(int oh, int kh) {
-    return oh * window.strideH() - window.padTop() + kh * window.dilationH();
+  private static void spreadRow(
+      double[] image, double[] outputs, double weight, long first, int step) {
+    int end = end(image, outputs, first, step);
+    for (int i = begin(first, step); i < end; i++) {
+      image[(int) first + i * step] += outputs[i] * weight;
+    }
   }
 
-  private int column(int ow, int kw) {
-    return ow * window.strideW() - window.padLeft() + kw * window.dilationW();
+  /** The first output whose element of the image is not left of it. */
+  private static int begin(long first, int step) {
+    return first >= 0 ? 0 : (int) Math.min(Integer.MAX_VALUE, (step - 1 - first) / step);
+  }
+
+  /** The first output, if any, whose element of the image is right of it. */
+  private static int end(double[] image, double[] outputs, long first, int step) {
+    return Math.clamp(Math.floorDiv(image.length - 1 - first, step) + 1, 0, outputs.length);
+  }
+
+  /** Row of the image, which may lie in the padding, under row {@code kh} of a window. */
+  private long row(int oh, int kh) {
+    return (long) oh * window.strideH() - window.padTop() + (long) kh * window.dilationH();
+  }
+
+  /** Column of the image under column {@code kw} of the first window. */
+  private long column(int kw) {
+    return (long) kw * window.dilationW() - window.padLeft();
   }
 
   Consumer<Operands> inputGrad(KernelKey key) {
@@ -154,38 +183,13 @@ final class ReferenceConv {
           for (int ic = 0; ic < sizes.in; ic++) {
             double[][] sums = new double[out.height][out.width];
             for (int oc = 0; oc < sizes.out; oc++) {
-              spreadWindows(sums, gradients[oc], weight, firstOut + oc, ic);
+              windows(sums, gradients[oc], weight, firstOut + oc, ic, ReferenceConv::spreadRow);
             }
             out.put(n, group * sizes.in + ic, sums, 0);
           }
         }
       }
     };
-  }
-
-  /** Adds what the gradients of one channel of the output contribute to the image's. */
-  private void spreadWindows(
-      double[][] sums, double[][] gradients, Image weight, long oc, long ic) {
-    for (int kh = 0; kh < window.kernelH(); kh++) {
-      for (int kw = 0; kw < window.kernelW(); kw++) {
-        double factor = weight.get(oc, ic, kh, kw);
-        for (int oh = 0; oh < gradients.length; oh++) {
-          int h = row(oh, kh);
-          if (h >= 0 && h < sums.length) {
-            spreadRow(sums[h], factor, gradients[oh], column(0, kw), window.strideW());
-          }
-        }
-      }
-    }
-  }
-
-  private static void spreadRow(double[] sums, double factor, double[] row, int first, int step) {
-    for (int i = 0; i < row.length; i++) {
-      int at = first + i * step;
-      if (at >= 0 && at < sums.length) {
-        sums[at] += row[i] * factor;
-      }
-    }
   }
 
   Consumer<Operands> weightGrad(KernelKey key) {
@@ -195,54 +199,46 @@ final class ReferenceConv {
       Image gradient = Image.of(key, 1, memory);
       Image out = Image.of(key, 2, memory);
       for (long group = 0; group < groups; group++) {
-        double[][][][] channels = batch(sizes.batch, image, group * sizes.in, sizes.in);
-        double[][][][] gradients = batch(sizes.batch, gradient, group * sizes.out, sizes.out);
+        double[][][][] sums = new double[sizes.out][sizes.in][out.height][out.width];
+        for (long n = 0; n < sizes.batch; n++) {
+          double[][][] channels = planes(image, n, group * sizes.in, sizes.in);
+          double[][][] gradients = planes(gradient, n, group * sizes.out, sizes.out);
+          for (int oc = 0; oc < sizes.out; oc++) {
+            for (int ic = 0; ic < sizes.in; ic++) {
+              addWeightGradients(sums[oc][ic], channels[ic], gradients[oc]);
+            }
+          }
+        }
         for (int oc = 0; oc < sizes.out; oc++) {
           for (int ic = 0; ic < sizes.in; ic++) {
-            for (int kh = 0; kh < window.kernelH(); kh++) {
-              for (int kw = 0; kw < window.kernelW(); kw++) {
-                double sum = weightGradient(channels, gradients, oc, ic, kh, kw);
-                out.put(group * sizes.out + oc, ic, kh, kw, sum);
-              }
-            }
+            out.put(group * sizes.out + oc, ic, sums[oc][ic], 0);
           }
         }
       }
     };
   }
 
-  private static double[][][][] batch(long batch, Image image, long first, int count) {
-    double[][][][] images = new double[Math.toIntExact(batch)][][][];
-    for (int n = 0; n < images.length; n++) {
-      images[n] = planes(image, n, first, count);
-    }
-    return images;
-  }
-
-  private double weightGradient(
-      double[][][][] images, double[][][][] gradients, int oc, int ic, int kh, int kw) {
-    double sum = 0;
-    for (int n = 0; n < images.length; n++) {
-      double[][] channel = images[n][ic];
-      double[][] ofOutput = gradients[n][oc];
-      for (int oh = 0; oh < ofOutput.length; oh++) {
-        int h = row(oh, kh);
-        if (h >= 0 && h < channel.length) {
-          sum = addProducts(sum, ofOutput[oh], channel[h], column(0, kw), window.strideW());
+  private void addWeightGradients(double[][] sums, double[][] image, double[][] gradients) {
+    for (int kh = 0; kh < sums.length; kh++) {
+      for (int kw = 0; kw < sums[kh].length; kw++) {
+        double sum = sums[kh][kw];
+        for (int oh = 0; oh < gradients.length; oh++) {
+          long h = row(oh, kh);
+          if (h >= 0 && h < image.length) {
+            sum = addProducts(sum, image[(int) h], gradients[oh], column(kw), window.strideW());
+          }
         }
+        sums[kh][kw] = sum;
       }
     }
-    return sum;
   }
 
   private static double addProducts(
-      double sum, double[] gradients, double[] row, int first, int step) {
+      double sum, double[] image, double[] gradients, long first, int step) {
     double result = sum;
-    for (int i = 0; i < gradients.length; i++) {
-      int at = first + i * step;
-      if (at >= 0 && at < row.length) {
-        result += row[at] * gradients[i];
-      }
+    int end = end(image, gradients, first, step);
+    for (int i = begin(first, step); i < end; i++) {
+      result += image[(int) first + i * step] * gradients[i];
     }
     return result;
   }

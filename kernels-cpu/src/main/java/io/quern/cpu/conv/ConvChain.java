@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * What is applied to the outputs of a convolution, channel by channel, while they are in the cache.
  *
  * @param firstExtra index of the chain's first further input among the operands
- * @param isRectifier whether it is that and nothing else
+ * @param isRectifier whether it is a rectifier and nothing else
  */
 record ConvChain(RowChain rows, int firstExtra, boolean isRectifier) {
   /**
