@@ -69,16 +69,8 @@ final class MachineWinogradTransform extends WinogradTransform {
 
   @Override
   void weights(
-      long w0,
-      long w1,
-      long w2,
-      long next,
-      long to,
-      long step,
-      long toNext,
-      int count,
-      long bytes) {
-    weights.call(w0, w1, w2, next, to, step, toNext, count, bytes);
+      long from, long tap, long next, long to, long step, long toNext, int count, long bytes) {
+    weights.call(from, tap, next, to, step, toNext, count, bytes);
   }
 
   @Override

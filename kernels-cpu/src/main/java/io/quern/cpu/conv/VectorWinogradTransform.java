@@ -191,51 +191,40 @@ final class VectorWinogradTransform extends WinogradTransform {
 
   @Override
   void weights(
-      long w0,
-      long w1,
-      long w2,
-      long next,
-      long to,
-      long step,
-      long toNext,
-      int count,
-      long bytes) {
-    step = Raw.inRange(step);
-    FloatVector k0 = FloatVector.broadcast(F32, G0);
-    FloatVector ka0 = FloatVector.broadcast(F32, GA0);
-    FloatVector ka1 = FloatVector.broadcast(F32, GA1);
-    FloatVector ka2 = FloatVector.broadcast(F32, GA2);
-    FloatVector kb0 = FloatVector.broadcast(F32, GB0);
-    FloatVector kb1 = FloatVector.broadcast(F32, GB1);
-    FloatVector kb2 = FloatVector.broadcast(F32, GB2);
-    long at = 0;
-    for (long i = count * (bytes / BYTES); i > 0; i--) {
-      long w0At = Raw.inRange(w0 + at);
-      long w1At = Raw.inRange(w1 + at);
-      long w2At = Raw.inRange(w2 + at);
-      long toAt = Raw.inRange(to + at);
-      FloatVector g0 = FloatVector.fromMemorySegment(F32, ALL, w0At, ORDER);
-      FloatVector g1 = FloatVector.fromMemorySegment(F32, ALL, w1At, ORDER);
-      FloatVector g2 = FloatVector.fromMemorySegment(F32, ALL, w2At, ORDER);
-      FloatVector evenA = g2.fma(ka2, g0.mul(ka0));
-      FloatVector oddA = g1.mul(ka1);
-      FloatVector evenB = g2.fma(kb2, g0.mul(kb0));
-      FloatVector oddB = g1.mul(kb1);
-      g0.mul(k0).intoMemorySegment(ALL, toAt, ORDER);
-      evenA.add(oddA).intoMemorySegment(ALL, toAt + step, ORDER);
-      evenA.sub(oddA).intoMemorySegment(ALL, toAt + 2 * step, ORDER);
-      evenB.add(oddB).intoMemorySegment(ALL, toAt + 3 * step, ORDER);
-      evenB.sub(oddB).intoMemorySegment(ALL, toAt + 4 * step, ORDER);
-      g2.intoMemorySegment(ALL, toAt + 5 * step, ORDER);
-      at += BYTES;
-      if (at == bytes) {
-        at = 0;
-        w0 += next;
-        w1 += next;
-        w2 += next;
-        to += toNext;
+      long from, long tap, long next, long to, long step, long toNext, int count, long bytes) {
+    for (int i = 0; i < count; i++) {
+      for (long at = 0; at < bytes; at += BYTES) {
+        for (int x = 0; x < 3; x++) {
+          sixPoints(from + at + x * tap, 3 * tap, to + at + x * step, 6 * step);
+        }
+        for (int y = 0; y < 6; y++) {
+          long row = to + at + 6 * y * step;
+          sixPoints(row, step, row, step);
+        }
       }
+      from += next;
+      to += toNext;
     }
+  }
+
+  private static void sixPoints(long from, long fromStep, long to, long step) {
+    long fromAt = Raw.inRange(from);
+    long toAt = Raw.inRange(to);
+    fromStep = Raw.inRange(fromStep);
+    step = Raw.inRange(step);
+    FloatVector g0 = FloatVector.fromMemorySegment(F32, ALL, fromAt, ORDER);
+    FloatVector g1 = FloatVector.fromMemorySegment(F32, ALL, fromAt + fromStep, ORDER);
+    FloatVector g2 = FloatVector.fromMemorySegment(F32, ALL, fromAt + 2 * fromStep, ORDER);
+    FloatVector evenA = g2.fma(FloatVector.broadcast(F32, GA2), g0.mul(GA0));
+    FloatVector oddA = g1.mul(GA1);
+    FloatVector evenB = g2.fma(FloatVector.broadcast(F32, GB2), g0.mul(GB0));
+    FloatVector oddB = g1.mul(GB1);
+    g0.mul(G0).intoMemorySegment(ALL, toAt, ORDER);
+    evenA.add(oddA).intoMemorySegment(ALL, toAt + step, ORDER);
+    evenA.sub(oddA).intoMemorySegment(ALL, toAt + 2 * step, ORDER);
+    evenB.add(oddB).intoMemorySegment(ALL, toAt + 3 * step, ORDER);
+    evenB.sub(oddB).intoMemorySegment(ALL, toAt + 4 * step, ORDER);
+    g2.intoMemorySegment(ALL, toAt + 5 * step, ORDER);
   }
 
   @Override

@@ -253,47 +253,81 @@ final class WinogradCode {
     return end();
   }
 
-  /** {@link WinogradTransform#weights}. */
+  /** {@link WinogradTransform#weights}; all points of columns are in registers. */
   Assembler weights() {
-    List<Reg> from = List.of(RDI, RSI, RDX);
-    Reg to = R8;
+    Reg from = RDI;
+    Reg tap = RSI;
+    Reg to = RCX;
+    Reg tap3 = R10;
+    Reg step6 = R11;
     SAVED.forEach(asm::push);
-    asm.mov(STEP, R9);
+    asm.mov(STEP, R8);
     steps();
-    Vec k0 = number(G0);
-    Vec ka0 = number(GA0);
-    Vec ka1 = number(GA1);
-    Vec ka2 = number(GA2);
-    Vec kb0 = number(GB0);
-    Vec kb1 = number(GB1);
-    Vec kb2 = number(GB2);
-    Vec even = vec(4);
-    Vec odd = vec(5);
+    asm.lea(tap3, Mem.at(tap, tap, 2));
+    asm.lea(step6, Mem.at(STEP3, STEP3, 1));
+    Factors k = new Factors();
     groups(
+        stacked(0),
         stacked(1),
-        stacked(2),
         to,
         () -> {
-          for (int i = 0; i < 3; i++) {
-            asm.op(VMOVUPS, vec(i), at(from.get(i)));
+          Reg column = R8;
+          asm.lea(column, at(from));
+          for (int x = 0; x < 3; x++) {
+            Vec g0 = vec(18);
+            Vec g1 = vec(19);
+            Vec g2 = vec(15 + x);
+            asm.op(VMOVUPS, g0, Mem.at(column));
+            asm.op(VMOVUPS, g1, Mem.at(column, tap3, 1));
+            asm.op(VMOVUPS, g2, Mem.at(column, tap3, 2));
+            asm.add(column, tap);
+            sixPoints(
+                k, g0, g1, g2, List.of(vec(x), vec(3 + x), vec(6 + x), vec(9 + x), vec(12 + x)));
           }
-          asm.op(VMULPS, even, vec(0), k0);
-          asm.op(VMOVUPS, step(0), even);
-          asm.op(VMOVUPS, step(5), vec(2));
-          asm.op(VMULPS, even, vec(0), ka0);
-          asm.op(VFMADD231PS, even, vec(2), ka2);
-          asm.op(VMULPS, odd, vec(1), ka1);
-          storePair(1, even, odd);
-          asm.op(VMULPS, even, vec(0), kb0);
-          asm.op(VFMADD231PS, even, vec(2), kb2);
-          asm.op(VMULPS, odd, vec(1), kb1);
-          storePair(3, even, odd);
+          List<Vec> points = List.of(vec(18), vec(19), vec(20), vec(21), vec(22));
+          for (int y = 0; y < 6; y++) {
+            Vec g2 = vec(3 * y + 2);
+            sixPoints(k, vec(3 * y), vec(3 * y + 1), g2, points);
+            for (int x = 0; x < 5; x++) {
+              asm.op(VMOVUPS, step(x), points.get(x));
+            }
+            asm.op(VMOVUPS, step(5), g2);
+            asm.add(PLACE, step6);
+          }
         },
         () -> {
-          from.forEach(address -> asm.add(address, RCX));
-          asm.add(to, stacked(0));
+          asm.add(from, RDX);
+          asm.add(to, R9);
         });
     return end();
+  }
+
+  /** Factors of weights. */
+  private final class Factors {
+    final Vec k0 = number(G0);
+    final Vec ka0 = number(GA0);
+    final Vec ka1 = number(GA1);
+    final Vec ka2 = number(GA2);
+    final Vec kb0 = number(GB0);
+    final Vec kb1 = number(GB1);
+    final Vec kb2 = number(GB2);
+  }
+
+  /** Three weights to the first five of six points; the last one is the last weight. */
+  private void sixPoints(Factors k, Vec g0, Vec g1, Vec g2, List<Vec> to) {
+    Vec even = vec(23);
+    Vec odd = vec(24);
+    asm.op(VMULPS, even, g0, k.ka0);
+    asm.op(VFMADD231PS, even, g2, k.ka2);
+    asm.op(VMULPS, odd, g1, k.ka1);
+    asm.op(VADDPS, to.get(1), even, odd);
+    asm.op(VSUBPS, to.get(2), even, odd);
+    asm.op(VMULPS, even, g0, k.kb0);
+    asm.op(VFMADD231PS, even, g2, k.kb2);
+    asm.op(VMULPS, odd, g1, k.kb1);
+    asm.op(VADDPS, to.get(3), even, odd);
+    asm.op(VSUBPS, to.get(4), even, odd);
+    asm.op(VMULPS, to.get(0), g0, k.k0);
   }
 
   /** {@link WinogradTransform#weightGrad}. */
@@ -304,13 +338,7 @@ final class WinogradCode {
     SAVED.forEach(asm::push);
     asm.mov(STEP, RSI);
     steps();
-    Vec k0 = number(G0);
-    Vec ka0 = number(GA0);
-    Vec ka1 = number(GA1);
-    Vec ka2 = number(GA2);
-    Vec kb0 = number(GB0);
-    Vec kb1 = number(GB1);
-    Vec kb2 = number(GB2);
+    Factors k = new Factors();
     Vec evenA = vec(0);
     Vec oddA = vec(1);
     Vec evenB = vec(2);
@@ -322,16 +350,16 @@ final class WinogradCode {
         () -> {
           loadPair(1, evenA, oddA);
           loadPair(3, evenB, oddB);
-          asm.op(VMULPS, g, k0, step(0));
-          asm.op(VFMADD231PS, g, evenB, kb0);
-          asm.op(VFMADD231PS, g, evenA, ka0);
+          asm.op(VMULPS, g, k.k0, step(0));
+          asm.op(VFMADD231PS, g, evenB, k.kb0);
+          asm.op(VFMADD231PS, g, evenA, k.ka0);
           asm.op(VMOVUPS, at(to), g);
           asm.lea(R10, at(to));
-          asm.op(VMULPS, g, oddB, kb1);
-          asm.op(VFMADD231PS, g, oddA, ka1);
+          asm.op(VMULPS, g, oddB, k.kb1);
+          asm.op(VFMADD231PS, g, oddA, k.ka1);
           asm.op(VMOVUPS, Mem.at(R10, toStep, 1), g);
-          fma(g, evenB, kb2, step(5));
-          asm.op(VFMADD231PS, g, evenA, ka2);
+          fma(g, evenB, k.kb2, step(5));
+          asm.op(VFMADD231PS, g, evenA, k.ka2);
           asm.op(VMOVUPS, Mem.at(R10, toStep, 2), g);
         });
     return end();

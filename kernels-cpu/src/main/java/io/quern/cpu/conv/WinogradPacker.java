@@ -68,46 +68,16 @@ final class WinogradPacker implements Packer {
     int panel = chunk % panels;
     int block = chunk / panels;
     long row = 4L * width;
-    MemoryPool.Block memory = HostMemory.shared().allocate(Transpose.SCRATCH + 27L * BLOCK * row);
+    MemoryPool.Block memory = HostMemory.shared().allocate(Transpose.SCRATCH + 9L * BLOCK * row);
     long scratch = memory.address();
-    long columns = scratch + Transpose.SCRATCH;
-    long taps = columns + 18L * BLOCK * row;
+    long taps = scratch + Transpose.SCRATCH;
     int oc = panel * width;
     int count = Math.min(width, weights.oc - oc);
     gather(call.kept(FROM), oc, count, block * BLOCK, taps, scratch);
     long to = call.kept(TO) + panel * panelBytes() + (long) block * BLOCK * row;
     long first = taps + (weights.turned ? 8 : 0) * row;
     long tap = weights.turned ? -row : row;
-    for (int x = 0; x < 3; x++) {
-      long column = first + x * tap;
-      transforms
-          .get()
-          .weights(
-              column,
-              column + 3 * tap,
-              column + 6 * tap,
-              9 * row,
-              columns + x * row,
-              3 * row,
-              18 * row,
-              BLOCK,
-              row);
-    }
-    for (int i = 0; i < 6; i++) {
-      long from = columns + 3L * i * row;
-      transforms
-          .get()
-          .weights(
-              from,
-              from + row,
-              from + 2 * row,
-              18 * row,
-              to + 6L * i * pointBytes(),
-              pointBytes(),
-              row,
-              BLOCK,
-              row);
-    }
+    transforms.get().weights(first, tap, 9 * row, to, pointBytes(), row, BLOCK, row);
     HostMemory.shared().free(memory);
   }
 

@@ -36,7 +36,7 @@ class WinogradTransform {
 
   /** Apart from the class itself, whose subclass is initialised here. */
   private static final class Chosen {
-    private static final int TRIAL = 192;
+    private static final int TRIAL = 36 * 16;
     private static final int TIMES = 50;
     private static final long VECTOR = 64;
 
@@ -92,7 +92,7 @@ class WinogradTransform {
             2,
             VECTOR);
         one.weightGrad(o.address(4), VECTOR, w, VECTOR, VECTOR);
-        one.weights(w, w + VECTOR, w + 2 * VECTOR, 0, o.address(6), VECTOR, 6 * VECTOR, 2, VECTOR);
+        one.weights(w, VECTOR, 0, o.address(6), VECTOR, 0, 2, VECTOR);
       }
     }
   }
@@ -232,38 +232,42 @@ class WinogradTransform {
     }
   }
 
-  /** {@code G g}: three weights to six points, {@code step} bytes apart. */
+  /**
+   * {@code G g G'}: windows of three by three weights, {@code tap} bytes apart, to 36 points,
+   * {@code step} bytes apart, row by row.
+   */
   void weights(
-      long w0,
-      long w1,
-      long w2,
-      long next,
-      long to,
-      long step,
-      long toNext,
-      int count,
-      long bytes) {
+      long from, long tap, long next, long to, long step, long toNext, int count, long bytes) {
     for (int i = 0; i < count; i++) {
       for (long at = 0; at < bytes; at += 4) {
-        float g0 = Raw.getFloat(w0 + at);
-        float g1 = Raw.getFloat(w1 + at);
-        float g2 = Raw.getFloat(w2 + at);
-        float evenA = Math.fma(GA2, g2, GA0 * g0);
-        float oddA = GA1 * g1;
-        float evenB = Math.fma(GB2, g2, GB0 * g0);
-        float oddB = GB1 * g1;
-        Raw.putFloat(to + at, G0 * g0);
-        Raw.putFloat(to + at + step, evenA + oddA);
-        Raw.putFloat(to + at + 2 * step, evenA - oddA);
-        Raw.putFloat(to + at + 3 * step, evenB + oddB);
-        Raw.putFloat(to + at + 4 * step, evenB - oddB);
-        Raw.putFloat(to + at + 5 * step, g2);
+        for (int x = 0; x < 3; x++) {
+          sixPoints(from + at + x * tap, 3 * tap, to + at + x * step, 6 * step);
+        }
+        for (int y = 0; y < 6; y++) {
+          long row = to + at + 6 * y * step;
+          sixPoints(row, step, row, step);
+        }
       }
-      w0 += next;
-      w1 += next;
-      w2 += next;
+      from += next;
       to += toNext;
     }
+  }
+
+  /** {@code G g}: three weights to six points. */
+  private static void sixPoints(long from, long fromStep, long to, long step) {
+    float g0 = Raw.getFloat(from);
+    float g1 = Raw.getFloat(from + fromStep);
+    float g2 = Raw.getFloat(from + 2 * fromStep);
+    float evenA = Math.fma(GA2, g2, GA0 * g0);
+    float oddA = GA1 * g1;
+    float evenB = Math.fma(GB2, g2, GB0 * g0);
+    float oddB = GB1 * g1;
+    Raw.putFloat(to, G0 * g0);
+    Raw.putFloat(to + step, evenA + oddA);
+    Raw.putFloat(to + 2 * step, evenA - oddA);
+    Raw.putFloat(to + 3 * step, evenB + oddB);
+    Raw.putFloat(to + 4 * step, evenB - oddB);
+    Raw.putFloat(to + 5 * step, g2);
   }
 
   /**

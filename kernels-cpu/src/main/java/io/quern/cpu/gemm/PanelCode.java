@@ -54,10 +54,15 @@ final class PanelCode {
   /** Rows that are too few for a tile: their sums wait for each other. */
   private static final int FEW = 4;
 
+  /** Steps of k between two requests for lines of the next panel. */
+  private static final int BETWEEN_REQUESTS = 2;
+
   /**
-   * Tiles, times vectors of a row, that ask for the whole next panel with a line for each {@link
-   * #UNROLLED} steps.
+   * Tiles, times vectors of a row, that ask for the whole next panel with a line at each request,
+   * and with one at every other.
    */
+  private static final int SOME = 2;
+
   private static final int MANY = 4;
 
   /** Where the addresses of a tile's rows of A are. */
@@ -200,8 +205,8 @@ final class PanelCode {
 
   /**
    * Where a packed panel ends the next one begins; one in place has it at its right side. Tiles ask
-   * for it in about equal parts, since caches wait for some lines only at a time: lines one after
-   * another, or in place both lines of every fourth row.
+   * for it in about equal parts, since caches wait for some lines only at a time, and for all of
+   * it: lines one after another, or in place all lines of every second row.
    */
   private void findNextPanel() {
     int row = vectors * bits / 8;
@@ -210,8 +215,7 @@ final class PanelCode {
     asm.sub(TO_OTHER, TO_OTHER);
     asm.add(TO_OTHER, LINE);
     asm.mov(RAX, B_ROW);
-    asm.mov(RBX, B_ROW);
-    asm.shl(RBX, Integer.numberOfTrailingZeros(UNROLLED));
+    asm.lea(RBX, Mem.at(B_ROW, B_ROW, BETWEEN_REQUESTS - 1));
     asm.cmp(B_ROW, row);
     asm.jump(Condition.NE, found);
     asm.lea(AHEAD, Mem.at(R8, R8, vectors - 1));
@@ -219,17 +223,25 @@ final class PanelCode {
     asm.add(AHEAD, B);
     asm.mov(RAX, R8);
     asm.shr(RAX, Integer.numberOfTrailingZeros(UNROLLED));
-    asm.shl(RAX, Integer.numberOfTrailingZeros(LINE));
-    Label few = asm.label();
+    asm.shl(RAX, Integer.numberOfTrailingZeros(LINE / 2 * UNROLLED / BETWEEN_REQUESTS));
+    Label some = asm.label();
+    Label many = asm.label();
     asm.mov(RBX, COUNT);
     asm.cmp(RBX, MANY * vectors * tileRows);
-    asm.jump(Condition.B, few);
+    asm.jump(Condition.AE, many);
+    asm.shl(RAX, 1);
+    asm.cmp(RBX, SOME * vectors * tileRows);
+    asm.jump(Condition.AE, some);
+    asm.lea(RAX, Mem.at(RAX, RAX, vectors - 1));
+    asm.lea(RBX, Mem.at(TO_OTHER, TO_OTHER, vectors - 1));
+    asm.jmp(found);
+    asm.bind(some);
     asm.sub(TO_OTHER, TO_OTHER);
     asm.lea(RBX, Mem.at(TO_OTHER, LINE));
     asm.jmp(found);
-    asm.bind(few);
-    asm.lea(RBX, Mem.at(TO_OTHER, TO_OTHER, vectors - 1));
-    asm.lea(RAX, Mem.at(RAX, RAX, vectors - 1));
+    asm.bind(many);
+    asm.sub(TO_OTHER, TO_OTHER);
+    asm.lea(RBX, Mem.at(TO_OTHER, LINE / 2));
     asm.bind(found);
     asm.mov(FIRST_AHEAD, AHEAD);
     asm.mov(NEXT_FIRST_AHEAD, RAX);
@@ -341,15 +353,19 @@ final class PanelCode {
         () -> {
           for (int step = 0; step < unrolled; step++) {
             step(step, rows, width, masked, packs);
-          }
-          if (unrolled > 1) {
-            asm.prefetchNear(Mem.at(AHEAD));
-            for (int j = 1; j < vectors; j++) {
-              asm.prefetchNear(Mem.at(AHEAD, TO_OTHER, j));
+            if (step % BETWEEN_REQUESTS == BETWEEN_REQUESTS - 1) {
+              askForNextPanel();
             }
-            asm.add(AHEAD, NEXT_AHEAD);
           }
         });
+  }
+
+  private void askForNextPanel() {
+    asm.prefetchNear(Mem.at(AHEAD));
+    for (int j = 1; j < vectors; j++) {
+      asm.prefetchNear(Mem.at(AHEAD, TO_OTHER, j));
+    }
+    asm.add(AHEAD, NEXT_AHEAD);
   }
 
   /** Where the sums go, and mostly come from, is far away when A and B fill the caches. */

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.condition.EnabledIf;
 class MachineWinogradTransformTest {
   private static final int MOST_GROUPS = 4;
   private static final int MOST_VECTORS = 3;
-  private static final int POINTS = 6;
+  private static final int POINTS = 36;
   private static final long VECTOR = 64;
   private static final long MOST_BYTES = POINTS * MOST_GROUPS * MOST_VECTORS * VECTOR;
   private static final WinogradTransform SCALARS = new WinogradTransform();
@@ -28,7 +28,7 @@ class MachineWinogradTransformTest {
     INPUT(6, 6),
     OUTPUT(6, 4),
     GRADIENT(4, 6),
-    WEIGHTS(3, 6),
+    WEIGHTS(9, 36),
     WEIGHT_GRAD(6, 3);
 
     final int inputs;
@@ -131,7 +131,7 @@ class MachineWinogradTransformTest {
               x, in, next, bias, y, y + out, y + 2 * out, y + 3 * out, toNext, count, bytes, least);
       case GRADIENT ->
           one.gradient(x, x + in, x + 2 * in, x + 3 * in, next, y, out, toNext, count, bytes);
-      case WEIGHTS -> one.weights(x, x + in, x + 2 * in, next, y, out, toNext, count, bytes);
+      case WEIGHTS -> one.weights(x, in, next, y, out, toNext, count, bytes);
       case WEIGHT_GRAD -> one.weightGrad(x, in, y, out, bytes);
     }
   }
