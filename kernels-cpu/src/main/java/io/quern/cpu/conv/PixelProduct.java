@@ -56,6 +56,7 @@ final class PixelProduct extends PixelRows {
   private static final int DEEP = 256;
 
   private static final int PANELS_PER_TASK = FREE;
+  private static final int COPIES_ALONE = FREE + 1;
 
   private final int lines;
   private final int strips;
@@ -125,14 +126,22 @@ final class PixelProduct extends PixelRows {
     return "pixels_";
   }
 
+  /** Threads that share the channels of one strip would read most of it from each other. */
+  @Override
+  boolean copiesAlone(int planes) {
+    return padded.isCopy() && planes * strips == 1 && Workers.shared().threads() > 1;
+  }
+
   @Override
   void share(Operands call, int planes) {
     int threads = Workers.shared().threads();
-    int wanted = threads == 1 ? 1 : (copiesStrips ? 1 : TASKS_PER_THREAD) * threads;
+    boolean copies = copiesStrips || copiesAlone(planes);
+    int wanted = threads == 1 ? 1 : (copies ? 1 : TASKS_PER_THREAD) * threads;
     long all = (long) planes * strips * panels;
     int least = copiesStrips && all >= LEAST_PANELS / 2 * (long) threads ? LEAST_PANELS / 2 : 1;
     int perTask = Math.clamp(Math.max(all / wanted, least), 1, mostPanels);
     int even = evenPanels(perTask, planes * strips, threads);
+    call.keep(COPIES_ALONE, copiesAlone(planes) ? 1 : 0);
     call.keep(PANELS_PER_TASK, even);
     Workers.shared().run(multiply, call, planes * strips * groups(even));
   }
@@ -169,12 +178,17 @@ final class PixelProduct extends PixelRows {
     long toAddresses =
         Transpose.SCRATCH + row + (isOneBlock ? 1 : endPanel - firstPanel) * productBytes;
     long toCopy = toAddresses + MicroKernel.tableBytes(strip);
-    long bytes = toCopy + (copiesStrips ? block * pitch + 2 * LINE : 0);
+    boolean isAlone = call.kept(COPIES_ALONE) == 1;
+    long copyBytes = copiesStrips ? block * pitch : isAlone ? padded.bytes() : 0;
+    long bytes = toCopy + copyBytes + 2 * LINE;
     try (MemoryPool.Block scratch = HostMemory.shared().allocate(bytes)) {
       long biasRow = scratch.address() + Transpose.SCRATCH;
       long addresses = scratch.address() + toAddresses;
       long copy = (scratch.address() + toCopy + LINE - 1) / LINE * LINE;
-      long image = image(call, index);
+      long image = isAlone ? copy : image(call, index);
+      if (isAlone) {
+        padded.copyRows(original(call, index), 0, padded.copiedRows(), copy);
+      }
       if (copiesStrips) {
         MicroKernel.evenRows(addresses, copy, 4, strip + ROWS);
       } else {

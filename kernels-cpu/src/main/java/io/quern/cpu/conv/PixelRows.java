@@ -75,7 +75,7 @@ abstract class PixelRows extends ConvProduct {
     call.keep(WEIGHTS, weights);
     call.keep(BIAS, bias);
     call.keep(OUTPUTS, outputs);
-    if (!padded.isCopy()) {
+    if (!padded.isCopy() || copiesAlone(planes)) {
       call.keep(FIRST, 0);
       share(call, planes);
       return;
@@ -113,6 +113,11 @@ abstract class PixelRows extends ConvProduct {
         call.kept(PADDED_IMAGES) + index * padded.bytes());
   }
 
+  /** Whether tasks copy what they read themselves, rather than all threads together before. */
+  boolean copiesAlone(int planes) {
+    return false;
+  }
+
   /** Computes the outputs of some planes, each one group of one image, on all threads. */
   abstract void share(Operands call, int planes);
 
@@ -121,11 +126,16 @@ abstract class PixelRows extends ConvProduct {
     return call.kept(FIRST) + index;
   }
 
-  /** Address of the plane that {@link #share} was given, or of its copy. */
+  /** Address of the plane that {@link #share} was given, or of the copy that all threads made. */
   final long image(Operands call, int index) {
     return padded.isCopy()
         ? call.kept(PADDED_IMAGES) + index * padded.bytes()
-        : call.kept(IMAGES) + plane(call, index) * shape.imageBytes();
+        : original(call, index);
+  }
+
+  /** Address of the plane itself. */
+  final long original(Operands call, int index) {
+    return call.kept(IMAGES) + plane(call, index) * shape.imageBytes();
   }
 
   /** Address of the panels of weights for a plane. */
