@@ -171,7 +171,9 @@ final class PatchProduct extends ConvProduct {
       } else {
         panels(image, table, bias, output, count, first, end, panel);
       }
-      finish(call, number, count, channel, first, end - first, output + 4L * first);
+      if (!rectifiesAtOnce(bias)) {
+        finish(call, number, count, channel, first, end - first, output + 4L * first);
+      }
     }
   }
 
@@ -244,24 +246,37 @@ final class PatchProduct extends ConvProduct {
     }
   }
 
+  /** Whether the micro-kernel stores rectified sums. */
+  private boolean rectifiesAtOnce(long bias) {
+    return rectifies() && micro.rectifies() && bias != 0;
+  }
+
   /** So many channels, rows of the table, of a panel of positions. */
   private void multiply(
       long table, long panel, long panelRow, long bias, long output, int rows, int count) {
     int depth = patches.depth();
     long channel = 4L * patches.positions();
     int block = block(depth);
-    int first = Math.min(block, depth);
-    if (bias == 0) {
-      micro.panel(table, offsets, panel, panelRow, first, output, channel, rows, count, false);
-    } else {
-      long row = 4L * width;
-      micro.panel(table, offsets, panel, panelRow, first, bias, row, output, channel, rows, count);
-    }
-    for (int t = first; t < depth; t += block) {
-      long at = panel + t * panelRow;
+    long start = bias;
+    long startRow = 4L * width;
+    int t = 0;
+    do {
       int next = Math.min(block, depth - t);
-      micro.panel(table, offsets + 4L * t, at, panelRow, next, output, channel, rows, count, true);
-    }
+      long at = panel + t * panelRow;
+      long steps = offsets + 4L * t;
+      t += next;
+      if (start == 0) {
+        micro.panel(table, steps, at, panelRow, next, output, channel, rows, count, false);
+      } else if (t == depth && rectifiesAtOnce(bias)) {
+        micro.rectifiedPanel(
+            table, steps, at, panelRow, next, start, startRow, output, channel, rows, count);
+      } else {
+        micro.panel(
+            table, steps, at, panelRow, next, start, startRow, output, channel, rows, count);
+      }
+      start = output;
+      startRow = channel;
+    } while (t < depth);
   }
 
   /** Rows of a tile for each channel, and for some beyond the last. */

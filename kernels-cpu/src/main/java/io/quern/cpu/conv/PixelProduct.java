@@ -211,9 +211,15 @@ final class PixelProduct extends PixelRows {
           long start = t == 0 ? biasRow : products;
           long startRow = t == 0 ? 0 : row;
           long panel = weights + panelOffset(t, p);
-          micro.panel(
-              addresses, steps, panel, row, depth, start, startRow, products, row, count, width);
-          if (t + depth == shape.depth()) {
+          boolean isLast = t + depth == shape.depth();
+          if (isLast && rectifiesAtOnce()) {
+            micro.rectifiedPanel(
+                addresses, steps, panel, row, depth, start, startRow, products, row, count, width);
+          } else {
+            micro.panel(
+                addresses, steps, panel, row, depth, start, startRow, products, row, count, width);
+          }
+          if (isLast) {
             store(call, number, p, first, count, products, scratch.address());
           }
         }
@@ -221,11 +227,16 @@ final class PixelProduct extends PixelRows {
     }
   }
 
+  /** Whether the micro-kernel stores rectified sums. */
+  private boolean rectifiesAtOnce() {
+    return rectifies() && micro.rectifies();
+  }
+
   /** Finishes the products of a strip with a panel, and stores them channel by channel. */
   private void store(
       Operands call, long plane, int panel, int first, int count, long products, long scratch) {
     int channels = channels(panel);
-    boolean isFinished = finishAside(products, (long) count * width);
+    boolean isFinished = rectifiesAtOnce() || finishAside(products, (long) count * width);
     long pixels = 4L * shape.outputPixels();
     long target = output(call, plane, panel, pixels) + 4L * first;
     transpose.run(products, 4L * width, count, channels, target, pixels, scratch);

@@ -73,6 +73,31 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
   }
 
   @Override
+  public boolean rectifies() {
+    return masks;
+  }
+
+  @Override
+  public void rectifiedPanel(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow,
+      long count,
+      long columns) {
+    if (!masks) {
+      super.rectifiedPanel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
+      return;
+    }
+    panel.runRectified(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
+  }
+
+  @Override
   void tile(
       long rows,
       long offsets,

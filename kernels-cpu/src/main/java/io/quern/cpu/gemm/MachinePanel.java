@@ -35,4 +35,21 @@ final class MachinePanel {
     long bits = (1L << columns) - 1;
     code.call(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits, packed);
   }
+
+  /** {@link MicroKernel#rectifiedPanel}, with vectors of 512 bits. */
+  void runRectified(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow,
+      long count,
+      long columns) {
+    long bits = ((1L << columns) - 1) | PanelCode.RECTIFIES;
+    code.call(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits, 0);
+  }
 }

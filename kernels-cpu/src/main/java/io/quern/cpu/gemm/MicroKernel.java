@@ -130,6 +130,34 @@ public abstract class MicroKernel {
     panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, 0);
   }
 
+  /** Whether {@link #rectifiedPanel} takes no longer than {@link #panel}. */
+  public boolean rectifies() {
+    return false;
+  }
+
+  /** The same panel, in which results that are not above zero become zero; NaN stays. */
+  public void rectifiedPanel(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow,
+      long count,
+      long columns) {
+    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
+    for (long i = 0; i < count; i++) {
+      for (long at = c + i * cRow; at < c + i * cRow + 4 * columns; at += 4) {
+        if (Raw.getFloat(at) <= 0) {
+          Raw.putFloat(at, 0);
+        }
+      }
+    }
+  }
+
   /**
    * The same for a panel of B that is packed on the way, unless {@code packed} is 0.
    *

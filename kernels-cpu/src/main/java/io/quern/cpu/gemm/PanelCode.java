@@ -38,15 +38,24 @@ import java.util.List;
 
 /**
  * Machine code of {@link MicroKernel#panel}, a function of the System V convention with the same
- * parameters, but for the last ones: a bit for each column, and where B is packed, or 0. One loop
- * over k for each number of rows that a tile can have, whose sums stay in registers. Where B is
- * packed, the first tile, of all rows, stores what it loads of B for the others.
+ * parameters, but for the last ones: a bit for each column, with {@link #RECTIFIES} if floats below
+ * zero become zero, and where B is packed, or 0. One loop over k for each number of rows that a
+ * tile can have, whose sums stay in registers. Where B is packed, the first tile, of all rows,
+ * stores what it loads of B for the others.
  *
  * <p>Bytes are multiplied in the same way: four of them are one element of a row, and their four
  * products are added to a sum of 32 bits.
  */
 final class PanelCode {
+  /** The bit that says that floats are rectified, with vectors of 512 bits. */
+  static final long RECTIFIES = 1L << 62;
+
   private static final int LINE = 64;
+
+  /** Predicate of a comparison, false for NaN. */
+  private static final int LESS_OR_EQUAL = 2;
+
+  private static final Mask NOT_MORE = new Mask(6);
 
   /** Steps of k between two jumps. */
   private static final int UNROLLED = 4;
@@ -290,7 +299,7 @@ final class PanelCode {
 
   /** Sets the masks, and RAX to the columns of the last vector. */
   private void masks() {
-    asm.mov(RAX, COLUMNS);
+    columns();
     asm.kmov(mask(0), RAX);
     for (int j = 1; j < vectors; j++) {
       asm.shr(RAX, bits / 32);
@@ -300,8 +309,15 @@ final class PanelCode {
 
   /** Sets RAX to the columns from the last one of {@code width} vectors on. */
   private void lastBits(int width) {
-    asm.mov(RAX, COLUMNS);
+    columns();
     asm.shr(RAX, (width - 1) * (bits / 32));
+  }
+
+  /** Sets RAX to the bits of columns, without what they say besides. */
+  private void columns() {
+    asm.mov(RAX, COLUMNS);
+    asm.shl(RAX, 64 - vectors * (bits / 32));
+    asm.shr(RAX, 64 - vectors * (bits / 32));
   }
 
   /** One tile; the comparison says afterwards whether it was the last. */
@@ -406,6 +422,25 @@ final class PanelCode {
   }
 
   private void store(int rows, int width, boolean masked) {
+    if (elements != Elements.FLOATS || bits < 512) {
+      store(rows, width, masked, false);
+      return;
+    }
+    Label rectified = asm.label();
+    Label done = asm.label();
+    asm.mov(RAX, COLUMNS);
+    asm.shr(RAX, Long.numberOfTrailingZeros(RECTIFIES));
+    asm.test(RAX, RAX);
+    asm.jump(Condition.NE, rectified);
+    store(rows, width, masked, false);
+    asm.jmp(done);
+    asm.bind(rectified);
+    asm.op(VXORPS, a().bits(128), a().bits(128), a().bits(128));
+    store(rows, width, masked, true);
+    asm.bind(done);
+  }
+
+  private void store(int rows, int width, boolean masked, boolean rectifies) {
     Reg from = RAX;
     Reg fromRow = RBX;
     Reg to = R8;
@@ -423,6 +458,10 @@ final class PanelCode {
           continue;
         }
         asm.op(elements.add, sum, sum(i, j), Mem.at(from, j * bits / 8));
+        if (rectifies) {
+          asm.compare(NOT_MORE, sum(i, j), a(), LESS_OR_EQUAL);
+          asm.op(VMOVUPS, sum(i, j).masked(NOT_MORE), a());
+        }
         finish(sum, sum(i, j), target);
       }
       if (elements == Elements.BYTES_TO_BYTES) {

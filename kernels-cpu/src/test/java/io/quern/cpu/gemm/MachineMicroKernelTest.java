@@ -106,10 +106,15 @@ class MachineMicroKernelTest {
         kernel.panel(
             table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns, packed);
         checkPacked(packed, row);
+        checkResult(false);
+      } else if (random.nextInt(4) == 0) {
+        kernel.rectifiedPanel(
+            table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns);
+        checkResult(true);
       } else {
         kernel.panel(table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns);
+        checkResult(false);
       }
-      checkResult();
     }
   }
 
@@ -149,10 +154,11 @@ class MachineMicroKernelTest {
     }
   }
 
-  private void checkResult() {
+  private void checkResult(boolean rectified) {
     for (int i = 0; i < rows; i++) {
       for (int j = 0; j < cRow / 4 && (i < rows - 1 || j < columns); j++) {
-        float expected = j < columns ? expected(i, j) : SENTINEL;
+        float sum = j < columns ? expected(i, j) : SENTINEL;
+        float expected = rectified && sum <= 0 ? 0f : sum;
         float found = Raw.getFloat(c + i * cRow + 4L * j);
         if (Float.floatToRawIntBits(found) != Float.floatToRawIntBits(expected)) {
           assertThat(found)
