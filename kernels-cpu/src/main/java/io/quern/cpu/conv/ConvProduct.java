@@ -1,6 +1,7 @@
 package io.quern.cpu.conv;
 
 import io.quern.backend.Operands;
+import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packer;
 import io.quern.runtime.HostMemory;
 import io.quern.runtime.MemoryPool;
@@ -60,6 +61,11 @@ abstract class ConvProduct {
   /** Whether the chain is a rectifier alone. */
   final boolean rectifies() {
     return chain != null && chain.isRectifier();
+  }
+
+  /** Whether the chain is what a micro-kernel does as it stores sums. */
+  final boolean rectifiesBy(MicroKernel micro) {
+    return rectifies() && micro.rectifies();
   }
 
   /**

@@ -171,7 +171,7 @@ final class PatchProduct extends ConvProduct {
       } else {
         panels(image, table, bias, output, count, first, end, panel);
       }
-      if (!rectifiesAtOnce(bias)) {
+      if (!rectifiesBy(micro)) {
         finish(call, number, count, channel, first, end - first, output + 4L * first);
       }
     }
@@ -246,34 +246,23 @@ final class PatchProduct extends ConvProduct {
     }
   }
 
-  /** Whether the micro-kernel stores rectified sums. */
-  private boolean rectifiesAtOnce(long bias) {
-    return rectifies() && micro.rectifies() && bias != 0;
-  }
-
   /** So many channels, rows of the table, of a panel of positions. */
   private void multiply(
       long table, long panel, long panelRow, long bias, long output, int rows, int count) {
     int depth = patches.depth();
     long channel = 4L * patches.positions();
     int block = block(depth);
-    long start = bias;
-    long startRow = 4L * width;
+    long start = bias == 0 ? MicroKernel.nothing() : bias;
+    long startRow = bias == 0 ? 0 : 4L * width;
     int t = 0;
     do {
-      int next = Math.min(block, depth - t);
+      int k = Math.min(block, depth - t);
       long at = panel + t * panelRow;
       long steps = offsets + 4L * t;
-      t += next;
-      if (start == 0) {
-        micro.panel(table, steps, at, panelRow, next, output, channel, rows, count, false);
-      } else if (t == depth && rectifiesAtOnce(bias)) {
-        micro.rectifiedPanel(
-            table, steps, at, panelRow, next, start, startRow, output, channel, rows, count);
-      } else {
-        micro.panel(
-            table, steps, at, panelRow, next, start, startRow, output, channel, rows, count);
-      }
+      t += k;
+      boolean relu = t == depth && rectifiesBy(micro);
+      micro.panel(
+          table, steps, at, panelRow, k, start, startRow, output, channel, rows, count, relu);
       start = output;
       startRow = channel;
     } while (t < depth);

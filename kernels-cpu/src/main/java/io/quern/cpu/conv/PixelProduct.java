@@ -212,13 +212,10 @@ final class PixelProduct extends PixelRows {
           long startRow = t == 0 ? 0 : row;
           long panel = weights + panelOffset(t, p);
           boolean isLast = t + depth == shape.depth();
-          if (isLast && rectifiesAtOnce()) {
-            micro.rectifiedPanel(
-                addresses, steps, panel, row, depth, start, startRow, products, row, count, width);
-          } else {
-            micro.panel(
-                addresses, steps, panel, row, depth, start, startRow, products, row, count, width);
-          }
+          boolean relu = isLast && rectifiesBy(micro);
+          micro.panel(
+              addresses, steps, panel, row, depth, start, startRow, products, row, count, width,
+              relu);
           if (isLast) {
             store(call, number, p, first, count, products, scratch.address());
           }
@@ -227,16 +224,11 @@ final class PixelProduct extends PixelRows {
     }
   }
 
-  /** Whether the micro-kernel stores rectified sums. */
-  private boolean rectifiesAtOnce() {
-    return rectifies() && micro.rectifies();
-  }
-
   /** Finishes the products of a strip with a panel, and stores them channel by channel. */
   private void store(
       Operands call, long plane, int panel, int first, int count, long products, long scratch) {
     int channels = channels(panel);
-    boolean isFinished = rectifiesAtOnce() || finishAside(products, (long) count * width);
+    boolean isFinished = rectifiesBy(micro) || finishAside(products, (long) count * width);
     long pixels = 4L * shape.outputPixels();
     long target = output(call, plane, panel, pixels) + 4L * first;
     transpose.run(products, 4L * width, count, channels, target, pixels, scratch);

@@ -193,7 +193,8 @@ final class PooledProduct extends PixelRows {
       long steps = padded.offsets() + 4L * t;
       long weights = panels + panelOffset(t, panel);
       int next = Math.min(block, depth - t);
-      micro.panel(table, steps, weights, pixel, next, start, startRow, to, pixel, computed, width);
+      micro.panel(
+          table, steps, weights, pixel, next, start, startRow, to, pixel, computed, width, false);
     }
     if (!rectifies()) {
       finishAside(to, (long) computed * width);

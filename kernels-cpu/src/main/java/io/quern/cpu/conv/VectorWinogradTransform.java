@@ -198,7 +198,7 @@ final class VectorWinogradTransform extends WinogradTransform {
           sixPoints(from + at + x * tap, 3 * tap, to + at + x * step, 6 * step);
         }
         for (int y = 0; y < 6; y++) {
-          long row = to + at + 6 * y * step;
+          long row = to + at + 6L * y * step;
           sixPoints(row, step, row, step);
         }
       }

@@ -155,7 +155,8 @@ public final class BrainPanel {
       } else {
         MachinePanel code = Code.VECTORS.get(result);
         long row = 4L * WIDTH;
-        code.run(scratch, offsets, panel, row, k / 2, from, startRow, to, cRow, count, width, 0);
+        code.run(
+            scratch, offsets, panel, row, k / 2, from, startRow, to, cRow, count, width, false, 0);
       }
       panel += panelBytes();
       from += startPanel;

@@ -103,7 +103,8 @@ public final class BytePanel {
       } else {
         int fours = packer.fours();
         Code.VECTORS.run(
-            scratch, offsets, panel, row, fours, rowsOf, limits, target, toRow, count, width, 0);
+            scratch, offsets, panel, row, fours, rowsOf, limits, target, toRow, count, width, false,
+            0);
       }
       panel += row * fours();
     }

@@ -51,6 +51,11 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
   }
 
   @Override
+  public boolean rectifies() {
+    return masks;
+  }
+
+  @Override
   void panel(
       long rows,
       long offsets,
@@ -63,38 +68,19 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
       long cRow,
       long count,
       long columns,
+      boolean rectifies,
       long packed) {
     boolean isTooFew = packed != 0 && count < ROWS;
     if (isTooFew || (!masks && columns < columns())) {
-      super.panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
+      super.panel(
+          rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, rectifies, packed);
       return;
     }
-    panel.run(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
-  }
-
-  @Override
-  public boolean rectifies() {
-    return masks;
-  }
-
-  @Override
-  public void rectifiedPanel(
-      long rows,
-      long offsets,
-      long b,
-      long bRow,
-      long k,
-      long start,
-      long startRow,
-      long c,
-      long cRow,
-      long count,
-      long columns) {
-    if (!masks) {
-      super.rectifiedPanel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
-      return;
+    boolean atOnce = rectifies && masks;
+    panel.run(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, atOnce, packed);
+    if (rectifies && !masks) {
+      rectify(c, cRow, count, columns);
     }
-    panel.runRectified(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
   }
 
   @Override
@@ -108,7 +94,7 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
       long startRow,
       long c,
       long cRow) {
-    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, ROWS, columns());
+    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, ROWS, columns(), false);
   }
 
   @Override

@@ -17,6 +17,7 @@ final class MachinePanel {
   /**
    * {@link MicroKernel#panel}, with k elements of 32 bits.
    *
+   * @param rectifies only floats, and vectors of 512 bits
    * @param packed where B is packed, only of floats and of a tile's rows at least, or 0
    */
   void run(
@@ -31,25 +32,10 @@ final class MachinePanel {
       long cRow,
       long count,
       long columns,
+      boolean rectifies,
       long packed) {
-    long bits = (1L << columns) - 1;
+    long flag = rectifies ? PanelCode.RECTIFIES : 0;
+    long bits = ((1L << columns) - 1) | flag;
     code.call(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits, packed);
-  }
-
-  /** {@link MicroKernel#rectifiedPanel}, with vectors of 512 bits. */
-  void runRectified(
-      long rows,
-      long offsets,
-      long b,
-      long bRow,
-      long k,
-      long start,
-      long startRow,
-      long c,
-      long cRow,
-      long count,
-      long columns) {
-    long bits = ((1L << columns) - 1) | PanelCode.RECTIFIES;
-    code.call(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits, 0);
   }
 }

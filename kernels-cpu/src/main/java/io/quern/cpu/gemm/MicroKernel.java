@@ -75,6 +75,11 @@ public abstract class MicroKernel {
     return true;
   }
 
+  /** Whether panels are rectified as they are stored. */
+  public boolean rectifies() {
+    return false;
+  }
+
   /** Waits until it is as fast as it will be; false when it stays slower than it could be. */
   public boolean warmUp() {
     return true;
@@ -114,6 +119,7 @@ public abstract class MicroKernel {
    *     be the result's own, or 0
    * @param count rows of the panel
    * @param columns columns of the panel, at most {@link #columns()}
+   * @param rectifies whether results that are not above zero become zero; NaN stays
    */
   public final void panel(
       long rows,
@@ -126,36 +132,9 @@ public abstract class MicroKernel {
       long c,
       long cRow,
       long count,
-      long columns) {
-    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, 0);
-  }
-
-  /** Whether {@link #rectifiedPanel} takes no longer than {@link #panel}. */
-  public boolean rectifies() {
-    return false;
-  }
-
-  /** The same panel, in which results that are not above zero become zero; NaN stays. */
-  public void rectifiedPanel(
-      long rows,
-      long offsets,
-      long b,
-      long bRow,
-      long k,
-      long start,
-      long startRow,
-      long c,
-      long cRow,
-      long count,
-      long columns) {
-    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns);
-    for (long i = 0; i < count; i++) {
-      for (long at = c + i * cRow; at < c + i * cRow + 4 * columns; at += 4) {
-        if (Raw.getFloat(at) <= 0) {
-          Raw.putFloat(at, 0);
-        }
-      }
-    }
+      long columns,
+      boolean rectifies) {
+    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, rectifies, 0);
   }
 
   /**
@@ -176,31 +155,45 @@ public abstract class MicroKernel {
       long cRow,
       long count,
       long columns,
+      boolean rectifies,
       long packed) {
     if (packed != 0) {
       Packing.packB(this, b, bRow, 4, columns, k, packed, 0);
       long row = 4L * columns();
-      panel(rows, offsets, packed, row, k, start, startRow, c, cRow, count, columns, 0);
+      panel(rows, offsets, packed, row, k, start, startRow, c, cRow, count, columns, rectifies, 0);
       return;
     }
     long whole = columns == columns() ? count / ROWS * ROWS : 0;
     for (long i = 0; i < whole; i += ROWS) {
       tile(rows + 8 * i, offsets, b, bRow, k, start + i * startRow, startRow, c + i * cRow, cRow);
     }
-    if (whole == count) {
-      return;
+    if (whole < count) {
+      long row = 4L * columns();
+      MemoryPool.Block aside = HostMemory.shared().allocate(ROWS * row);
+      long to = aside.address();
+      Raw.zero(to, ROWS * row);
+      for (long i = whole; i < count; i += ROWS) {
+        long present = Math.min(ROWS, count - i);
+        copyRows(start + i * startRow, startRow, to, row, present, columns, -0f);
+        tile(rows + 8 * i, offsets, b, bRow, k, to, row, to, row);
+        copyRows(to, row, c + i * cRow, cRow, present, columns, -0f);
+      }
+      HostMemory.shared().free(aside);
     }
-    long row = 4L * columns();
-    MemoryPool.Block aside = HostMemory.shared().allocate(ROWS * row);
-    long to = aside.address();
-    Raw.zero(to, ROWS * row);
-    for (long i = whole; i < count; i += ROWS) {
-      long present = Math.min(ROWS, count - i);
-      copyRows(start + i * startRow, startRow, to, row, present, columns, -0f);
-      tile(rows + 8 * i, offsets, b, bRow, k, to, row, to, row);
-      copyRows(to, row, c + i * cRow, cRow, present, columns, -0f);
+    if (rectifies) {
+      rectify(c, cRow, count, columns);
     }
-    HostMemory.shared().free(aside);
+  }
+
+  /** Rectifies a panel. */
+  static void rectify(long c, long cRow, long count, long columns) {
+    for (long i = 0; i < count; i++) {
+      for (long at = c + i * cRow; at < c + i * cRow + 4 * columns; at += 4) {
+        if (Raw.getFloat(at) <= 0) {
+          Raw.putFloat(at, 0);
+        }
+      }
+    }
   }
 
   /** The same, added to what is there or to nothing. */
@@ -233,7 +226,14 @@ public abstract class MicroKernel {
       long packed) {
     long start = accumulate ? c : Nothing.ROW;
     long startRow = accumulate ? cRow : 0;
-    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, packed);
+    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, false, packed);
+  }
+
+  /**
+   * Address of a row that changes no sum; it is added to all rows of a panel at a distance of 0.
+   */
+  public static long nothing() {
+    return Nothing.ROW;
   }
 
   /** Bytes of a table of rows. */

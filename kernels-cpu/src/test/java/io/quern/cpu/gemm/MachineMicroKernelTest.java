@@ -100,21 +100,17 @@ class MachineMicroKernelTest {
       long offsets = offsetMemory.place(4L * depth, random.nextBoolean());
       MicroKernel.evenRows(table, a, aRow, rows);
       Packing.offsets(offsets, depth, 4);
-      if (bRow > 4 && random.nextBoolean()) {
-        long row = 4L * kernel.columns();
-        long packed = packedMemory.place(depth * row, random.nextBoolean());
-        kernel.panel(
-            table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns, packed);
+      boolean packs = bRow > 4 && random.nextBoolean();
+      boolean rectifies = random.nextInt(4) == 0;
+      long row = 4L * kernel.columns();
+      long packed = packs ? packedMemory.place(depth * row, random.nextBoolean()) : 0;
+      kernel.panel(
+          table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns, rectifies,
+          packed);
+      if (packs) {
         checkPacked(packed, row);
-        checkResult(false);
-      } else if (random.nextInt(4) == 0) {
-        kernel.rectifiedPanel(
-            table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns);
-        checkResult(true);
-      } else {
-        kernel.panel(table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns);
-        checkResult(false);
       }
+      checkResult(rectifies);
     }
   }
 
