@@ -208,13 +208,14 @@ final class VectorWinogradTransform extends WinogradTransform {
   }
 
   private static void sixPoints(long from, long fromStep, long to, long step) {
-    long fromAt = Raw.inRange(from);
+    long at0 = Raw.inRange(from);
+    long at1 = Raw.inRange(from + fromStep);
+    long at2 = Raw.inRange(from + 2 * fromStep);
     long toAt = Raw.inRange(to);
-    fromStep = Raw.inRange(fromStep);
     step = Raw.inRange(step);
-    FloatVector g0 = FloatVector.fromMemorySegment(F32, ALL, fromAt, ORDER);
-    FloatVector g1 = FloatVector.fromMemorySegment(F32, ALL, fromAt + fromStep, ORDER);
-    FloatVector g2 = FloatVector.fromMemorySegment(F32, ALL, fromAt + 2 * fromStep, ORDER);
+    FloatVector g0 = FloatVector.fromMemorySegment(F32, ALL, at0, ORDER);
+    FloatVector g1 = FloatVector.fromMemorySegment(F32, ALL, at1, ORDER);
+    FloatVector g2 = FloatVector.fromMemorySegment(F32, ALL, at2, ORDER);
     FloatVector evenA = g2.fma(FloatVector.broadcast(F32, GA2), g0.mul(GA0));
     FloatVector oddA = g1.mul(GA1);
     FloatVector evenB = g2.fma(FloatVector.broadcast(F32, GB2), g0.mul(GB0));

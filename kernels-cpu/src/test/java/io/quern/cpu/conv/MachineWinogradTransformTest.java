@@ -12,8 +12,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 /**
- * Machine code has the bits of loops over scalars, and touches nothing else: what is read and
- * written ends, or begins, at pages that crash the process.
+ * Machine code has the bits of loops over scalars, as vectors do, and touches nothing else: what is
+ * read and written ends, or begins, at pages that crash the process.
  */
 @EnabledIf(value = "isUsed", disabledReason = "no machine code of 512 bits on this machine")
 class MachineWinogradTransformTest {
@@ -45,6 +45,7 @@ class MachineWinogradTransformTest {
 
   private final SplittableRandom random = new SplittableRandom(1);
   private final WinogradTransform code = isUsed() ? new MachineWinogradTransform() : SCALARS;
+  private final WinogradTransform vectors = new VectorWinogradTransform();
   private final GuardedMemory from = new GuardedMemory(MOST_BYTES);
   private final GuardedMemory bias = new GuardedMemory(MOST_VECTORS * VECTOR);
   private final GuardedMemory[] to = {new GuardedMemory(MOST_BYTES), new GuardedMemory(MOST_BYTES)};
@@ -77,7 +78,8 @@ class MachineWinogradTransformTest {
       long size = bytes * method.outputs * count;
       long found = place(to[0], size, false);
       long wanted = place(to[1], size, false);
-      run(code, method, groupsFirst, count, bytes, x, y, least, found);
+      WinogradTransform one = i % 16 == 0 ? vectors : code;
+      run(one, method, groupsFirst, count, bytes, x, y, least, found);
       run(SCALARS, method, groupsFirst, count, bytes, x, y, least, wanted);
       for (long at = 0; at < size; at += 4) {
         if (Raw.getInt(found + at) != Raw.getInt(wanted + at)) {
@@ -131,7 +133,11 @@ class MachineWinogradTransformTest {
               x, in, next, bias, y, y + out, y + 2 * out, y + 3 * out, toNext, count, bytes, least);
       case GRADIENT ->
           one.gradient(x, x + in, x + 2 * in, x + 3 * in, next, y, out, toNext, count, bytes);
-      case WEIGHTS -> one.weights(x, in, next, y, out, toNext, count, bytes);
+      case WEIGHTS -> {
+        boolean isTurned = count % 2 == 0;
+        long first = isTurned ? x + 8 * in : x;
+        one.weights(first, isTurned ? -in : in, next, y, out, toNext, count, bytes);
+      }
       case WEIGHT_GRAD -> one.weightGrad(x, in, y, out, bytes);
     }
   }
