@@ -13,6 +13,7 @@ import io.quern.op.Window;
 import io.quern.plan.Compiled;
 import io.quern.runtime.Workers;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -43,7 +44,9 @@ class ConvThreadsTest {
     "16, 27, 64, 1, gemm",
     "384, 13, 64, 1, pixels",
     "200, 13, 96, 1, pixels",
-    "260, 13, 200, 1, pixels"
+    "260, 13, 200, 1, pixels",
+    "160, 7, 96, 3, pixels",
+    "130, 9, 200, 3, pixels"
   })
   void oneImageHasTheSameBitsOnAnyNumberOfThreads(
       int c, int side, int filters, int kernel, String algorithm) {
@@ -71,23 +74,39 @@ class ConvThreadsTest {
     }
   }
 
-  /** Winograd's last transform rectifies by itself, also rows and columns of tiles that are cut. */
+  /**
+   * Winograd's last transform rectifies by itself, also rows and columns of tiles that are cut, and
+   * so do products as they store their sums.
+   */
   @ParameterizedTest
-  @CsvSource({"16, 16, 64", "32, 27, 80", "48, 13, 192"})
-  void rectifiedResultsHaveTheBitsOfBothApart(int c, int side, int filters) {
+  @CsvSource({
+    "16, 16, 64, 3, winograd",
+    "32, 27, 80, 3, winograd",
+    "48, 13, 192, 3, winograd",
+    "16, 27, 70, 1, gemm",
+    "260, 27, 13, 1, gemm",
+    "260, 13, 200, 1, pixels",
+    "130, 7, 70, 3, pixels"
+  })
+  void rectifiedResultsHaveTheBitsOfBothApart(
+      int c, int side, int filters, int kernel, String algorithm) {
     try (var _ = TensorScope.open()) {
       Tensor image = Rng.of(1).normal(Shape.of(2, c, side, side), 0, 1);
-      Tensor weight = Rng.of(2).normal(Shape.of(filters, c, 3, 3), 0, 1);
+      Tensor weight = Rng.of(2).normal(Shape.of(filters, c, kernel, kernel), 0, 1);
       Tensor bias = Rng.of(3).normal(Shape.of(filters), 0, 1);
-      Conv2d conv = new Conv2d(Window.of(3).padding(1), 1);
-      Compiled compiled =
-          Quern.compile(
-              Device.cpu(),
-              in -> List.of(Tensor.apply(conv, in.getFirst(), weight, bias).relu()),
-              List.of(image.spec()));
-      assertThat(compiled.plan().describe()).contains("conv2d_winograd_").contains("1 steps");
-      byte[] apart = Tensor.apply(conv, image, weight, bias).relu().toByteArray();
-      assertThat(compiled.run(image).toByteArray()).isEqualTo(apart);
+      Conv2d conv = new Conv2d(Window.of(kernel).padding(kernel / 2), 1);
+      List<UnaryOperator<Tensor>> functions =
+          List.of(
+              x -> Tensor.apply(conv, x, weight).relu(),
+              x -> Tensor.apply(conv, x, weight, bias).relu());
+      for (UnaryOperator<Tensor> function : functions) {
+        Compiled compiled =
+            Quern.compile(
+                Device.cpu(), in -> List.of(function.apply(in.getFirst())), List.of(image.spec()));
+        assertThat(compiled.plan().describe()).contains("conv2d_" + algorithm).contains("1 steps");
+        byte[] apart = function.apply(image).toByteArray();
+        assertThat(compiled.run(image).toByteArray()).isEqualTo(apart);
+      }
     }
   }
 }

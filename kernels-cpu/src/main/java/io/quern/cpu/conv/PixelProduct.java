@@ -56,7 +56,6 @@ final class PixelProduct extends PixelRows {
   private static final int DEEP = 256;
 
   private static final int PANELS_PER_TASK = FREE;
-  private static final int COPIES_ALONE = FREE + 1;
 
   private final int lines;
   private final int strips;
@@ -128,20 +127,19 @@ final class PixelProduct extends PixelRows {
 
   /** Threads that share the channels of one strip would read most of it from each other. */
   @Override
-  boolean copiesAlone(int planes) {
-    return padded.isCopy() && planes * strips == 1 && Workers.shared().threads() > 1;
+  boolean canCopyAlone(int planes) {
+    return planes * strips == 1 && Workers.shared().threads() > 1;
   }
 
   @Override
   void share(Operands call, int planes) {
     int threads = Workers.shared().threads();
-    boolean copies = copiesStrips || copiesAlone(planes);
+    boolean copies = copiesStrips || copiesAlone(call);
     int wanted = threads == 1 ? 1 : (copies ? 1 : TASKS_PER_THREAD) * threads;
     long all = (long) planes * strips * panels;
     int least = copiesStrips && all >= LEAST_PANELS / 2 * (long) threads ? LEAST_PANELS / 2 : 1;
     int perTask = Math.clamp(Math.max(all / wanted, least), 1, mostPanels);
     int even = evenPanels(perTask, planes * strips, threads);
-    call.keep(COPIES_ALONE, copiesAlone(planes) ? 1 : 0);
     call.keep(PANELS_PER_TASK, even);
     Workers.shared().run(multiply, call, planes * strips * groups(even));
   }
@@ -178,7 +176,7 @@ final class PixelProduct extends PixelRows {
     long toAddresses =
         Transpose.SCRATCH + row + (isOneBlock ? 1 : endPanel - firstPanel) * productBytes;
     long toCopy = toAddresses + MicroKernel.tableBytes(strip);
-    boolean isAlone = call.kept(COPIES_ALONE) == 1;
+    boolean isAlone = copiesAlone(call);
     long copyBytes = copiesStrips ? block * pitch : isAlone ? padded.bytes() : 0;
     long bytes = toCopy + copyBytes + 2 * LINE;
     try (MemoryPool.Block scratch = HostMemory.shared().allocate(bytes)) {

@@ -27,7 +27,8 @@ abstract class PixelRows extends ConvProduct {
   private static final int OUTPUTS = 3;
   private static final int PADDED_IMAGES = 4;
   private static final int FIRST = 5;
-  static final int FREE = 6;
+  private static final int COPIES_ALONE = 6;
+  static final int FREE = 7;
 
   final MicroKernel micro = MicroKernel.chosen();
   final Transpose transpose = Transpose.chosen();
@@ -75,7 +76,9 @@ abstract class PixelRows extends ConvProduct {
     call.keep(WEIGHTS, weights);
     call.keep(BIAS, bias);
     call.keep(OUTPUTS, outputs);
-    if (!padded.isCopy() || copiesAlone(planes)) {
+    boolean isAlone = padded.isCopy() && canCopyAlone(planes);
+    call.keep(COPIES_ALONE, isAlone ? 1 : 0);
+    if (!padded.isCopy() || isAlone) {
       call.keep(FIRST, 0);
       share(call, planes);
       return;
@@ -113,9 +116,14 @@ abstract class PixelRows extends ConvProduct {
         call.kept(PADDED_IMAGES) + index * padded.bytes());
   }
 
-  /** Whether tasks copy what they read themselves, rather than all threads together before. */
-  boolean copiesAlone(int planes) {
+  /** Whether tasks can copy what they read themselves, rather than all threads together before. */
+  boolean canCopyAlone(int planes) {
     return false;
+  }
+
+  /** Whether tasks do so in this call. */
+  static boolean copiesAlone(Operands call) {
+    return call.kept(COPIES_ALONE) == 1;
   }
 
   /** Computes the outputs of some planes, each one group of one image, on all threads. */
