@@ -77,6 +77,7 @@ final class ConvCases {
           new Setting("tiles of 4x4", Shape.of(2, 16, 12, 8), 32, Window.of(3).padding(1), 1),
           new Setting("tiles cut off", Shape.of(3, 32, 9, 11), 16, Window.of(3).padding(1), 1),
           new Setting("tiles, no padding", Shape.of(1, 16, 15, 22), 48, Window.of(3), 1),
+          new Setting("tiles, 80 filters", Shape.of(1, 16, 12, 14), 80, w(3, 1, 1, 1), 1),
           new Setting("tiles, wide padding", Shape.of(5, 16, 4, 4), 16, w(3, 1, 2, 1), 1),
           new Setting("tiles, one-sided", Shape.of(1, 16, 12, 13), 16, ONE_SIDED, 1),
           new Setting("tiles in parts", Shape.of(40, 16, 14, 14), 16, w(3, 1, 1, 1), 1),
@@ -90,6 +91,7 @@ final class ConvCases {
           new Setting("many, groups", Shape.of(2, 32, 7, 6), 64, w(3, 2, 1, 1), 2),
           new Setting("256 channels", Shape.of(1, 256, 3, 3), 32, w(3, 2, 1, 1), 1),
           new Setting("many filters, 1x1", Shape.of(1, 18, 5, 7), 130, Window.of(1), 1),
+          new Setting("112 filters, stride 2", Shape.of(1, 9, 9, 8), 112, w(3, 2, 1, 1), 1),
           new Setting("no images", Shape.of(0, 3, 6, 6), 4, Window.of(3), 1),
           new Setting("no filters", Shape.of(2, 3, 6, 6), 0, Window.of(3), 1),
           new Setting("no channels", Shape.of(2, 0, 6, 6), 3, Window.of(3), 1));

@@ -137,6 +137,6 @@ public final class ConvForward implements Kernel {
 
   @Override
   public String name() {
-    return "conv2d_" + product.name() + MicroKernel.chosen().name() + (hasChain ? "_epilogue" : "");
+    return "conv2d_" + product.name() + (hasChain ? "_epilogue" : "");
   }
 }

@@ -93,6 +93,6 @@ public final class ConvInputGrad implements Kernel {
 
   @Override
   public String name() {
-    return "conv2d_input_grad_" + product.name() + MicroKernel.chosen().name();
+    return "conv2d_input_grad_" + product.name();
   }
 }

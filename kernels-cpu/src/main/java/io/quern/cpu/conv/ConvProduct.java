@@ -38,7 +38,7 @@ abstract class ConvProduct {
     return Math.max(1, (depth + blocks - 1) / blocks);
   }
 
-  /** Name of the algorithm, without that of the micro-kernel; empty for the plainest. */
+  /** Name of the algorithm and of the micro-kernel. */
   abstract String name();
 
   /** What packs the weights [groups * oc, c, kh, kw]. */

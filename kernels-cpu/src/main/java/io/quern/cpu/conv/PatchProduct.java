@@ -75,7 +75,7 @@ final class PatchProduct extends ConvProduct {
 
   @Override
   String name() {
-    return "";
+    return micro.name();
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.quern.cpu.conv;
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
 import io.quern.backend.Operands;
+import io.quern.cpu.gemm.ColumnPanels;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packing;
 import io.quern.cpu.gemm.Transpose;
@@ -74,7 +75,7 @@ final class PixelProduct extends PixelRows {
   private final Workers.Task<Operands> multiply = this::multiply;
 
   PixelProduct(ConvShape shape, @Nullable ConvChain chain) {
-    super(shape, chain);
+    super(shape, ColumnPanels.mixed(shape.oc()), chain);
     boolean isShared = Workers.shared().threads() > 1 && shape.n() * shape.groups() == 1;
     this.copiesStrips =
         shape.isPointwise() && panels >= (isShared ? LEAST_PANELS / 2 : LEAST_PANELS);
@@ -84,7 +85,8 @@ final class PixelProduct extends PixelRows {
     this.mostPanels =
         shape.depth() <= block
             ? panels
-            : Math.toIntExact(Math.clamp(UNFINISHED_BYTES / (4L * width * strip), 1, panels));
+            : Math.toIntExact(
+                Math.clamp(UNFINISHED_BYTES / (4L * columns.mostColumns() * strip), 1, panels));
     this.pitch = ((4L * strip + LINE - 1) / LINE | 1) * LINE;
     this.offsets = owner.allocate(4L * block, LINE).address();
     Packing.offsets(offsets, block, pitch);
@@ -122,7 +124,7 @@ final class PixelProduct extends PixelRows {
 
   @Override
   String name() {
-    return "pixels_";
+    return "pixels_" + columns.microName();
   }
 
   /** Threads that share the channels of one strip would read most of it from each other. */
@@ -170,11 +172,11 @@ final class PixelProduct extends PixelRows {
     int endPanel = Math.min(panels, firstPanel + perTask);
     int first = begin(ofIndex / groupsOfPanels);
     int count = begin(ofIndex / groupsOfPanels + 1) - first;
-    long row = 4L * width;
+    long mostRow = 4L * columns.mostColumns();
     boolean isOneBlock = shape.depth() <= block;
-    long productBytes = strip * row;
+    long productBytes = strip * mostRow;
     long toAddresses =
-        Transpose.SCRATCH + row + (isOneBlock ? 1 : endPanel - firstPanel) * productBytes;
+        Transpose.SCRATCH + mostRow + (isOneBlock ? 1 : endPanel - firstPanel) * productBytes;
     long toCopy = toAddresses + MicroKernel.tableBytes(strip);
     boolean isAlone = copiesAlone(call);
     long copyBytes = copiesStrips ? block * pitch : isAlone ? padded.bytes() : 0;
@@ -198,11 +200,14 @@ final class PixelProduct extends PixelRows {
         int depth = Math.min(block, shape.depth() - t);
         if (copiesStrips) {
           long channel = 4L * shape.inputPixels();
-          micro.copyRows(image + t * channel + 4L * first, channel, copy, pitch, depth, count, -0f);
+          MicroKernel.chosen()
+              .copyRows(image + t * channel + 4L * first, channel, copy, pitch, depth, count, -0f);
         }
         long steps = copiesStrips ? offsets : padded.offsets() + 4L * t;
         for (int p = firstPanel; p < endPanel; p++) {
-          long products = biasRow + row + (isOneBlock ? 0 : (p - firstPanel) * productBytes);
+          MicroKernel micro = columns.micro(p);
+          long row = 4L * micro.columns();
+          long products = biasRow + mostRow + (isOneBlock ? 0 : (p - firstPanel) * productBytes);
           if (t == 0) {
             bias(call, number, p, biasRow);
           }
@@ -212,7 +217,17 @@ final class PixelProduct extends PixelRows {
           boolean isLast = t + depth == shape.depth();
           boolean relu = isLast && rectifiesBy(micro);
           micro.panel(
-              addresses, steps, panel, row, depth, start, startRow, products, row, count, width,
+              addresses,
+              steps,
+              panel,
+              row,
+              depth,
+              start,
+              startRow,
+              products,
+              row,
+              count,
+              micro.columns(),
               relu);
           if (isLast) {
             store(call, number, p, first, count, products, scratch.address());
@@ -226,13 +241,15 @@ final class PixelProduct extends PixelRows {
   private void store(
       Operands call, long plane, int panel, int first, int count, long products, long scratch) {
     int channels = channels(panel);
-    boolean isFinished = rectifiesBy(micro) || finishAside(products, (long) count * width);
+    int width = columns.columns(panel);
+    boolean isFinished =
+        rectifiesBy(columns.micro(panel)) || finishAside(products, (long) count * width);
     long pixels = 4L * shape.outputPixels();
     long target = output(call, plane, panel, pixels) + 4L * first;
     transpose.run(products, 4L * width, count, channels, target, pixels, scratch);
     if (!isFinished) {
       finish(
-          call, plane * shape.oc() + (long) panel * width, channels, pixels, first, count, target);
+          call, plane * shape.oc() + columns.first(panel), channels, pixels, first, count, target);
     }
   }
 }

@@ -1,7 +1,7 @@
 package io.quern.cpu.conv;
 
 import io.quern.backend.Operands;
-import io.quern.cpu.gemm.MicroKernel;
+import io.quern.cpu.gemm.ColumnPanels;
 import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.PanelPacker;
 import io.quern.cpu.gemm.Transpose;
@@ -30,14 +30,13 @@ abstract class PixelRows extends ConvProduct {
   private static final int COPIES_ALONE = 6;
   static final int FREE = 7;
 
-  final MicroKernel micro = MicroKernel.chosen();
   final Transpose transpose = Transpose.chosen();
+  final ConvShape shape;
 
-  /** Output channels of a panel of weights, and how many panels there are. */
-  final int width = micro.columns();
+  /** Output channels, which are columns, and how many panels they are. */
+  final ColumnPanels columns;
 
   final int panels;
-  final ConvShape shape;
   final PaddedImage padded;
 
   /** Elements of a window that are multiplied at a time. */
@@ -47,15 +46,16 @@ abstract class PixelRows extends ConvProduct {
   private final Packer packer;
   private final Workers.Task<Operands> pad = this::pad;
 
-  PixelRows(ConvShape shape, @Nullable ConvChain chain) {
+  PixelRows(ConvShape shape, ColumnPanels columns, @Nullable ConvChain chain) {
     super(chain);
     this.shape = shape;
     int depth = shape.depth();
     this.block = block(depth);
+    this.columns = columns;
+    this.panels = columns.count();
     this.panelPacker =
         new PanelPacker(
-            micro, shape.groups(), shape.weightBytes(), shape.oc(), depth, 4, 4L * depth, block);
-    this.panels = (shape.oc() + width - 1) / width;
+            columns, shape.groups(), shape.weightBytes(), shape.oc(), depth, 4, 4L * depth, block);
     boolean isTurned = PixelImage.suits(shape);
     this.padded = isTurned && !shape.isPointwise() ? new PixelImage(shape) : Plane.padded(shape);
     this.packer = isTurned ? TapPacker.of(panelPacker, shape) : panelPacker;
@@ -163,21 +163,21 @@ abstract class PixelRows extends ConvProduct {
 
   /** Output channels that a panel has. */
   final int channels(int panel) {
-    return Math.min(width, shape.oc() - panel * width);
+    return Math.min(columns.columns(panel), shape.oc() - columns.first(panel));
   }
 
   /** The row that sums of a panel begin with. */
   final void bias(Operands call, long plane, int panel, long to) {
-    Raw.zero(to, 4L * width);
+    Raw.zero(to, 4L * columns.columns(panel));
     if (call.kept(BIAS) != 0) {
-      long oc = plane % shape.groups() * shape.oc() + (long) panel * width;
+      long oc = plane % shape.groups() * shape.oc() + columns.first(panel);
       Raw.copy(call.kept(BIAS) + 4 * oc, to, 4L * channels(panel));
     }
   }
 
   /** Address of the first output channel of a panel, each of which has so many bytes. */
   final long output(Operands call, long plane, int panel, long channel) {
-    return call.kept(OUTPUTS) + (plane * shape.oc() + (long) panel * width) * channel;
+    return call.kept(OUTPUTS) + (plane * shape.oc() + columns.first(panel)) * channel;
   }
 
   /** Fills a table with where the windows of {@code count} pixels from one on begin. */

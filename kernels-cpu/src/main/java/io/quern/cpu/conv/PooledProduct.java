@@ -4,6 +4,7 @@ import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
 import io.quern.backend.Operands;
 import io.quern.cpu.Twins;
+import io.quern.cpu.gemm.ColumnPanels;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.cpu.pool.PoolMath;
@@ -43,6 +44,9 @@ final class PooledProduct extends PixelRows {
 
   private static final int BANDS = FREE;
 
+  private static final MicroKernel MICRO = MicroKernel.chosen();
+
+  private final int width = MICRO.columns();
   private final Window pool;
   private final int oh;
   private final int ow;
@@ -60,7 +64,7 @@ final class PooledProduct extends PixelRows {
   private final Workers.Task<Operands> band = this::band;
 
   private PooledProduct(ConvShape shape, @Nullable ConvChain chain, Window pool, int oh, int ow) {
-    super(shape, chain);
+    super(shape, ColumnPanels.even(MICRO, shape.oc()), chain);
     this.pool = pool;
     this.oh = oh;
     this.ow = ow;
@@ -98,7 +102,7 @@ final class PooledProduct extends PixelRows {
 
   @Override
   String name() {
-    return "pooled_";
+    return "pooled_" + columns.microName();
   }
 
   @Override
@@ -193,7 +197,7 @@ final class PooledProduct extends PixelRows {
       long steps = padded.offsets() + 4L * t;
       long weights = panels + panelOffset(t, panel);
       int next = Math.min(block, depth - t);
-      micro.panel(
+      MICRO.panel(
           table, steps, weights, pixel, next, start, startRow, to, pixel, computed, width, false);
     }
     if (!rectifies()) {

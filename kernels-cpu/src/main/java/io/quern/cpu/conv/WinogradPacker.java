@@ -4,7 +4,7 @@ import static io.quern.cpu.conv.WinogradTiles.POINTS;
 
 import io.quern.backend.Operands;
 import io.quern.cpu.Twins;
-import io.quern.cpu.gemm.MicroKernel;
+import io.quern.cpu.gemm.ColumnPanels;
 import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Transpose;
 import io.quern.runtime.HostMemory;
@@ -24,9 +24,8 @@ final class WinogradPacker implements Packer {
 
   private final Twins<WinogradTransform> transforms = WinogradTransform.twins();
   private final Transpose transpose = Transpose.chosen();
-  private final int width = MicroKernel.chosen().columns();
   private final Weights weights;
-  private final int panels;
+  private final ColumnPanels columns;
   private final Workers.Task<Operands> task = this::transformWeights;
 
   private record Weights(int oc, int c, boolean turned) {}
@@ -37,53 +36,49 @@ final class WinogradPacker implements Packer {
    * @param turned whether they lie as [c, oc, 3, 3] and each window is turned around, as for the
    *     gradient of the images of another convolution
    */
-  WinogradPacker(int oc, int c, boolean turned) {
+  WinogradPacker(ColumnPanels columns, int oc, int c, boolean turned) {
+    this.columns = columns;
     this.weights = new Weights(oc, c, turned);
-    this.panels = (oc + width - 1) / width;
   }
 
-  /** Bytes from the weights of a point to those of the next. */
-  long pointBytes() {
-    return 4L * width * weights.c;
-  }
-
-  /** Bytes from a panel to the next. */
-  long panelBytes() {
-    return POINTS * pointBytes();
+  /** Bytes from the start to the weights of a panel for a point. */
+  long offset(int panel, int point) {
+    long row = 4L * columns.columns(panel);
+    return weights.c * (4L * POINTS * columns.first(panel) + point * row);
   }
 
   @Override
   public long bytes() {
-    return panels * panelBytes();
+    return 4L * POINTS * columns.allColumns() * weights.c;
   }
 
   @Override
   public void pack(Operands call, long from, long to) {
     call.keep(FROM, from);
     call.keep(TO, to);
-    Workers.shared().run(task, call, panels * (weights.c / BLOCK));
+    Workers.shared().run(task, call, columns.count() * (weights.c / BLOCK));
   }
 
   private void transformWeights(Operands call, int chunk) {
-    int panel = chunk % panels;
-    int block = chunk / panels;
+    int panel = chunk % columns.count();
+    int block = chunk / columns.count();
+    int width = columns.columns(panel);
     long row = 4L * width;
     MemoryPool.Block memory = HostMemory.shared().allocate(Transpose.SCRATCH + 9L * BLOCK * row);
     long scratch = memory.address();
     long taps = scratch + Transpose.SCRATCH;
-    int oc = panel * width;
+    int oc = columns.first(panel);
     int count = Math.min(width, weights.oc - oc);
-    gather(call.kept(FROM), oc, count, block * BLOCK, taps, scratch);
-    long to = call.kept(TO) + panel * panelBytes() + (long) block * BLOCK * row;
+    gather(call.kept(FROM), oc, count, block * BLOCK, taps, row, scratch);
+    long to = call.kept(TO) + offset(panel, 0) + (long) block * BLOCK * row;
     long first = taps + (weights.turned ? 8 : 0) * row;
     long tap = weights.turned ? -row : row;
-    transforms.get().weights(first, tap, 9 * row, to, pointBytes(), row, BLOCK, row);
+    transforms.get().weights(first, tap, 9 * row, to, weights.c * row, row, BLOCK, row);
     HostMemory.shared().free(memory);
   }
 
   /** Transposes weights to rows of taps (c, kh, kw) with a column for each output channel. */
-  private void gather(long taps, int oc, int count, int c, long to, long scratch) {
-    long row = 4L * width;
+  private void gather(long taps, int oc, int count, int c, long to, long row, long scratch) {
     if (!weights.turned) {
       long from = taps + 36L * ((long) oc * weights.c + c);
       transpose.run(from, 36L * weights.c, count, 9 * BLOCK, to, row, scratch);
@@ -97,12 +92,14 @@ final class WinogradPacker implements Packer {
 
   @Override
   public String name() {
-    return "pack_f32_winograd_" + width;
+    return "pack_f32_winograd_" + columns.mostColumns();
   }
 
   @Override
   public boolean equals(Object other) {
-    return other instanceof WinogradPacker packer && weights.equals(packer.weights);
+    return other instanceof WinogradPacker packer
+        && columns.equals(packer.columns)
+        && weights.equals(packer.weights);
   }
 
   @Override

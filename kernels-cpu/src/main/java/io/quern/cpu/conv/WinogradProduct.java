@@ -4,6 +4,7 @@ import static io.quern.cpu.conv.WinogradTiles.POINTS;
 import static io.quern.cpu.gemm.MicroKernel.ROWS;
 
 import io.quern.backend.Operands;
+import io.quern.cpu.gemm.ColumnPanels;
 import io.quern.cpu.gemm.MicroKernel;
 import io.quern.cpu.gemm.Packer;
 import io.quern.cpu.gemm.Packing;
@@ -45,12 +46,12 @@ final class WinogradProduct extends ConvProduct {
   private static final int ROWS_OF_BAND = 5;
   private static final int SHARES = 6;
 
-  private final MicroKernel micro = MicroKernel.chosen();
-  private final int width = micro.columns();
   private final WinogradTiles tiles;
   private final ConvShape shape;
   private final WinogradPacker packer;
+  private final ColumnPanels columns;
   private final int panels;
+  private final int width;
   private final int band;
   private final long inputPoint;
   private final long outputPoint;
@@ -67,8 +68,10 @@ final class WinogradProduct extends ConvProduct {
     super(chain);
     this.tiles = tiles;
     this.shape = tiles.shape();
-    this.packer = new WinogradPacker(shape.oc(), shape.c(), turned);
-    this.panels = (shape.oc() + width - 1) / width;
+    this.columns = ColumnPanels.mixed(shape.oc());
+    this.panels = columns.count();
+    this.width = columns.mostColumns();
+    this.packer = new WinogradPacker(columns, shape.oc(), shape.c(), turned);
     long perTile = 4L * POINTS * (shape.c() + width);
     long bandBytes = Math.max(BAND_BYTES, packer.bytes());
     this.band = tiles.band(Math.clamp(bandBytes / perTile, LEAST_TILES, MOST_TILES));
@@ -80,7 +83,7 @@ final class WinogradProduct extends ConvProduct {
 
   @Override
   String name() {
-    return "winograd_";
+    return "winograd_" + columns.microName();
   }
 
   @Override
@@ -171,8 +174,8 @@ final class WinogradProduct extends ConvProduct {
     for (int p = panel; p < end; p++) {
       long from = products + (p - panel) * productBytes;
       for (int row = 0; row < rows; row++) {
-        long at = from + (long) row * tiles.across() * 4 * width;
-        store(call, first + row, p * width, at, scratch);
+        long at = from + (long) row * tiles.across() * 4 * columns.columns(p);
+        store(call, first + row, p, at, scratch);
       }
     }
   }
@@ -180,23 +183,24 @@ final class WinogradProduct extends ConvProduct {
   /** The products of all tiles of some rows with some panels. */
   private void multiply(Operands call, long inputs, int rows, int first, int end, long products) {
     long count = (long) rows * tiles.across();
-    long row = 4L * width;
     try (MemoryPool.Block table = HostMemory.shared().allocate(MicroKernel.tableBytes(count))) {
       for (int point = 0; point < POINTS; point++) {
         MicroKernel.evenRows(
             table.address(), inputs + point * inputPoint, 4L * shape.c(), count + ROWS);
         long at = products + point * outputPoint;
         for (int panel = first; panel < end; panel++) {
+          MicroKernel micro = columns.micro(panel);
+          long row = 4L * micro.columns();
           micro.panel(
               table.address(),
               call.kept(OFFSETS),
-              call.kept(WEIGHTS) + panel * packer.panelBytes() + point * packer.pointBytes(),
+              call.kept(WEIGHTS) + packer.offset(panel, point),
               row,
               shape.c(),
               at,
               row,
               count,
-              width,
+              micro.columns(),
               false);
           at += productBytes;
         }
@@ -205,11 +209,14 @@ final class WinogradProduct extends ConvProduct {
   }
 
   /** Transforms products of a row of tiles to pixels, finishes and stores them. */
-  private void store(Operands call, int row, int first, long from, long scratch) {
-    int channels = Math.min(width, shape.oc() - first);
+  private void store(Operands call, int row, int panel, long from, long scratch) {
+    int first = columns.first(panel);
+    int channels = Math.min(columns.columns(panel), shape.oc() - first);
     long bias = call.kept(BIAS) == 0 ? 0 : call.kept(BIAS) + 4L * first;
     float least = rectifies() ? 0 : Float.NEGATIVE_INFINITY;
-    long strip = tiles.output(from, 4L * width, outputPoint, bias, least, row, channels, scratch);
+    long strip =
+        tiles.output(
+            from, 4L * columns.columns(panel), outputPoint, bias, least, row, channels, scratch);
     long count = tiles.outputPixels(row);
     boolean isFinished = rectifies() || finishAside(strip, count * channels);
     int image = row / tiles.down();

@@ -171,7 +171,7 @@ public final class GemmF32 {
   /** What packs B for products that find it packed, or null where B is better left as it is. */
   @Nullable PanelPacker packer() {
     boolean inPlace = gemv != null && !gemv.transposes();
-    return inPlace ? null : new PanelPacker(micro, 1, 0, n, k, bRow, bStep);
+    return inPlace ? null : new PanelPacker(micro, n, k, bRow, bStep);
   }
 
   /** Whether splitting one product over threads is worth it. */

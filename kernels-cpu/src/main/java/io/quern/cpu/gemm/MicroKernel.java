@@ -61,6 +61,11 @@ public abstract class MicroKernel {
     return Chosen.INSTANCE;
   }
 
+  /** The implementation with the widest tiles, which may be {@link #chosen()}. */
+  static MicroKernel wide() {
+    return Wide.INSTANCE;
+  }
+
   /** The implementation whose tiles waste least for a matrix of so many columns. */
   static MicroKernel forColumns(long columns) {
     boolean isMostlyWhole = columns % WIDE_COLUMNS == 0 || columns > MANY * WIDE_COLUMNS;
