@@ -13,7 +13,7 @@ import io.quern.op.Window;
 import io.quern.plan.Compiled;
 import io.quern.runtime.Workers;
 import java.util.List;
-import java.util.function.UnaryOperator;
+import java.util.function.BinaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -76,7 +76,7 @@ class ConvThreadsTest {
 
   /**
    * Winograd's last transform rectifies by itself, also rows and columns of tiles that are cut, and
-   * so do products as they store their sums.
+   * so do products as they store their sums; those of patches also add.
    */
   @ParameterizedTest
   @CsvSource({
@@ -84,28 +84,38 @@ class ConvThreadsTest {
     "32, 27, 80, 3, winograd",
     "48, 13, 192, 3, winograd",
     "16, 27, 70, 1, gemm",
+    "16, 55, 64, 1, gemm",
+    "300, 47, 13, 1, gemm",
+    "3, 17, 12, 3, gemm",
     "260, 27, 13, 1, gemm",
     "260, 13, 200, 1, pixels",
     "130, 7, 70, 3, pixels"
   })
-  void rectifiedResultsHaveTheBitsOfBothApart(
+  void chainsHaveTheBitsOfWhatTheyAreApart(
       int c, int side, int filters, int kernel, String algorithm) {
     try (var _ = TensorScope.open()) {
       Tensor image = Rng.of(1).normal(Shape.of(2, c, side, side), 0, 1);
       Tensor weight = Rng.of(2).normal(Shape.of(filters, c, kernel, kernel), 0, 1);
       Tensor bias = Rng.of(3).normal(Shape.of(filters), 0, 1);
+      Tensor residual = Rng.of(4).normal(Shape.of(2, filters, side, side), 0, 1);
       Conv2d conv = new Conv2d(Window.of(kernel).padding(kernel / 2), 1);
-      List<UnaryOperator<Tensor>> functions =
+      List<BinaryOperator<Tensor>> functions =
           List.of(
-              x -> Tensor.apply(conv, x, weight).relu(),
-              x -> Tensor.apply(conv, x, weight, bias).relu());
-      for (UnaryOperator<Tensor> function : functions) {
+              (x, _) -> Tensor.apply(conv, x, weight).relu(),
+              (x, _) -> Tensor.apply(conv, x, weight, bias).relu(),
+              (x, y) -> Tensor.apply(conv, x, weight).add(y),
+              (x, y) -> Tensor.apply(conv, x, weight, bias).add(y).relu(),
+              (x, y) -> y.add(Tensor.apply(conv, x, weight, bias)).relu(),
+              (x, y) -> Tensor.apply(conv, x, weight, bias).add(y.slice(0, 0, 1)).relu());
+      for (BinaryOperator<Tensor> function : functions) {
         Compiled compiled =
             Quern.compile(
-                Device.cpu(), in -> List.of(function.apply(in.getFirst())), List.of(image.spec()));
+                Device.cpu(),
+                in -> List.of(function.apply(in.get(0), in.get(1))),
+                List.of(image.spec(), residual.spec()));
         assertThat(compiled.plan().describe()).contains("conv2d_" + algorithm).contains("1 steps");
-        byte[] apart = function.apply(image).toByteArray();
-        assertThat(compiled.run(image).toByteArray()).isEqualTo(apart);
+        byte[] apart = function.apply(image, residual).toByteArray();
+        assertThat(compiled.run(image, residual).toByteArray()).isEqualTo(apart);
       }
     }
   }

@@ -60,12 +60,29 @@ abstract class ConvProduct {
 
   /** Whether the chain is a rectifier alone. */
   final boolean rectifies() {
-    return chain != null && chain.isRectifier();
+    return chain != null && chain.finish() == ConvChain.Finish.RECTIFY;
   }
 
-  /** Whether the chain is what a micro-kernel does as it stores sums. */
+  /** Whether the chain is a rectifier, and a micro-kernel rectifies. */
   final boolean rectifiesBy(MicroKernel micro) {
-    return rectifies() && micro.rectifies();
+    return rectifies() && micro.finishes();
+  }
+
+  /** Whether the chain is what a micro-kernel does as it stores sums as they lie in the result. */
+  final boolean finishesBy(MicroKernel micro) {
+    return chain != null && chain.finish() != null && micro.finishes();
+  }
+
+  /** Whether such a chain ends with a rectifier. */
+  final boolean endsRectified() {
+    return chain != null && chain.finish() != ConvChain.Finish.ADD;
+  }
+
+  /** Address of what such a chain adds to the result, or 0. */
+  final long added(Operands call) {
+    return chain == null || chain.finish() == ConvChain.Finish.RECTIFY
+        ? 0
+        : call.address(chain.firstExtra());
   }
 
   /**

@@ -27,6 +27,9 @@ final class PatchProduct extends ConvProduct {
   private static final int STRIP = 4;
   private static final int PART = 5;
 
+  /** Bytes from an output to what the micro-kernel adds to it, or 0. */
+  private static final int TO_ADDED = 6;
+
   private static final int TASKS_PER_THREAD = 2;
 
   /**
@@ -92,6 +95,8 @@ final class PatchProduct extends ConvProduct {
     call.keep(WEIGHTS, weights);
     call.keep(BIAS, bias);
     call.keep(OUTPUTS, outputs);
+    long added = finishesBy(micro) ? added(call) : 0;
+    call.keep(TO_ADDED, added == 0 ? 0 : added - outputs);
     int threads = Workers.shared().threads();
     int perImage = (threads + this.images * groups - 1) / (this.images * groups);
     boolean splitsChannels =
@@ -165,13 +170,13 @@ final class PatchProduct extends ConvProduct {
         spreadBias(call.kept(BIAS) + 4L * (group * channels + firstChannel), count, bias);
       }
       if (patches.isDense()) {
-        rows(image, table, bias, output, count, first, end, panel, panel + scratchBytes);
+        rows(call, image, table, bias, output, count, first, end, panel, panel + scratchBytes);
       } else if (copies()) {
-        copiedPanels(image, table, bias, output, count, first, end);
+        copiedPanels(call, image, table, bias, output, count, first, end);
       } else {
-        panels(image, table, bias, output, count, first, end, panel);
+        panels(call, image, table, bias, output, count, first, end, panel);
       }
-      if (!rectifiesBy(micro)) {
+      if (!finishesBy(micro)) {
         finish(call, number, count, channel, first, end - first, output + 4L * first);
       }
     }
@@ -179,7 +184,15 @@ final class PatchProduct extends ConvProduct {
 
   /** Panels of positions, whatever rows they are in. */
   private void panels(
-      long image, long table, long bias, long output, int rows, int first, int end, long panel) {
+      Operands call,
+      long image,
+      long table,
+      long bias,
+      long output,
+      int rows,
+      int first,
+      int end,
+      long panel) {
     long row = 4L * width;
     for (int at = first; at < end; at += width) {
       int count = Math.min(width, end - at);
@@ -188,6 +201,7 @@ final class PatchProduct extends ConvProduct {
         patches.panel(image, at, count, panel);
       }
       multiply(
+          call,
           table,
           direct ? image + 4L * at : panel,
           direct ? 4L * patches.positions() : row,
@@ -208,7 +222,7 @@ final class PatchProduct extends ConvProduct {
 
   /** Panels of positions that are copied together first, row by row. */
   private void copiedPanels(
-      long image, long table, long bias, long output, int rows, int first, int end) {
+      Operands call, long image, long table, long bias, long output, int rows, int first, int end) {
     long channel = 4L * patches.positions();
     try (MemoryPool.Block memory = HostMemory.shared().allocate(patches.depth() * COPY_PITCH)) {
       long copy = memory.address();
@@ -217,7 +231,8 @@ final class PatchProduct extends ConvProduct {
         micro.copyRows(image + 4L * at, channel, copy, COPY_PITCH, patches.depth(), count, -0f);
         for (int x = 0; x < count; x += width) {
           int columns = Math.min(width, count - x);
-          multiply(table, copy + 4L * x, COPY_PITCH, bias, output + 4L * (at + x), rows, columns);
+          multiply(
+              call, table, copy + 4L * x, COPY_PITCH, bias, output + 4L * (at + x), rows, columns);
         }
       }
     }
@@ -225,6 +240,7 @@ final class PatchProduct extends ConvProduct {
 
   /** Panels of one output row after another. */
   private void rows(
+      Operands call,
       long image,
       long table,
       long bias,
@@ -241,14 +257,21 @@ final class PatchProduct extends ConvProduct {
       for (int x = 0; x < columns; x += width) {
         int count = Math.min(width, columns - x);
         patches.panelOfStrip(strip, (at - first) / columns, x, panel);
-        multiply(table, panel, row, bias, output + 4L * (at + x), rows, count);
+        multiply(call, table, panel, row, bias, output + 4L * (at + x), rows, count);
       }
     }
   }
 
   /** So many channels, rows of the table, of a panel of positions. */
   private void multiply(
-      long table, long panel, long panelRow, long bias, long output, int rows, int count) {
+      Operands call,
+      long table,
+      long panel,
+      long panelRow,
+      long bias,
+      long output,
+      int rows,
+      int count) {
     int depth = patches.depth();
     long channel = 4L * patches.positions();
     int block = block(depth);
@@ -260,9 +283,13 @@ final class PatchProduct extends ConvProduct {
       long at = panel + t * panelRow;
       long steps = offsets + 4L * t;
       t += k;
-      boolean relu = t == depth && rectifiesBy(micro);
+      boolean finishes = t == depth && finishesBy(micro);
+      long toAdded = finishes ? call.kept(TO_ADDED) : 0;
+      long added = toAdded == 0 ? 0 : output + toAdded;
+      boolean relu = finishes && endsRectified();
       micro.panel(
-          table, steps, at, panelRow, k, start, startRow, output, channel, rows, count, relu);
+          table, steps, at, panelRow, k, start, startRow, output, channel, rows, count, added,
+          relu);
       start = output;
       startRow = channel;
     } while (t < depth);

@@ -228,6 +228,7 @@ final class PixelProduct extends PixelRows {
               row,
               count,
               micro.columns(),
+              0,
               relu);
           if (isLast) {
             store(call, number, p, first, count, products, scratch.address());

@@ -198,7 +198,8 @@ final class PooledProduct extends PixelRows {
       long weights = panels + panelOffset(t, panel);
       int next = Math.min(block, depth - t);
       MICRO.panel(
-          table, steps, weights, pixel, next, start, startRow, to, pixel, computed, width, false);
+          table, steps, weights, pixel, next, start, startRow, to, pixel, computed, width, 0,
+          false);
     }
     if (!rectifies()) {
       finishAside(to, (long) computed * width);

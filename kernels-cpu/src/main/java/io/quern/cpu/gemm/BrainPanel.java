@@ -155,8 +155,7 @@ public final class BrainPanel {
       } else {
         MachinePanel code = Code.VECTORS.get(result);
         long row = 4L * WIDTH;
-        code.run(
-            scratch, offsets, panel, row, k / 2, from, startRow, to, cRow, count, width, false, 0);
+        code.run(scratch, offsets, panel, row, k / 2, from, startRow, to, cRow, count, width);
       }
       panel += panelBytes();
       from += startPanel;

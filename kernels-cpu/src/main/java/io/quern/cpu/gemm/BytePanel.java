@@ -103,8 +103,7 @@ public final class BytePanel {
       } else {
         int fours = packer.fours();
         Code.VECTORS.run(
-            scratch, offsets, panel, row, fours, rowsOf, limits, target, toRow, count, width, false,
-            0);
+            scratch, offsets, panel, row, fours, rowsOf, limits, target, toRow, count, width);
       }
       panel += row * fours();
     }

@@ -192,8 +192,7 @@ public final class IntegerMatMulKernel implements Kernel {
       if (tiles == null) {
         long bRow = 4L * BytePacker.WIDTH;
         long fours = packer.fours();
-        code.run(
-            table, offsets, b, bRow, fours, from, fromRow, to, 4 * n, count, columns, false, 0);
+        code.run(table, offsets, b, bRow, fours, from, fromRow, to, 4 * n, count, columns);
       } else {
         tiles.run(a, row, b, k, from, fromRow, to, 4 * n, count, columns, scratch.address());
       }

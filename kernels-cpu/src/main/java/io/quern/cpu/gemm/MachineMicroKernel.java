@@ -51,7 +51,7 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
   }
 
   @Override
-  public boolean rectifies() {
+  public boolean finishes() {
     return masks;
   }
 
@@ -68,18 +68,35 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
       long cRow,
       long count,
       long columns,
+      long added,
       boolean rectifies,
       long packed) {
     boolean isTooFew = packed != 0 && count < ROWS;
     if (isTooFew || (!masks && columns < columns())) {
       super.panel(
-          rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, rectifies, packed);
+          rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, added, rectifies,
+          packed);
       return;
     }
+    long addedAtOnce = masks ? added : 0;
     boolean atOnce = rectifies && masks;
-    panel.run(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, atOnce, packed);
-    if (rectifies && !masks) {
-      rectify(c, cRow, count, columns);
+    panel.run(
+        rows,
+        offsets,
+        b,
+        bRow,
+        k,
+        start,
+        startRow,
+        c,
+        cRow,
+        count,
+        columns,
+        addedAtOnce,
+        atOnce,
+        packed);
+    if (!masks) {
+      finish(c, cRow, count, columns, added, rectifies);
     }
   }
 
@@ -94,7 +111,7 @@ final class MachineMicroKernel extends ForwardingMicroKernel {
       long startRow,
       long c,
       long cRow) {
-    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, ROWS, columns(), false);
+    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, ROWS, columns(), 0, false);
   }
 
   @Override

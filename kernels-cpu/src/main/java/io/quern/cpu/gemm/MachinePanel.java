@@ -14,11 +14,28 @@ final class MachinePanel {
     this.code = MachineTier.place(name, panel.write());
   }
 
+  /** {@link MicroKernel#panel}, with k elements of 32 bits. */
+  void run(
+      long rows,
+      long offsets,
+      long b,
+      long bRow,
+      long k,
+      long start,
+      long startRow,
+      long c,
+      long cRow,
+      long count,
+      long columns) {
+    run(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, 0, false, 0);
+  }
+
   /**
-   * {@link MicroKernel#panel}, with k elements of 32 bits.
+   * The same for floats.
    *
-   * @param rectifies only floats, and vectors of 512 bits
-   * @param packed where B is packed, only of floats and of a tile's rows at least, or 0
+   * @param added only with vectors of 512 bits and what is not packed, or 0
+   * @param rectifies only with vectors of 512 bits
+   * @param packed where B is packed, only of a tile's rows at least, or 0
    */
   void run(
       long rows,
@@ -32,10 +49,12 @@ final class MachinePanel {
       long cRow,
       long count,
       long columns,
+      long added,
       boolean rectifies,
       long packed) {
-    long flag = rectifies ? PanelCode.RECTIFIES : 0;
-    long bits = ((1L << columns) - 1) | flag;
-    code.call(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits, packed);
+    long flags = (rectifies ? PanelCode.RECTIFIES : 0) | (added == 0 ? 0 : PanelCode.ADDS);
+    long bits = ((1L << columns) - 1) | flags;
+    long last = added == 0 ? packed : added;
+    code.call(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, bits, last);
   }
 }

@@ -80,8 +80,8 @@ public abstract class MicroKernel {
     return true;
   }
 
-  /** Whether panels are rectified as they are stored. */
-  public boolean rectifies() {
+  /** Whether panels are added to and rectified as they are stored. */
+  public boolean finishes() {
     return false;
   }
 
@@ -124,7 +124,8 @@ public abstract class MicroKernel {
    *     be the result's own, or 0
    * @param count rows of the panel
    * @param columns columns of the panel, at most {@link #columns()}
-   * @param rectifies whether results that are not above zero become zero; NaN stays
+   * @param added address of what is added to the results, {@code cRow} bytes from row to row, or 0
+   * @param rectifies whether results that are then not above zero become zero; NaN stays
    */
   public final void panel(
       long rows,
@@ -138,12 +139,14 @@ public abstract class MicroKernel {
       long cRow,
       long count,
       long columns,
+      long added,
       boolean rectifies) {
-    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, rectifies, 0);
+    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, added, rectifies, 0);
   }
 
   /**
-   * The same for a panel of B that is packed on the way, unless {@code packed} is 0.
+   * The same for a panel of B that is packed on the way, unless {@code packed} is 0 or something is
+   * added.
    *
    * @param bRow more than 4 for one that is packed
    * @param packed address of {@code k} rows of {@link #columns()} floats, which are overwritten
@@ -160,12 +163,26 @@ public abstract class MicroKernel {
       long cRow,
       long count,
       long columns,
+      long added,
       boolean rectifies,
       long packed) {
     if (packed != 0) {
       Packing.packB(this, b, bRow, 4, columns, k, packed, 0);
-      long row = 4L * columns();
-      panel(rows, offsets, packed, row, k, start, startRow, c, cRow, count, columns, rectifies, 0);
+      panel(
+          rows,
+          offsets,
+          packed,
+          4L * columns(),
+          k,
+          start,
+          startRow,
+          c,
+          cRow,
+          count,
+          columns,
+          added,
+          rectifies,
+          0);
       return;
     }
     long whole = columns == columns() ? count / ROWS * ROWS : 0;
@@ -185,18 +202,16 @@ public abstract class MicroKernel {
       }
       HostMemory.shared().free(aside);
     }
-    if (rectifies) {
-      rectify(c, cRow, count, columns);
-    }
+    finish(c, cRow, count, columns, added, rectifies);
   }
 
-  /** Rectifies a panel. */
-  static void rectify(long c, long cRow, long count, long columns) {
-    for (long i = 0; i < count; i++) {
-      for (long at = c + i * cRow; at < c + i * cRow + 4 * columns; at += 4) {
-        if (Raw.getFloat(at) <= 0) {
-          Raw.putFloat(at, 0);
-        }
+  /** Adds something to a panel and rectifies it. */
+  static void finish(long c, long cRow, long count, long columns, long added, boolean rectifies) {
+    for (long i = 0; i < count && (added != 0 || rectifies); i++) {
+      for (long at = i * cRow; at < i * cRow + 4 * columns; at += 4) {
+        float sum = Raw.getFloat(c + at);
+        float value = added == 0 ? sum : sum + Raw.getFloat(added + at);
+        Raw.putFloat(c + at, rectifies && value <= 0 ? 0 : value);
       }
     }
   }
@@ -231,7 +246,7 @@ public abstract class MicroKernel {
       long packed) {
     long start = accumulate ? c : Nothing.ROW;
     long startRow = accumulate ? cRow : 0;
-    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, false, packed);
+    panel(rows, offsets, b, bRow, k, start, startRow, c, cRow, count, columns, 0, false, packed);
   }
 
   /**

@@ -39,9 +39,9 @@ import java.util.List;
 /**
  * Machine code of {@link MicroKernel#panel}, a function of the System V convention with the same
  * parameters, but for the last ones: a bit for each column, with {@link #RECTIFIES} if floats below
- * zero become zero, and where B is packed, or 0. One loop over k for each number of rows that a
- * tile can have, whose sums stay in registers. Where B is packed, the first tile, of all rows,
- * stores what it loads of B for the others.
+ * zero become zero; and where B is packed or, with {@link #ADDS}, what is added, or 0. One loop
+ * over k for each number of rows that a tile can have, whose sums stay in registers. Where B is
+ * packed, the first tile, of all rows, stores what it loads of B for the others.
  *
  * <p>Bytes are multiplied in the same way: four of them are one element of a row, and their four
  * products are added to a sum of 32 bits.
@@ -49,6 +49,9 @@ import java.util.List;
 final class PanelCode {
   /** The bit that says that floats are rectified, with vectors of 512 bits. */
   static final long RECTIFIES = 1L << 62;
+
+  /** The bit that says that the last parameter is what is added first, C_ROW from row to row. */
+  static final long ADDS = 1L << 61;
 
   private static final int LINE = 64;
 
@@ -109,7 +112,8 @@ final class PanelCode {
   private static final Mem NEXT_FIRST_AHEAD = Mem.at(RSP, 56);
   private static final Mem NEXT_AHEAD = Mem.at(RSP, 64);
   private static final Mem NEXT_TABLE = Mem.at(RSP, 72);
-  private static final int LOCALS = 80;
+  private static final Mem ADDED = Mem.at(RSP, 80);
+  private static final int LOCALS = 88;
   private static final Mem START_ROW = Mem.at(RSP, LOCALS + 8 * SAVED.size() + 8);
   private static final Mem C = START_ROW.plus(8);
   private static final Mem C_ROW = START_ROW.plus(16);
@@ -178,6 +182,9 @@ final class PanelCode {
     asm.mov(FIRST_B, B);
     asm.mov(START, R9);
     findNextPanel();
+    if (finishes()) {
+      findAdded();
+    }
     asm.lea(RAX, Mem.at(OFFSETS, R8, 4));
     asm.mov(END_OF_ALL, RAX);
     asm.shr(R8, Integer.numberOfTrailingZeros(UNROLLED));
@@ -210,6 +217,27 @@ final class PanelCode {
     SAVED.reversed().forEach(asm::pop);
     asm.ret();
     return asm;
+  }
+
+  /** Whether results are added to and rectified. */
+  private boolean finishes() {
+    return elements == Elements.FLOATS && bits == 512;
+  }
+
+  /** What the last parameter is. */
+  private void findAdded() {
+    Label packs = asm.label();
+    asm.sub(RBX, RBX);
+    asm.mov(RAX, COLUMNS);
+    asm.shl(RAX, Long.SIZE - 1 - Long.numberOfTrailingZeros(ADDS));
+    asm.shr(RAX, Long.SIZE - 1);
+    asm.test(RAX, RAX);
+    asm.jump(Condition.E, packs);
+    asm.mov(RAX, PACKED);
+    asm.mov(PACKED, RBX);
+    asm.mov(RBX, RAX);
+    asm.bind(packs);
+    asm.mov(ADDED, RBX);
   }
 
   /**
@@ -397,6 +425,25 @@ final class PanelCode {
       }
       asm.add(at, row);
     }
+    if (finishes()) {
+      askForAdded(rows, bytes);
+    }
+  }
+
+  private void askForAdded(int rows, int bytes) {
+    Label none = asm.label();
+    Reg at = RAX;
+    Reg row = RBX;
+    asm.mov(at, ADDED);
+    asm.test(at, at);
+    asm.jump(Condition.E, none);
+    for (int i = 0; i < rows; i++) {
+      for (int line = 0; line < bytes; line += LINE) {
+        asm.prefetchNear(Mem.at(at, line));
+      }
+      asm.add(at, row);
+    }
+    asm.bind(none);
   }
 
   /** Adds the products of a column of A and a row of B. */
@@ -422,33 +469,50 @@ final class PanelCode {
   }
 
   private void store(int rows, int width, boolean masked) {
-    if (elements != Elements.FLOATS || bits < 512) {
-      store(rows, width, masked, false);
+    if (!finishes()) {
+      store(rows, width, masked, false, false);
       return;
     }
+    Label done = asm.label();
+    Label adds = asm.label();
+    asm.mov(RAX, ADDED);
+    asm.test(RAX, RAX);
+    asm.jump(Condition.NE, adds);
+    storeFinished(rows, width, masked, false);
+    asm.jmp(done);
+    asm.bind(adds);
+    storeFinished(rows, width, masked, true);
+    asm.bind(done);
+  }
+
+  private void storeFinished(int rows, int width, boolean masked, boolean adds) {
     Label rectified = asm.label();
     Label done = asm.label();
     asm.mov(RAX, COLUMNS);
     asm.shr(RAX, Long.numberOfTrailingZeros(RECTIFIES));
     asm.test(RAX, RAX);
     asm.jump(Condition.NE, rectified);
-    store(rows, width, masked, false);
+    store(rows, width, masked, adds, false);
     asm.jmp(done);
     asm.bind(rectified);
     asm.op(VXORPS, a().bits(128), a().bits(128), a().bits(128));
-    store(rows, width, masked, true);
+    store(rows, width, masked, adds, true);
     asm.bind(done);
   }
 
-  private void store(int rows, int width, boolean masked, boolean rectifies) {
+  private void store(int rows, int width, boolean masked, boolean adds, boolean rectifies) {
     Reg from = RAX;
     Reg fromRow = RBX;
     Reg to = R8;
     Reg toRow = R10;
+    Reg added = R11;
     asm.mov(from, START);
     asm.mov(fromRow, START_ROW);
     asm.mov(to, C);
     asm.mov(toRow, C_ROW);
+    if (adds) {
+      asm.mov(added, ADDED);
+    }
     for (int i = 0; i < rows; i++) {
       for (int j = 0; j < width; j++) {
         Vec sum = masked ? sum(i, j).masked(mask(j)) : sum(i, j);
@@ -458,6 +522,9 @@ final class PanelCode {
           continue;
         }
         asm.op(elements.add, sum, sum(i, j), Mem.at(from, j * bits / 8));
+        if (adds) {
+          asm.op(elements.add, sum, sum(i, j), Mem.at(added, j * bits / 8));
+        }
         if (rectifies) {
           asm.compare(NOT_MORE, sum(i, j), a(), LESS_OR_EQUAL);
           asm.op(VMOVUPS, sum(i, j).masked(NOT_MORE), a());
@@ -470,9 +537,15 @@ final class PanelCode {
         asm.add(from, fromRow);
       }
       asm.add(to, toRow);
+      if (adds) {
+        asm.add(added, toRow);
+      }
     }
     asm.mov(START, from);
     asm.mov(C, to);
+    if (adds) {
+      asm.mov(ADDED, added);
+    }
   }
 
   /** Stores a sum as what results are. */

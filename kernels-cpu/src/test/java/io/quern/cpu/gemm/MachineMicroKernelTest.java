@@ -37,6 +37,7 @@ class MachineMicroKernelTest {
   private final GuardedMemory packedMemory = new GuardedMemory(4L * MOST_DEPTH * MOST_COLUMNS);
   private final GuardedMemory startMemory =
       new GuardedMemory(4L * MOST_ROWS * (MOST_COLUMNS + GAP));
+  private final GuardedMemory addedMemory = new GuardedMemory(startMemory.byteSize());
   private final GuardedMemory cMemory = new GuardedMemory(startMemory.byteSize());
 
   private int rows;
@@ -50,6 +51,7 @@ class MachineMicroKernelTest {
   private long b;
   private long start;
   private long c;
+  private long added;
 
   static boolean isUsed() {
     return MachineTier.isUsed();
@@ -100,12 +102,14 @@ class MachineMicroKernelTest {
       long offsets = offsetMemory.place(4L * depth, random.nextBoolean());
       MicroKernel.evenRows(table, a, aRow, rows);
       Packing.offsets(offsets, depth, 4);
-      boolean packs = bRow > 4 && random.nextBoolean();
+      boolean adds = random.nextInt(3) == 0;
+      boolean packs = bRow > 4 && !adds && random.nextBoolean();
       boolean rectifies = random.nextInt(4) == 0;
       long row = 4L * kernel.columns();
       long packed = packs ? packedMemory.place(depth * row, random.nextBoolean()) : 0;
+      added = adds ? place(addedMemory, rows, cRow, columns) : 0;
       kernel.panel(
-          table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns, rectifies,
+          table, offsets, b, bRow, depth, start, startRow, c, cRow, rows, columns, added, rectifies,
           packed);
       if (packs) {
         checkPacked(packed, row);
@@ -171,6 +175,7 @@ class MachineMicroKernelTest {
       float left = Raw.getFloat(a + i * aRow + 4L * t);
       sum = Math.fma(left, Raw.getFloat(b + t * bRow + 4L * j), sum);
     }
-    return Raw.getFloat(start + i * startRow + 4L * j) + sum;
+    float result = Raw.getFloat(start + i * startRow + 4L * j) + sum;
+    return added == 0 ? result : result + Raw.getFloat(added + i * cRow + 4L * j);
   }
 }
