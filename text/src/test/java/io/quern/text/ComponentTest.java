@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Each component beside the oracle, with a model that shows the bytes it is given. */
 class ComponentTest {
-  private static final List<String> LINES = Corpus.lines(400, 11);
+  private static final List<String> LINES = Corpus.lines(250, 11);
 
   static Stream<Map<String, ?>> normalizers() {
     return Stream.of(

@@ -67,7 +67,7 @@ class MachineLoopTest {
   void functionsHaveTheBitsOfScalars(Unary.Fn fn) {
     ScalarProgram program = new ScalarProgram(1, List.of(new Apply1(fn, 0)));
     MachineLoop loop = loop(program, new boolean[1]).orElseThrow();
-    for (int i = 0; i < 2_000; i++) {
+    for (int i = 0; i < 600; i++) {
       run(loop, program, new boolean[1]);
     }
   }
@@ -148,7 +148,7 @@ class MachineLoopTest {
   @Test
   void sumsHaveTheBitsOfScalars() {
     int found = 0;
-    for (int i = 0; i < 2_000; i++) {
+    for (int i = 0; i < 600; i++) {
       ScalarProgram program = FusedLoopTest.program(random);
       boolean[] uniform = new boolean[program.inputs()];
       uniform[random.nextInt(uniform.length)] = random.nextBoolean();
