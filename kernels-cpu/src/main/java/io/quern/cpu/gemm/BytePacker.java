@@ -5,12 +5,14 @@ import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 
 /**
- * Packs a matrix B of k rows and n columns of bytes into panels of {@value #WIDTH} columns: fours
- * of a column's bytes, as I8, side by side, and behind them the sum of each column. U8 become I8 by
- * taking 128 off. What is missing of the last four and of the last panel is zero.
+ * Packs a matrix B of k rows and n columns of bytes into panels: fours of a column's bytes, as I8,
+ * side by side, and behind them the sum of each column. U8 become I8 by taking 128 off. What is
+ * missing of the last four and of the last panel is zero.
+ *
+ * @param width columns of a panel
  */
-record BytePacker(long k, long n, boolean signed) implements Packer {
-  /** Columns of a panel. */
+record BytePacker(long k, long n, boolean signed, int width) implements Packer {
+  /** Columns of a panel for tile registers. */
   static final int WIDTH = 32;
 
   private static final int FROM = 0;
@@ -22,11 +24,11 @@ record BytePacker(long k, long n, boolean signed) implements Packer {
   }
 
   long panels() {
-    return (n + WIDTH - 1) / WIDTH;
+    return (n + width - 1) / width;
   }
 
   long panelBytes() {
-    return 4L * WIDTH * (fours() + 1);
+    return 4L * width * (fours() + 1);
   }
 
   @Override
@@ -42,14 +44,14 @@ record BytePacker(long k, long n, boolean signed) implements Packer {
   }
 
   private void panel(Operands call, int panel) {
-    long from = call.kept(FROM) + (long) panel * WIDTH;
+    long from = call.kept(FROM) + (long) panel * width;
     long to = call.kept(TO) + panel * panelBytes();
-    long count = Math.min(WIDTH, n - (long) panel * WIDTH);
+    long count = Math.min(width, n - (long) panel * width);
     int flip = signed ? 0 : 0x80;
     Raw.zero(to, panelBytes());
-    long sums = to + 4L * WIDTH * fours();
+    long sums = to + 4L * width * fours();
     for (long t = 0; t < k; t++) {
-      long row = to + t / 4 * (4L * WIDTH) + t % 4;
+      long row = to + t / 4 * (4L * width) + t % 4;
       for (long j = 0; j < count; j++) {
         byte value = (byte) (Raw.getByte(from + t * n + j) ^ flip);
         Raw.putByte(row + 4 * j, value);
@@ -60,6 +62,6 @@ record BytePacker(long k, long n, boolean signed) implements Packer {
 
   @Override
   public String name() {
-    return "pack_i8_panels_" + WIDTH;
+    return "pack_i8_panels_" + width;
   }
 }

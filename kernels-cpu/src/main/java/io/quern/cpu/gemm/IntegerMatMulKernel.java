@@ -39,10 +39,21 @@ public final class IntegerMatMulKernel implements Kernel {
 
   /** Apart from the class itself, for processors that have the instructions. */
   private static final class Code {
-    static final MachinePanel TO_I32 =
-        new MachinePanel("gemm_u8i8", PanelCode.Elements.BYTES, 2, 512);
+    static final MachinePanel TO_I32 = panel("gemm_u8i8", PanelCode.Elements.BYTES, 2);
+    static final MachinePanel WIDE_TO_I32 = panel("gemm_u8i8_wide", PanelCode.Elements.BYTES, 3);
     static final MachinePanel TO_F32 =
-        new MachinePanel("gemm_u8i8_f32", PanelCode.Elements.BYTES_TO_FLOATS, 2, 512);
+        panel("gemm_u8i8_f32", PanelCode.Elements.BYTES_TO_FLOATS, 2);
+    static final MachinePanel WIDE_TO_F32 =
+        panel("gemm_u8i8_f32_wide", PanelCode.Elements.BYTES_TO_FLOATS, 3);
+
+    private static MachinePanel panel(String name, PanelCode.Elements elements, int vectors) {
+      return new MachinePanel(name, elements, vectors, 512);
+    }
+
+    static MachinePanel of(boolean toFloats, int columns) {
+      boolean isWide = columns > BytePacker.WIDTH;
+      return toFloats ? (isWide ? WIDE_TO_F32 : TO_F32) : (isWide ? WIDE_TO_I32 : TO_I32);
+    }
   }
 
   /** Apart from the class itself, for processors that have tile registers. */
@@ -69,13 +80,15 @@ public final class IntegerMatMulKernel implements Kernel {
   private IntegerMatMulKernel(KernelKey key, boolean packedBefore) {
     this.key = key;
     this.packedBefore = packedBefore;
-    this.code = key.dtype(4) == DType.F32 ? Code.TO_F32 : Code.TO_I32;
     this.n = key.output().shape().dim(-1);
     this.k = key.shape(0).dim(-1);
     this.tiles = TilePanel.fits(k) ? key.dtype(4) == DType.F32 ? Tiles.TO_F32 : Tiles.TO_I32 : null;
     this.m = key.shape(0).slice(0, key.shape(0).rank() - 1).size();
     this.signedA = key.dtype(0) == DType.I8;
-    this.packer = new BytePacker(k, n, key.dtype(2) == DType.I8);
+    int wide = Math.max(BytePacker.WIDTH, MicroKernel.forColumns(n).columns());
+    int width = tiles == null ? wide : BytePacker.WIDTH;
+    this.packer = new BytePacker(k, n, key.dtype(2) == DType.I8, width);
+    this.code = Code.of(key.dtype(4) == DType.F32, width);
     this.shares = new PanelShares(m, BLOCK, packer.panels(), PANELS_PER_TASK);
     this.offsets = owner.allocate(4 * Math.max(1, packer.fours()), 64).address();
     Packing.offsets(offsets, packer.fours(), 4);
@@ -165,7 +178,7 @@ public final class IntegerMatMulKernel implements Kernel {
     long tableBytes = MicroKernel.tableBytes(count);
     MemoryPool.Block scratch =
         HostMemory.shared()
-            .allocate(TileCode.SCRATCH + tableBytes + 4L * BLOCK + 4L * BytePacker.WIDTH);
+            .allocate(TileCode.SCRATCH + tableBytes + 4L * BLOCK + 4L * packer.width());
     long table = scratch.address() + TileCode.SCRATCH;
     long sums = table + tableBytes;
     long start = sums + 4L * BLOCK;
@@ -176,11 +189,11 @@ public final class IntegerMatMulKernel implements Kernel {
       sumRows(a, count, zero, sums);
     }
     for (long panel = shares.firstPanel(call, chunk); panel < end; panel++) {
-      long column = panel * BytePacker.WIDTH;
-      long columns = Math.min(BytePacker.WIDTH, n - column);
+      long column = panel * packer.width();
+      long columns = Math.min(packer.width(), n - column);
       long b = call.kept(PANELS_OF_B) + panel * packer.panelBytes();
       long to = c + 4 * column;
-      long sumsOfB = b + 4L * BytePacker.WIDTH * packer.fours();
+      long sumsOfB = b + 4L * packer.width() * packer.fours();
       for (long j = 0; j < columns; j++) {
         Raw.putInt(start + 4 * j, -zero * Raw.getInt(sumsOfB + 4 * j));
       }
@@ -190,7 +203,7 @@ public final class IntegerMatMulKernel implements Kernel {
       long from = shifted ? to : start;
       long fromRow = shifted ? 4 * n : 0;
       if (tiles == null) {
-        long bRow = 4L * BytePacker.WIDTH;
+        long bRow = 4L * packer.width();
         long fours = packer.fours();
         code.run(table, offsets, b, bRow, fours, from, fromRow, to, 4 * n, count, columns);
       } else {
