@@ -127,10 +127,14 @@ final class PixelProduct extends PixelRows {
     return "pixels_" + columns.microName();
   }
 
-  /** Threads that share the channels of one strip would read most of it from each other. */
+  /**
+   * Threads that share the channels of one strip would read most of it from each other. Windows of
+   * one pixel repay no second copy.
+   */
   @Override
   boolean canCopyAlone(int planes) {
-    return planes * strips == 1 && Workers.shared().threads() > 1;
+    boolean isRepaid = shape.depth() > shape.c();
+    return isRepaid && planes * strips == 1 && Workers.shared().threads() > 1;
   }
 
   @Override
