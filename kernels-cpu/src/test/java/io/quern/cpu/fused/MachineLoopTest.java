@@ -148,7 +148,7 @@ class MachineLoopTest {
   @Test
   void sumsHaveTheBitsOfScalars() {
     int found = 0;
-    for (int i = 0; i < 600; i++) {
+    for (int i = 0; i < 2_000; i++) {
       ScalarProgram program = FusedLoopTest.program(random);
       boolean[] uniform = new boolean[program.inputs()];
       uniform[random.nextInt(uniform.length)] = random.nextBoolean();
