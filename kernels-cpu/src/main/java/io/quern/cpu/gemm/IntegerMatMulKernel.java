@@ -11,6 +11,8 @@ import io.quern.runtime.MemoryPool;
 import io.quern.runtime.Raw;
 import io.quern.runtime.Workers;
 import java.lang.foreign.Arena;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,6 +30,9 @@ public final class IntegerMatMulKernel implements Kernel {
   /** Products of bytes below which a second thread costs more than it brings. */
   private static final double PARALLEL_WORK = 1 << 21;
 
+  /** Sums of a vector. */
+  private static final int LANES = 16;
+
   /** What U8 and I8 differ by. */
   private static final int SHIFT = 128;
 
@@ -37,22 +42,20 @@ public final class IntegerMatMulKernel implements Kernel {
   private static final int ZEROS_OF_B = 2;
   private static final int PANELS_PER_TASK = 3;
 
-  /** Apart from the class itself, for processors that have the instructions. */
-  private static final class Code {
-    static final MachinePanel TO_I32 = panel("gemm_u8i8", PanelCode.Elements.BYTES, 2);
-    static final MachinePanel WIDE_TO_I32 = panel("gemm_u8i8_wide", PanelCode.Elements.BYTES, 3);
-    static final MachinePanel TO_F32 =
-        panel("gemm_u8i8_f32", PanelCode.Elements.BYTES_TO_FLOATS, 2);
-    static final MachinePanel WIDE_TO_F32 =
-        panel("gemm_u8i8_f32_wide", PanelCode.Elements.BYTES_TO_FLOATS, 3);
+  /** Machine code for so wide panels, made when it is first asked for. */
+  private record Code(DType result, int width) {
+    private static final Map<Code, MachinePanel> MADE = new ConcurrentHashMap<>();
 
-    private static MachinePanel panel(String name, PanelCode.Elements elements, int vectors) {
-      return new MachinePanel(name, elements, vectors, 512);
+    static MachinePanel of(DType result, int width) {
+      return MADE.computeIfAbsent(new Code(result, width), Code::make);
     }
 
-    static MachinePanel of(boolean toFloats, int columns) {
-      boolean isWide = columns > BytePacker.WIDTH;
-      return toFloats ? (isWide ? WIDE_TO_F32 : TO_F32) : (isWide ? WIDE_TO_I32 : TO_I32);
+    private MachinePanel make() {
+      boolean toFloats = result == DType.F32;
+      PanelCode.Elements elements =
+          toFloats ? PanelCode.Elements.BYTES_TO_FLOATS : PanelCode.Elements.BYTES;
+      String name = "gemm_u8i8_8x" + width + (toFloats ? "_f32" : "");
+      return new MachinePanel(name, elements, width / LANES, 512);
     }
   }
 
@@ -85,10 +88,9 @@ public final class IntegerMatMulKernel implements Kernel {
     this.tiles = TilePanel.fits(k) ? key.dtype(4) == DType.F32 ? Tiles.TO_F32 : Tiles.TO_I32 : null;
     this.m = key.shape(0).slice(0, key.shape(0).rank() - 1).size();
     this.signedA = key.dtype(0) == DType.I8;
-    int wide = Math.max(BytePacker.WIDTH, MicroKernel.forColumns(n).columns());
-    int width = tiles == null ? wide : BytePacker.WIDTH;
+    int width = tiles == null ? MicroKernel.forColumns(n).columns() : BytePacker.WIDTH;
     this.packer = new BytePacker(k, n, key.dtype(2) == DType.I8, width);
-    this.code = Code.of(key.dtype(4) == DType.F32, width);
+    this.code = Code.of(key.dtype(4), width);
     this.shares = new PanelShares(m, BLOCK, packer.panels(), PANELS_PER_TASK);
     this.offsets = owner.allocate(4 * Math.max(1, packer.fours()), 64).address();
     Packing.offsets(offsets, packer.fours(), 4);

@@ -207,7 +207,10 @@ public abstract class MicroKernel {
 
   /** Adds something to a panel and rectifies it. */
   static void finish(long c, long cRow, long count, long columns, long added, boolean rectifies) {
-    for (long i = 0; i < count && (added != 0 || rectifies); i++) {
+    if (added == 0 && !rectifies) {
+      return;
+    }
+    for (long i = 0; i < count; i++) {
       for (long at = i * cRow; at < i * cRow + 4 * columns; at += 4) {
         float sum = Raw.getFloat(c + at);
         float value = added == 0 ? sum : sum + Raw.getFloat(added + at);

@@ -85,10 +85,11 @@ class PtxTest {
     }
     assertThat(text).contains(".version " + version + "\n", ".target sm_" + target + "\n");
     PtxKernels kernels = PtxKernels.of(text);
-    assertThat(kernels.names()).isNotEmpty().doesNotHaveDuplicates();
+    List<String> names = kernels.names();
+    assertThat(names).isNotEmpty().doesNotHaveDuplicates();
     int step = Boolean.getBoolean("quern.test.all") ? 1 : OF_KERNELS;
-    for (int i = 0; i < kernels.names().size(); i += step) {
-      assemble(kernels.only(kernels.names().get(i)).orElseThrow());
+    for (int i = 0; i < names.size(); i += step) {
+      assemble(kernels.only(names.get(i)).orElseThrow());
     }
   }
 
