@@ -8,13 +8,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.DoubleUnaryOperator;
 import org.openjdk.jmh.results.RunResult;
-import org.openjdk.jmh.runner.NoBenchmarksException;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.format.OutputFormat;
@@ -26,15 +24,17 @@ import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
 /**
- * Runs our benchmarks and those of the peers in turns, a fork of each after a fork of the other, on
- * one thread and on two, and prints Markdown tables: medians over the forks with their ratio, then
- * the range of the forks. Machines drift; what is compared has run within the same minute. Standard
+ * Runs our benchmarks on one thread and on two, those with a peer by turns with it ({@link Turns}),
+ * others by JMH, and prints Markdown tables: medians with their ratio, the median over all turns,
+ * then the quartiles of the turns' ratios and the range of the forks', or of their values. Standard
  * output has nothing but the tables; standard error tells how far it is.
  *
  * <p>Arguments: forks per benchmark (default 5), then parts of the names of lines to run.
  */
 public final class Compare {
   private static final int[] THREADS = {1, 2};
+  private static final String OURS = "io.quern.jmh.";
+  private static final String PEERS = OURS + "peers.";
 
   /** Networks of the ONNX model zoo. */
   private static final List<String> NETWORKS =
@@ -72,26 +72,51 @@ public final class Compare {
       DoubleUnaryOperator value,
       int threads) {}
 
-  /** Values of one line on some number of threads, one for each fork. */
-  private record Values(List<Double> ours, List<Double> peer) {
+  /**
+   * Values of one line on some number of threads.
+   *
+   * @param ours of the forks, or of the turns in them
+   * @param peer of the turns
+   * @param ratios of the turns
+   * @param forks medians of the turns of each fork
+   */
+  private record Values(
+      List<Double> ours, List<Double> peer, List<Double> ratios, List<Double> forks) {
     Values() {
-      this(new ArrayList<>(), new ArrayList<>());
+      this(new ArrayList<>(), new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
+    }
+
+    void add(Line line, List<Turns.Pair> turns) {
+      turns.forEach(turn -> ours.add(line.value.applyAsDouble(turn.ours())));
+      turns.forEach(turn -> peer.add(line.value.applyAsDouble(turn.peer())));
+      List<Double> ofFork = turns.stream().map(Turns.Pair::ratio).toList();
+      ratios.addAll(ofFork);
+      forks.add(quantile(ofFork, 0.5));
     }
 
     String medians() {
-      double own = median(ours);
-      double other = median(peer);
-      String ratio = own > 0 && other > 0 ? format(own / other, 2) + "x" : "";
-      return format(own, 1) + " | " + format(other, 1) + " | " + ratio + " |";
+      String ratio = ratios.isEmpty() ? "" : format(quantile(ratios, 0.5), 2) + "x";
+      return format(quantile(ours, 0.5), 1)
+          + " | "
+          + format(quantile(peer, 0.5), 1)
+          + " | "
+          + ratio
+          + " |";
     }
 
     String ranges() {
-      return range(ours) + " | " + range(peer) + " |";
+      if (ratios.isEmpty()) {
+        return range(quantile(ours, 0), quantile(ours, 1), 1) + " | |";
+      }
+      return range(quantile(ratios, 0.25), quantile(ratios, 0.75), 2)
+          + " | "
+          + range(quantile(forks, 0), quantile(forks, 1), 2)
+          + " |";
     }
   }
 
   /** Prints the tables. */
-  public static void main(String[] args) throws RunnerException, IOException {
+  public static void main(String[] args) throws RunnerException, IOException, InterruptedException {
     Compare compare = new Compare(args.length > 0 ? Integer.parseInt(args[0]) : 5);
     compare.addLines();
     List<String> wanted = List.of(args).subList(Math.min(1, args.length), args.length);
@@ -140,7 +165,7 @@ public final class Compare {
           new Line(
               "bf16 " + shape,
               "GFLOP/s",
-              "io.quern.jmh.MatmulBenchmark.quern",
+              "MatmulBenchmark.quern",
               "",
               Map.of("shape", shape, "dtype", "BF16"),
               score -> flops / score,
@@ -175,7 +200,7 @@ public final class Compare {
     add(
         "conv resnet50",
         "GFLOP/s",
-        "io.quern.jmh.ConvBenchmark.quern",
+        "ConvBenchmark.quern",
         "OnnxConvBenchmark.onnxRuntime",
         1e-3 * flops);
     for (String network : List.of("cnn", "mlp")) {
@@ -183,19 +208,19 @@ public final class Compare {
           new Line(
               "train " + network,
               "images/s",
-              "io.quern.jmh.TrainBenchmark.quern",
+              "TrainBenchmark.quern",
               "TorchTrainBenchmark.libtorch",
               Map.of("network", network, "precision", "F32"),
-              score -> score,
+              score -> 1e6 * TrainBenchmark.BATCH / score,
               2));
       lines.add(
           new Line(
               "train " + network + " bf16",
               "images/s",
-              "io.quern.jmh.TrainBenchmark.quern",
+              "TrainBenchmark.quern",
               "",
               Map.of("network", network, "precision", "BF16"),
-              score -> score,
+              score -> 1e6 * TrainBenchmark.BATCH / score,
               2));
     }
     lines.add(
@@ -276,7 +301,7 @@ public final class Compare {
     lines.add(new Line(work, unit, ours, peer, parameters, score -> amount / score, 2));
   }
 
-  private void run() throws RunnerException {
+  private void run() throws RunnerException, IOException, InterruptedException {
     List<String> ranges = new ArrayList<>();
     System.out.println("| Work | Unit | 1 thread | peer | ratio | 2 threads | peer | ratio |");
     System.out.println("|---|---|---|---|---|---|---|---|");
@@ -292,29 +317,33 @@ public final class Compare {
       ranges.add(range.toString());
     }
     System.out.println();
-    System.out.println("| Range of " + forks + " forks | 1 thread | peer | 2 threads | peer |");
+    System.out.println("| Ratios of " + forks + " forks | 1 thread | forks | 2 threads | forks |");
     System.out.println("|---|---|---|---|---|");
     ranges.forEach(System.out::println);
   }
 
-  private Values values(Line line, int threads) throws RunnerException {
+  private Values values(Line line, int threads)
+      throws RunnerException, IOException, InterruptedException {
     Values values = new Values();
+    String peer = PEERS + line.peer;
+    boolean hasPeer =
+        !line.peer.isEmpty() && Turns.exists(peer.substring(0, peer.lastIndexOf('.')));
     for (int fork = 1; fork <= forks && threads <= line.threads; fork++) {
       System.err.printf("%s, threads: %d, fork %d of %d%n", line.work, threads, fork, forks);
-      measure(line, line.ours, threads, values.ours);
-      if (!line.peer.isEmpty()) {
-        measure(line, line.peer, threads, values.peer);
+      if (hasPeer) {
+        values.add(line, Turns.measure(OURS + line.ours, peer, line.parameters, threads));
+      } else {
+        measure(line, threads, values.ours);
       }
     }
     return values;
   }
 
-  /** Adds the value of one fork; nothing when the benchmark is not there. */
-  private void measure(Line line, String benchmark, int threads, List<Double> values)
-      throws RunnerException {
+  /** Adds the value of one fork. */
+  private static void measure(Line line, int threads, List<Double> values) throws RunnerException {
     ChainedOptionsBuilder options =
         new OptionsBuilder()
-            .include("\\b" + benchmark.replace(".", "\\.") + "$")
+            .include((OURS + line.ours).replace(".", "\\.") + "$")
             .forks(1)
             .warmupIterations(3)
             .warmupTime(TimeValue.seconds(1))
@@ -340,27 +369,25 @@ public final class Compare {
         terminal.println(said.toString(StandardCharsets.UTF_8));
       }
       return results;
-    } catch (NoBenchmarksException e) {
-      return List.of(); // a peer's, without --peers
     } finally {
       System.setErr(terminal);
     }
   }
 
-  /** The middle one; NaN of none. */
-  private static double median(List<Double> values) {
+  /** Between the two nearest, in proportion; NaN of none. */
+  private static double quantile(List<Double> values, double part) {
     double[] sorted = values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
-    int middle = sorted.length / 2;
     if (sorted.length == 0) {
       return Double.NaN;
     }
-    return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    double at = part * (sorted.length - 1);
+    int below = (int) at;
+    int above = Math.min(below + 1, sorted.length - 1);
+    return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
   }
 
-  private static String range(List<Double> values) {
-    return values.isEmpty()
-        ? ""
-        : format(Collections.min(values), 1) + "-" + format(Collections.max(values), 1);
+  private static String range(double least, double most, int digits) {
+    return Double.isNaN(least) ? "" : format(least, digits) + "-" + format(most, digits);
   }
 
   private static String format(double value, int digits) {

@@ -11,8 +11,6 @@ import io.quern.nn.Sequential;
 import io.quern.plan.Compiled;
 import java.io.File;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -68,9 +66,7 @@ public final class FirstResult {
   }
 
   private static List<String> command(boolean isCached) throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+    List<String> command = ChildJvm.command();
     if (!isCached) {
       command.addAll(List.of("-cp", System.getProperty("java.class.path"), Sample.class.getName()));
       return command;
@@ -85,7 +81,7 @@ public final class FirstResult {
     List<String> first = new ArrayList<>(command);
     first.add("-XX:AOTCacheOutput=" + cache);
     first.addAll(rest);
-    var _ = run(first);
+    var _ = ChildJvm.run(first);
     command.add("-XX:AOTCache=" + cache);
     command.addAll(rest);
     return command;
@@ -109,19 +105,8 @@ public final class FirstResult {
   }
 
   private static double[] sample(List<String> command) throws IOException, InterruptedException {
-    String last = run(command).lines().reduce("", (_, line) -> line);
+    String last = ChildJvm.run(command).lines().reduce("", (_, line) -> line);
     return Arrays.stream(last.split(" ", -1)).mapToDouble(Double::parseDouble).toArray();
-  }
-
-  /** What a child process prints. */
-  private static String run(List<String> command) throws IOException, InterruptedException {
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    if (process.waitFor() != 0) {
-      throw new IllegalStateException("first result: a sample failed: " + output);
-    }
-    return output;
   }
 
   /** Child process: one sample, printed as milliseconds. */

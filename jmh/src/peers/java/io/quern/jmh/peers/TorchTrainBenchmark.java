@@ -19,13 +19,14 @@ import ai.djl.training.loss.Loss;
 import ai.djl.training.optimizer.Optimizer;
 import ai.djl.training.tracker.Tracker;
 import io.quern.jmh.TrainBenchmark;
+import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OperationsPerInvocation;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
@@ -35,7 +36,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /** {@link TrainBenchmark} through libtorch: the same layers, loss and optimiser. */
 @State(Scope.Benchmark)
-@BenchmarkMode(Mode.Throughput)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
 @Fork(5)
 @Warmup(iterations = 5, time = 1)
 @Measurement(iterations = 5, time = 1)
@@ -113,7 +115,6 @@ public class TorchTrainBenchmark {
 
   /** Forward, backward, update. */
   @Benchmark
-  @OperationsPerInvocation(BATCH)
   public void libtorch() {
     try (NDManager scope = trainer.getManager().newSubManager()) {
       images.tempAttach(scope);
