@@ -8,6 +8,7 @@ import io.quern.conformance.KernelCheck;
 import io.quern.conformance.Mode;
 import io.quern.conformance.OpCase;
 import io.quern.conformance.OpCases;
+import io.quern.conformance.Sample;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -25,7 +26,7 @@ class ReferenceConformanceTest extends AbstractConformance {
 
   @Override
   protected boolean takesTurns() {
-    return !Boolean.getBoolean("quern.test.all");
+    return !Sample.isAll();
   }
 
   @Test

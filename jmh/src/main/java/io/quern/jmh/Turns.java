@@ -23,7 +23,7 @@ final class Turns {
   private static final long TURN_NANOS = 100_000_000;
 
   /** Threads that wait for work stop spinning within it. */
-  private static final long PAUSE_MILLIS = 12;
+  private static final long PAUSE_MILLIS = 40;
 
   /** Calls at the beginning of a turn, which find other data in the caches, are not counted. */
   private static final int UNCOUNTED = 2;
@@ -68,11 +68,10 @@ final class Turns {
     List<String> parameters = List.of(args).subList(2, args.length);
     Work ours = Work.of(args[0], parameters);
     Work peer = Work.of(args[1], parameters);
-    List<Pair> warmUp = pairs(ours, peer, WARM_UP_TURNS, WARM_UP_SECONDS);
+    var _ = pairs(ours, peer, WARM_UP_TURNS, WARM_UP_SECONDS);
     for (Pair pair : pairs(ours, peer, LEAST_TURNS, SECONDS)) {
       System.out.println("turns " + pair.ours + " " + pair.peer);
     }
-    System.err.println(warmUp.size() + " turns to warm up");
     System.exit(0); // whatever threads engines have
   }
 

@@ -3,6 +3,7 @@ package io.quern.cpu;
 import io.quern.Device;
 import io.quern.conformance.AbstractConformance;
 import io.quern.conformance.Mode;
+import io.quern.conformance.Sample;
 import java.util.List;
 
 /** The CPU's kernels and tensors against the reference, at the vector width of this JVM. */
@@ -25,7 +26,7 @@ class CpuConformanceTest extends AbstractConformance {
    */
   @Override
   protected boolean runs(int index) {
-    if (isDefault() || Boolean.getBoolean("quern.test.all")) {
+    if (isDefault() || Sample.isAll()) {
       return true;
     }
     if (!hasVectorApi()) {
@@ -35,6 +36,12 @@ class CpuConformanceTest extends AbstractConformance {
         System.getProperty("quern.vectorBits", "").equals("128")
             || System.getProperty("quern.vector") != null;
     return index % 2 == (odd ? 1 : 0);
+  }
+
+  /** In such a JVM plans are the same, and kernels are checked by themselves. */
+  @Override
+  protected boolean computesTensors(int number) {
+    return isDefault() || Sample.has(number / 2, 4);
   }
 
   private static boolean isDefault() {

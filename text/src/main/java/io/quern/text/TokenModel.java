@@ -61,6 +61,11 @@ final class TokenModel {
     return new TokenModel(model.on(device));
   }
 
+  /** Gives its memory back at once. */
+  void close() {
+    model.close();
+  }
+
   /** Whether texts that run together change each other's vectors: they share a scale. */
   boolean isMixing() {
     return mixing;

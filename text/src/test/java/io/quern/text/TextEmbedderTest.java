@@ -65,6 +65,18 @@ class TextEmbedderTest {
   }
 
   @Test
+  void closingEndsAllThatShareTheModel() {
+    TextEmbedder other;
+    try (TextEmbedder embedder = embedder()) {
+      other = embedder.withPooling(Pooling.CLS);
+      assertThat(other.embed("north east")).containsExactly(1, 0);
+    }
+    assertThatThrownBy(() -> other.embed("north east"))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("the model was closed; load it anew");
+  }
+
+  @Test
   void resultsAreInTheOrderOfTexts() {
     float[][] found =
         embedder()
