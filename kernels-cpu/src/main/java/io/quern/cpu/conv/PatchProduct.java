@@ -41,6 +41,9 @@ final class PatchProduct extends ConvProduct {
   /** Channels too few for the micro-kernel to ask in time for all that it reads. */
   private static final int FEW_CHANNELS = 2 * ROWS;
 
+  /** Input channels that repay wider tiles, which need fewer loads, for panels in place. */
+  private static final int DEEP = 64;
+
   /** Positions that are copied together for few channels. */
   private static final int COPIED = 512;
 
@@ -49,8 +52,8 @@ final class PatchProduct extends ConvProduct {
   /** Bytes from a row of such a copy to the next: rows share few sets of the cache. */
   private static final long COPY_PITCH = 4L * COPIED + LINE;
 
-  private final MicroKernel micro = MicroKernel.chosen();
-  private final int width = micro.columns();
+  private final MicroKernel micro;
+  private final int width;
   private final Patches patches;
   private final RowPacker packer;
   private final int images;
@@ -71,6 +74,9 @@ final class PatchProduct extends ConvProduct {
     this.images = images;
     this.groups = groups;
     this.channels = channels;
+    boolean isDeep = patches.depth() > DEEP && channels > FEW_CHANNELS;
+    this.micro = patches.isDirect() && isDeep ? MicroKernel.wide() : MicroKernel.chosen();
+    this.width = micro.columns();
     this.packer = new RowPacker(groups, channels, patches.depth());
     this.offsets = owner.allocate(4L * Math.max(1, patches.depth()), 64).address();
     Packing.offsets(offsets, patches.depth(), 4L * ROWS);

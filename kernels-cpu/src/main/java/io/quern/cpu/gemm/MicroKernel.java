@@ -62,7 +62,7 @@ public abstract class MicroKernel {
   }
 
   /** The implementation with the widest tiles, which may be {@link #chosen()}. */
-  static MicroKernel wide() {
+  public static MicroKernel wide() {
     return Wide.INSTANCE;
   }
 
