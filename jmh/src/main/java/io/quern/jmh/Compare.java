@@ -116,7 +116,7 @@ public final class Compare {
   }
 
   /** Prints the tables. */
-  public static void main(String[] args) throws RunnerException, IOException, InterruptedException {
+  public static void main(String[] args) throws RunnerException, IOException {
     Compare compare = new Compare(args.length > 0 ? Integer.parseInt(args[0]) : 5);
     compare.addLines();
     List<String> wanted = List.of(args).subList(Math.min(1, args.length), args.length);
@@ -301,7 +301,7 @@ public final class Compare {
     lines.add(new Line(work, unit, ours, peer, parameters, score -> amount / score, 2));
   }
 
-  private void run() throws RunnerException, IOException, InterruptedException {
+  private void run() throws RunnerException {
     List<String> ranges = new ArrayList<>();
     System.out.println("| Work | Unit | 1 thread | peer | ratio | 2 threads | peer | ratio |");
     System.out.println("|---|---|---|---|---|---|---|---|");
@@ -322,8 +322,7 @@ public final class Compare {
     ranges.forEach(System.out::println);
   }
 
-  private Values values(Line line, int threads)
-      throws RunnerException, IOException, InterruptedException {
+  private Values values(Line line, int threads) throws RunnerException {
     Values values = new Values();
     String peer = PEERS + line.peer;
     boolean hasPeer =

@@ -1,5 +1,6 @@
 package io.quern.jmh;
 
+import io.quern.ChildJvm;
 import io.quern.Device;
 import io.quern.Quern;
 import io.quern.Rng;
@@ -11,6 +12,7 @@ import io.quern.nn.Sequential;
 import io.quern.plan.Compiled;
 import java.io.File;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -39,13 +41,13 @@ public final class FirstResult {
   private FirstResult() {}
 
   /** Prints the table. */
-  public static void main(String[] args) throws IOException, InterruptedException {
+  public static void main(String[] args) throws IOException {
     int samples = args.length > 0 ? Integer.parseInt(args[0]) : 10;
-    List<String> command = command(args.length > 1 && args[1].equals("aot"));
+    Start start = Start.of(args.length > 1 && args[1].equals("aot"));
     double[][] columns = new double[PARTS.size()][samples];
     for (int i = 0; i < samples; i++) {
       System.err.printf("sample %d of %d%n", i + 1, samples);
-      double[] sample = sample(command);
+      double[] sample = start.sample();
       for (int part = 0; part < sample.length; part++) {
         columns[part][i] = sample[part];
       }
@@ -65,26 +67,33 @@ public final class FirstResult {
     }
   }
 
-  private static List<String> command(boolean isCached) throws IOException, InterruptedException {
-    List<String> command = ChildJvm.command();
-    if (!isCached) {
-      command.addAll(List.of("-cp", System.getProperty("java.class.path"), Sample.class.getName()));
-      return command;
+  /** How a sample's JVM is started. */
+  private record Start(List<String> options, String classPath) {
+    static Start of(boolean isCached) throws IOException {
+      List<String> options =
+          new ArrayList<>(ManagementFactory.getRuntimeMXBean().getInputArguments());
+      if (!isCached) {
+        return new Start(options, System.getProperty("java.class.path"));
+      }
+      // With modules that are not there by default little of a cache is used.
+      options.removeIf(argument -> argument.startsWith("--add-modules"));
+      Path directory = Files.createTempDirectory("first-result");
+      directory.toFile().deleteOnExit();
+      Path cache = directory.resolve("first-result.aot");
+      cache.toFile().deleteOnExit();
+      String classPath = jars(directory);
+      List<String> first = new ArrayList<>(options);
+      first.add("-XX:AOTCacheOutput=" + cache);
+      var _ = ChildJvm.run(first, classPath, Sample.class);
+      options.add("-XX:AOTCache=" + cache);
+      return new Start(options, classPath);
     }
-    // With modules that are not there by default little of a cache is used.
-    command.removeIf(argument -> argument.startsWith("--add-modules"));
-    Path directory = Files.createTempDirectory("first-result");
-    directory.toFile().deleteOnExit();
-    Path cache = directory.resolve("first-result.aot");
-    cache.toFile().deleteOnExit();
-    List<String> rest = List.of("-cp", jars(directory), Sample.class.getName());
-    List<String> first = new ArrayList<>(command);
-    first.add("-XX:AOTCacheOutput=" + cache);
-    first.addAll(rest);
-    var _ = ChildJvm.run(first);
-    command.add("-XX:AOTCache=" + cache);
-    command.addAll(rest);
-    return command;
+
+    double[] sample() {
+      String last =
+          ChildJvm.run(options, classPath, Sample.class).lines().reduce("", (_, line) -> line);
+      return Arrays.stream(last.split(" ", -1)).mapToDouble(Double::parseDouble).toArray();
+    }
   }
 
   /** The class path with directories as archives: caches are of classes in archives. */
@@ -102,11 +111,6 @@ public final class FirstResult {
       }
     }
     return String.join(File.pathSeparator, entries);
-  }
-
-  private static double[] sample(List<String> command) throws IOException, InterruptedException {
-    String last = ChildJvm.run(command).lines().reduce("", (_, line) -> line);
-    return Arrays.stream(last.split(" ", -1)).mapToDouble(Double::parseDouble).toArray();
   }
 
   /** Child process: one sample, printed as milliseconds. */

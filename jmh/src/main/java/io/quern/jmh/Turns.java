@@ -1,7 +1,8 @@
 package io.quern.jmh;
 
+import io.quern.ChildJvm;
 import io.quern.DType;
-import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -49,13 +50,11 @@ final class Turns {
    * @param parameters of both
    * @param threads that compute
    */
-  static List<Pair> measure(String ours, String peer, Map<String, String> parameters, int threads)
-      throws IOException, InterruptedException {
-    List<String> command = ChildJvm.command();
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Turns.class.getName()));
-    command.addAll(List.of(ours, peer, "workers=" + threads));
-    parameters.forEach((name, value) -> command.add(name + "=" + value));
-    return ChildJvm.run(command)
+  static List<Pair> measure(String ours, String peer, Map<String, String> parameters, int threads) {
+    List<String> arguments = new ArrayList<>(List.of(ours, peer, "workers=" + threads));
+    parameters.forEach((name, value) -> arguments.add(name + "=" + value));
+    List<String> options = ManagementFactory.getRuntimeMXBean().getInputArguments();
+    return ChildJvm.run(options, Turns.class, arguments.toArray(String[]::new))
         .lines()
         .filter(line -> line.startsWith("turns "))
         .map(line -> line.split(" ", -1))
@@ -113,14 +112,16 @@ final class Turns {
     private static void set(Object state, String name, String value) throws IllegalAccessException {
       for (Field field : state.getClass().getFields()) {
         if (field.getName().equals(name)) {
-          Class<?> type = field.getType();
-          field.set(
-              state,
-              type == int.class
-                  ? Integer.valueOf(value)
-                  : type == DType.class ? DType.valueOf(value) : value);
+          field.set(state, parsed(field.getType(), value));
         }
       }
+    }
+
+    private static Object parsed(Class<?> type, String value) {
+      if (type == int.class) {
+        return Integer.valueOf(value);
+      }
+      return type == DType.class ? DType.valueOf(value) : value;
     }
 
     /** Runs for a while and returns the mean of calls in microseconds. */
